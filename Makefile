@@ -1,0 +1,25 @@
+# One environment in .venv, made on first use and remade when the versions change.
+PYTHON ?= python3.11
+VENV := .venv
+READY := $(VENV)/.ready
+
+.PHONY: train test lint ui clean
+
+train: $(READY)  ## the default experiment
+	$(VENV)/bin/python -m hiexp.train
+
+test: $(READY)  ## style, then the whole suite, end-to-end runs included
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/python -m pytest -n 2
+
+ui: $(READY)  ## the MLflow UI over the runs of this folder
+	$(VENV)/bin/python -m mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db
+
+clean:  ## remove the environment; runs/ and mlruns/ are yours and stay
+	rm -rf $(VENV)
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable ".[test]"
+	touch $(READY)

@@ -1,0 +1,6 @@
+"""Classifiers of this package; those of scikit-learn are used as they are."""
+
+from hiexp.classifiers.cnn import CNNClassifier
+from hiexp.classifiers.network import ConvNet
+
+__all__ = ["CNNClassifier", "ConvNet"]

@@ -1,0 +1,78 @@
+"""The convolutional networks of the study (Jaimes-Illanes et al. 2025, arXiv:2501.11657)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from hiexp.errors import InputError
+
+
+class ConvNet(nn.Sequential):
+    """Blocks of 3 x 3 convolution, ReLU, batch norm, 2 x 2 max-pool and dropout, then a dense layer.
+
+    Parameters
+    ----------
+    image_shape : tuple of int
+        (channels, height, width) of one image.
+    n_classes : int
+        Outputs, as logits.
+    filters : sequence of int
+        Convolution filters, one a block.
+    padding : {"same", "valid"}
+        Whether a convolution keeps the size of its image or trims one pixel all around.
+    dense : int
+        Units of the dense layer.
+    conv_dropout, dense_dropout : float
+        Dropout probability after each block and after the dense layer.
+
+    Raises
+    ------
+    InputError
+        If the image is too small for that many blocks.
+    """
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        n_classes: int,
+        filters: Sequence[int],
+        padding: str = "same",
+        dense: int = 512,
+        conv_dropout: float = 0.25,
+        dense_dropout: float = 0.5,
+    ) -> None:
+        channels, *size = image_shape
+        trim = {"same": 0, "valid": 2}[padding]
+        layers: list[nn.Module] = []
+        for width in filters:
+            layers += [
+                nn.Conv2d(channels, width, 3, padding=padding),
+                nn.ReLU(),
+                nn.BatchNorm2d(width),
+                nn.MaxPool2d(2),
+                nn.Dropout(conv_dropout),
+            ]
+            channels = width
+            size = [(side - trim) // 2 for side in size]
+            if min(size) < 1:
+                raise InputError(
+                    f"images of {image_shape[1]} x {image_shape[2]} pixels are too small for the {len(filters)} "
+                    f"blocks of model.filters={list(filters)} with model.padding={padding}; "
+                    "enlarge feature.size, set model.padding=same or choose model=simple"
+                )
+        layers += [
+            nn.Flatten(),
+            nn.Linear(channels * size[0] * size[1], dense),
+            nn.ReLU(),
+            nn.BatchNorm1d(dense),
+            nn.Dropout(dense_dropout),
+            nn.Linear(dense, n_classes),
+        ]
+        super().__init__(*layers)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Return logits, shape (N, n_classes), of images, shape (N, channels, height, width)."""
+        return super().forward(images)

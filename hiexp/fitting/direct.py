@@ -1,0 +1,69 @@
+"""No model: measurements on the data themselves."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from scipy.ndimage import uniform_filter1d
+
+from hiexp.fitting.line import find_lines
+from hiexp.fitting.result import GOOD, FitResult
+from hiexp.fitting.widths import edges, flux_between
+from hiexp.spectra import Spectra
+
+
+def fit_none(spectra: Spectra, n_samples: int = 256, half_window: float = 0.75) -> FitResult:
+    """Sample each spectrum over a window in proportion to its line.
+
+    Masked channels are bridged by a straight line between their valid neighbours.
+
+    Parameters
+    ----------
+    spectra : Spectra
+        N spectra.
+    n_samples : int
+        Samples a profile.
+    half_window : float
+        Reach of the window on each side of the line's centre, in widths of the line.
+
+    Returns
+    -------
+    FitResult
+        Widths are measured on the spectrum smoothed over three channels, seen from outside the line. Model
+        columns (chi2 and its kin) are NaN: there is no model.
+    """
+    lines = find_lines(spectra)
+    reach = half_window * lines.width
+    low, high = lines.centre - reach, lines.centre + reach
+    inside = spectra.valid & (spectra.velocity >= low[:, None]) & (spectra.velocity <= high[:, None])
+    smooth = np.where(inside, uniform_filter1d(spectra.flux, 3, axis=1), 0.0)
+    found = lines.snr > 0
+
+    def measured(values: np.ndarray) -> np.ndarray:
+        return np.where(found, values, np.nan)
+
+    low50, high50 = edges(spectra.velocity, smooth, 0.5)
+    low20, high20 = edges(spectra.velocity, smooth, 0.2)
+    flux = flux_between(spectra.velocity, spectra.flux, np.nan_to_num(low), np.nan_to_num(high))
+    table = pd.DataFrame(
+        {
+            "position": measured(lines.centre),
+            "w50": measured(high50 - low50),
+            "w20": measured(high20 - low20),
+            "flux_peak": measured(smooth.max(axis=1)),
+            "flux_int": measured(flux / 1000),
+            "snr": lines.snr,
+            "chi2": np.nan,
+            "chi2_dof": np.nan,
+            "mse": np.nan,
+            "r2": np.nan,
+            "status": np.where(found, GOOD, "no emission found"),
+        },
+        index=pd.Index(spectra.ids, name="id"),
+    )
+    profiles = np.full((len(spectra), n_samples), np.nan)
+    for row in np.flatnonzero(found):
+        window = np.linspace(low[row], high[row], n_samples)
+        valid = spectra.valid[row]
+        profiles[row] = np.interp(window, spectra.velocity[row, valid], spectra.flux[row, valid])
+    return FitResult(table, profiles)

@@ -1,0 +1,115 @@
+"""What one experiment leaves behind."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.pipeline import Pipeline
+
+from hiexp.evaluation import Scores
+from hiexp.persistence import save_model
+from hiexp.plots import plot_classes, plot_confusion, plot_images, plot_training
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The result of one experiment on N objects.
+
+    Attributes
+    ----------
+    ids : ndarray of str, shape (N,)
+        The objects that took part.
+    profiles : ndarray, shape (N, n)
+        What the feature was made from, mJy.
+    reference : ndarray of int, shape (N,), or None
+        Reference classes.
+    labels : ndarray of int, shape (N,)
+        What the labels stage said; `UNKNOWN` where it said nothing.
+    train, test : ndarray of int
+        Indices of the objects trained on and held out.
+    predicted : ndarray of int, shape (N,)
+        Classes by the classifier.
+    probability : ndarray, shape (N, K), or None
+        Class probabilities in the order of the classifier's classes; None where it has none.
+    model : Pipeline
+        Feature and classifier, fitted.
+    scores : Scores or None
+        On the objects held out; None where nothing says what is true of them.
+    truth_name : str
+        Who said what is true: "reference" or "clusterer".
+    """
+
+    ids: np.ndarray
+    profiles: np.ndarray
+    reference: np.ndarray | None
+    labels: np.ndarray
+    train: np.ndarray
+    test: np.ndarray
+    predicted: np.ndarray
+    probability: np.ndarray | None
+    model: Pipeline
+    scores: Scores | None
+    truth_name: str
+
+    @property
+    def history(self) -> dict[str, list[float]]:
+        """One value an epoch of each quantity that the classifier recorded while it trained."""
+        return getattr(self.model[-1], "history_", {})
+
+    def metrics(self) -> dict[str, float]:
+        """Return the numbers to compare runs by: scores, their chance levels, counts."""
+        counts = {
+            "n_train": len(self.train),
+            "n_test": len(self.test),
+            "n_unlabelled": int(np.sum(self.labels[self.train] < 0)),
+            "n_predicted_classes": np.unique(self.predicted[self.test]).size,
+        }
+        if self.scores is None:
+            return counts
+        return (
+            self.scores.observed
+            | {f"chance_{name}": float(drawn.mean()) for name, drawn in self.scores.chance.items()}
+            | {f"chance95_{name}": float(np.percentile(drawn, 95)) for name, drawn in self.scores.chance.items()}
+            | {f"p_{name}": self.scores.p_value(name) for name in self.scores.observed}
+            | counts
+        )
+
+    def predictions(self) -> pd.DataFrame:
+        """Return one row an object: id, split, reference, label, predicted, class probabilities."""
+        table = pd.DataFrame(
+            {
+                "id": self.ids,
+                "split": np.where(np.isin(np.arange(len(self.ids)), self.train), "train", "test"),
+                "reference": pd.NA if self.reference is None else self.reference,
+                "label": pd.array(np.where(self.labels < 0, None, self.labels), dtype="Int64"),
+                "predicted": self.predicted,
+            }
+        )
+        if self.probability is not None:
+            for column, name in enumerate(self.model[-1].classes_):
+                table[f"probability_{name}"] = self.probability[:, column]
+        return table
+
+    def write(self, folder: Path) -> None:
+        """Write ``predictions.csv``, the pictures and the model into `folder`."""
+        self.predictions().to_csv(folder / "predictions.csv", index=False)
+        plots = folder / "plots"
+        plots.mkdir(exist_ok=True)
+        plot_classes(self.profiles, self.predicted, plots / "classes.png")
+        if self.scores is not None:
+            plot_confusion(self.scores.confusion, self.scores.classes, self.truth_name, plots / "confusion.png")
+        if self.history:
+            plot_training(self.history, plots / "training.png")
+        feature = self.model["feature"]
+        if feature.transform(self.profiles[:1]).ndim == 4:
+            plot_images(self.profiles, self.predicted, feature.transform, plots / "images.png")
+        try:
+            save_model(self.model, folder / "model")
+        except Exception as error:  # a library's own estimator may hold anything; its scores must not be lost
+            log.warning("The model could not be stored without pickle: %s", error)

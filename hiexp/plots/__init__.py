@@ -1,0 +1,8 @@
+"""Pictures of a run; each function writes one PNG."""
+
+from hiexp.plots.classes import plot_classes
+from hiexp.plots.confusion import plot_confusion
+from hiexp.plots.images import plot_images
+from hiexp.plots.training import plot_training
+
+__all__ = ["plot_classes", "plot_confusion", "plot_images", "plot_training"]

@@ -1,0 +1,40 @@
+"""The confusion matrix."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from hiexp.plots.canvas import new_figure, write
+
+
+def plot_confusion(confusion: np.ndarray, classes: np.ndarray, truth_name: str, file: Path) -> None:
+    """Draw counts of test objects, coloured by their share of the true class.
+
+    Parameters
+    ----------
+    confusion : ndarray, shape (K, K)
+        Objects by true (row) and predicted (column) class.
+    classes : ndarray, shape (K,)
+        Their labels.
+    truth_name : str
+        Who said what is true.
+    file : Path
+        The PNG to write.
+    """
+    total = confusion.sum(axis=1, keepdims=True)
+    share = np.divide(confusion, total, out=np.zeros(confusion.shape), where=total > 0)
+    side = 1.6 + 0.75 * len(classes)
+    figure = new_figure(side + 1.2, side)
+    panel = figure.subplots()
+    image = panel.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    for (row, column), count in np.ndenumerate(confusion):
+        panel.text(column, row, count, ha="center", va="center", color="white" if share[row, column] > 0.5 else "0.2")
+    panel.set_xticks(range(len(classes)), classes)
+    panel.set_yticks(range(len(classes)), classes)
+    panel.set_xlabel("predicted class")
+    panel.set_ylabel(f"class by the {truth_name}")
+    panel.set_title(f"{confusion.sum()} test objects", fontsize=10)
+    figure.colorbar(image, label="share of the row", shrink=0.8)
+    write(figure, file)

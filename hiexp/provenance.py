@@ -1,0 +1,80 @@
+"""What made a run: its settings, its code, its machine."""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import platform
+import resource
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from hiexp import __version__
+
+# Where results go does not change them.
+PLACES = ("root", "tracking", "experiment_name")
+
+
+def flat_parameters(cfg: DictConfig) -> dict[str, object]:
+    """Return every resolved value of the configuration under its dotted key."""
+    return dict(_leaves(OmegaConf.to_container(cfg, resolve=True)))
+
+
+def _leaves(node: object, key: str = "") -> Iterator[tuple[str, object]]:
+    if isinstance(node, dict) and node:
+        for name, child in node.items():
+            yield from _leaves(child, f"{key}.{name}" if key else str(name))
+    else:
+        yield key, node
+
+
+def config_hash(cfg: DictConfig) -> str:
+    """Return 12 hexadecimal digits that two configurations share when they ask for the same numbers."""
+    resolved = OmegaConf.create(OmegaConf.to_container(cfg, resolve=True))
+    for place in PLACES:
+        resolved.pop(place, None)
+    return hashlib.sha256(OmegaConf.to_yaml(resolved, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def code_version() -> str:
+    """Return the git commit of this package's checkout, or its version where it was installed from a wheel."""
+    checkout = Path(__file__).parents[1]
+    # A repository further up, the user's own, says nothing of this package.
+    if not (checkout / ".git").exists():
+        return f"hiexp {__version__}"
+    try:
+        commit = _git(checkout, "rev-parse", "HEAD")
+        changed = _git(checkout, "status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.CalledProcessError):
+        return f"hiexp {__version__}"
+    return f"{commit}-changed" if changed else commit
+
+
+def _git(checkout: Path, *words: str) -> str:
+    return subprocess.run(
+        ["git", "-C", str(checkout), *words], check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+
+def run_tags(cfg: DictConfig) -> dict[str, str]:
+    """Return the tags of a run, those that the MLflow UI shows in its own columns included."""
+    version = code_version()
+    return {
+        "git_commit": version,
+        "config_hash": config_hash(cfg),
+        "host": platform.node(),
+        "mlflow.source.git.commit": version,
+        "mlflow.source.name": "hiexp.train",
+        "mlflow.source.type": "LOCAL",
+        "mlflow.user": getpass.getuser(),
+    }
+
+
+def peak_memory_mb() -> float:
+    """Return the most memory that this process has held so far, MB; in a sweep, the jobs before counted in."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6

@@ -1,0 +1,65 @@
+"""The value that every dataset returns and every fit takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pandas as pd
+
+UNKNOWN = -1
+"""Class of an object that has none."""
+
+
+@dataclass(frozen=True)
+class Spectra:
+    """A sample of HI spectra on their own velocity axes.
+
+    Attributes
+    ----------
+    ids : ndarray of str, shape (N,)
+        Unique names: AGC or CIG numbers.
+    velocity : ndarray, shape (N, L)
+        Heliocentric velocity of the channels, km/s, ascending.
+    flux : ndarray, shape (N, L)
+        Flux density, mJy; 0 where not `valid`.
+    rms : ndarray, shape (N,)
+        Noise of one channel, mJy.
+    valid : ndarray of bool, shape (N, L)
+        Channels that may be used.
+    catalogue : DataFrame
+        One row an object, indexed by id: whatever is known of it.
+    systemic : ndarray, shape (N,)
+        Velocity at which the line is expected, km/s; NaN where unknown.
+    reference : ndarray of int, shape (N,), or None
+        Reference class; `UNKNOWN` where an object has none; None where the dataset has none.
+    skipped : DataFrame
+        What could not be read: columns ``name`` (of the file or the object) and ``reason``.
+    """
+
+    ids: np.ndarray
+    velocity: np.ndarray
+    flux: np.ndarray
+    rms: np.ndarray
+    valid: np.ndarray
+    catalogue: pd.DataFrame
+    systemic: np.ndarray
+    reference: np.ndarray | None = None
+    skipped: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["name", "reason"]))
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def take(self, rows: np.ndarray) -> Spectra:
+        """Return the spectra of `rows`, a boolean mask or an index array of shape (N,)."""
+        return replace(
+            self,
+            ids=self.ids[rows],
+            velocity=self.velocity[rows],
+            flux=self.flux[rows],
+            rms=self.rms[rows],
+            valid=self.valid[rows],
+            catalogue=self.catalogue[rows] if rows.dtype == bool else self.catalogue.iloc[rows],
+            systemic=self.systemic[rows],
+            reference=None if self.reference is None else self.reference[rows],
+        )

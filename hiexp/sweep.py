@@ -1,0 +1,101 @@
+"""What a sweep does before its first job and after its last."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hydra.experimental.callback import Callback
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from hiexp.summary import python_command, shown
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+log = logging.getLogger(__name__)
+
+COLUMNS = {
+    "success_rate": "success",
+    "chance_success_rate": "chance",
+    "p_success_rate": "p",
+    "balanced_accuracy": "balanced",
+    "accuracy": "accuracy",
+    "train_seconds": "seconds",
+}
+
+
+class SweepSummary(Callback):
+    """Make the store ready for the jobs; rank them when they are done and say which failed."""
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: object) -> None:
+        """Create the store once, before jobs that may run in parallel find none."""
+        instantiate(config.tracking).prepare()
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: object) -> None:
+        """Print the ranking, write it as ``ranking.csv``, and exit with 1 if a job failed."""
+        import pandas as pd
+
+        folder = Path(config.hydra.sweep.dir)
+        jobs = sorted(
+            (file.parents[1] for file in folder.glob("*/.hydra/overrides.yaml")),
+            key=lambda job: int(job.name),
+        )
+        done = [job for job in jobs if (job / "metrics.json").exists()]
+        failed = [job for job in jobs if job not in done]
+        lines = [""]
+        if done:
+            ranking = rank(pd.DataFrame([_row(job) for job in done]))
+            ranking.to_csv(folder / "ranking.csv", index=False)
+            lines += [_ranking_text(ranking), ""]
+        for job in failed:
+            lines.append(f"FAILED  {job.name}: {_overrides(job)}\n        {_reason(job)}")
+        lines.append(f"{len(done)} of {len(jobs)} jobs done, {len(failed)} failed; all of it in {shown(folder)}")
+        ui = instantiate(config.tracking).hint(python_command())
+        if ui:
+            lines.append(f"compare runs in a browser:  {ui}")
+        log.info("\n".join(lines))
+        if failed:
+            # Hydra turns exceptions raised in a callback into warnings; an exit it lets pass.
+            sys.exit(1)
+
+
+def rank(results: pd.DataFrame) -> pd.DataFrame:
+    """Sort jobs by success rate; those that put everything into one class come last, as in the study.
+
+    Parameters
+    ----------
+    results : DataFrame
+        One row a job, with the metrics of a run; without ``success_rate`` the order stays.
+    """
+    if "success_rate" not in results:
+        return results
+    useful = results["n_predicted_classes"] > 1
+    order = results.assign(useful=useful).sort_values(["useful", "success_rate"], ascending=False, kind="stable")
+    return order.drop(columns="useful")
+
+
+def _row(job: Path) -> dict[str, object]:
+    return {"job": int(job.name), "overrides": _overrides(job)} | json.loads((job / "metrics.json").read_text())
+
+
+def _ranking_text(ranking: pd.DataFrame) -> str:
+    columns = {name: title for name, title in COLUMNS.items() if name in ranking}
+    table = ranking[["job", *columns, "overrides"]].rename(columns=columns)
+    formats = dict.fromkeys(columns.values(), "{:.3f}".format)
+    text = table.to_string(index=False, formatters=formats | {"overrides": " {}".format}, justify="right")
+    note = "success: the highest accuracy over all relabelings; chance: its mean under permuted classes, p beside it"
+    return f"{text}\n{note}"
+
+
+def _overrides(job: Path) -> str:
+    return " ".join(OmegaConf.load(job / ".hydra" / "overrides.yaml"))
+
+
+def _reason(job: Path) -> str:
+    error = job / "error.txt"
+    return error.read_text().strip().splitlines()[-1] if error.exists() else "the process ended without a word"

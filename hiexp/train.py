@@ -1,0 +1,150 @@
+"""One experiment, from spectra to scores: ``python -m hiexp.train [group=member ...] [key=value ...]``."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import CompactHydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from hiexp.errors import InputError
+
+if TYPE_CHECKING:  # pandas, scikit-learn and torch take seconds to import, and --help needs none of them
+    from hiexp.outcome import Outcome
+
+PACKAGE = Path(__file__).parent
+# conf/ is inside an installed package and beside the package in a checkout.
+CONFIGS = next(folder for folder in (PACKAGE / "conf", PACKAGE.parent / "conf") if folder.is_dir())
+
+log = logging.getLogger(__name__)
+
+
+def run_experiment(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> Outcome:
+    """Call the stages in order.
+
+    Parameters
+    ----------
+    cfg : DictConfig
+        A composed ``conf/train.yaml``.
+    folder : Path
+        Receives what a stage has computed as soon as it has: ``fits.csv`` and ``skipped.csv``.
+    metrics : dict
+        Receives ``fit_seconds`` and ``train_seconds``.
+
+    Raises
+    ------
+    InputError
+        If the data or the settings cannot be used.
+    """
+    import numpy as np
+    import pandas as pd
+    from hydra.utils import instantiate
+
+    from hiexp.evaluation import score, split
+    from hiexp.outcome import Outcome
+    from hiexp.pipeline import build_pipeline, fit_pipeline
+    from hiexp.spectra import UNKNOWN
+
+    spectra = instantiate(cfg.dataset, _convert_="all")()
+    with stopwatch(metrics, "fit_seconds"):
+        fit = instantiate(cfg.fit, _convert_="all")(spectra)
+    fit.table.to_csv(folder / "fits.csv")
+    skipped = pd.concat([spectra.skipped, fit.failures()], ignore_index=True)
+    if len(skipped):
+        skipped.to_csv(folder / "skipped.csv", index=False)
+        log.warning(
+            "Skipped %d of %d objects: skipped.csv says why",
+            len(skipped),
+            len(spectra) + len(spectra.skipped),
+        )
+
+    labels = instantiate(cfg.labels, _convert_="all")
+    taking_part = fit.good & labels.eligible(spectra.reference, len(spectra))
+    spectra, profiles = spectra.take(taking_part), fit.profiles[taking_part]
+    train, test = split(instantiate(cfg.evaluation.splitter), spectra.reference, len(spectra))
+    classes = labels.assign(profiles, spectra.reference, train)
+
+    model = build_pipeline(instantiate(cfg.feature, _convert_="all"), instantiate(cfg.classifier, _convert_="all"))
+    with stopwatch(metrics, "train_seconds"):
+        labelled = train[classes[train] != UNKNOWN]
+        fit_pipeline(model, profiles[labelled], classes[labelled])
+    features = model[:-1].transform(profiles)
+    predicted = model[-1].predict(features)
+
+    truth = classes if spectra.reference is None else spectra.reference
+    known = test[truth[test] != UNKNOWN]
+    return Outcome(
+        ids=spectra.ids,
+        profiles=profiles,
+        reference=spectra.reference,
+        labels=classes,
+        train=train,
+        test=test,
+        predicted=np.asarray(predicted),
+        probability=model[-1].predict_proba(features) if hasattr(model[-1], "predict_proba") else None,
+        model=model,
+        scores=score(truth[known], predicted[known], cfg.evaluation.permutations, cfg.seed) if known.size else None,
+        truth_name="clusterer" if spectra.reference is None else "reference",
+    )
+
+
+def run_tracked(cfg: DictConfig, folder: Path, name: str) -> tuple[Outcome, dict[str, float]]:
+    """Run one experiment, write its outcome into `folder` and record it with the tracker."""
+    from hydra.utils import instantiate
+
+    from hiexp.provenance import flat_parameters, peak_memory_mb, run_tags
+
+    missing = sorted(OmegaConf.missing_keys(cfg))
+    if missing:
+        raise InputError(f"{missing[0]} is not set; add {missing[0]}=... to the command")
+    OmegaConf.save(cfg, folder / "config.yaml", resolve=True)
+    with instantiate(cfg.tracking).run(name, flat_parameters(cfg), run_tags(cfg), folder) as record:
+        outcome = run_experiment(cfg, folder, record.metrics)
+        record.metrics |= outcome.metrics() | {"peak_memory_mb": peak_memory_mb()}
+        record.curves |= outcome.history
+        outcome.write(folder)
+        (folder / "metrics.json").write_text(json.dumps(record.metrics, indent=2))
+    return outcome, record.metrics
+
+
+@contextmanager
+def stopwatch(metrics: dict[str, float], name: str) -> Iterator[None]:
+    """Store the seconds that the block takes."""
+    start = time.perf_counter()
+    yield
+    metrics[name] = time.perf_counter() - start
+
+
+@hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="train")
+def main(cfg: DictConfig) -> float | None:
+    """Run one experiment, or one job of a sweep, whose failure must not stop the others."""
+    job = HydraConfig.get()
+    folder, sweeping = Path(job.runtime.output_dir), job.mode == RunMode.MULTIRUN
+    try:
+        outcome, metrics = run_tracked(cfg, folder, job.job.override_dirname or "default")
+    except Exception as error:
+        (folder / "error.txt").write_text(traceback.format_exc())
+        if sweeping:
+            log.error("Failed: %s", error)
+            return None
+        if isinstance(error, InputError):
+            raise CompactHydraException(str(error)) from error
+        raise
+    from hiexp.summary import one_line, summary
+
+    log.info(one_line(metrics) if sweeping else summary(outcome, metrics, cfg, job, folder))
+    return metrics.get("success_rate")
+
+
+if __name__ == "__main__":
+    main()
