@@ -156,6 +156,6 @@ def _name_after(labels: np.ndarray, reference: np.ndarray, train: np.ndarray) ->
 def _required(reference: np.ndarray | None) -> np.ndarray:
     if reference is None:
         raise InputError(
-            "this dataset has no reference classes; use labels=cluster with a clusterer, or a dataset that has them"
+            "the labels need reference classes and this dataset has none; use labels=cluster to find groups"
         )
     return reference

@@ -11,7 +11,6 @@ import pandas as pd
 from sklearn.pipeline import Pipeline
 
 from hiexp.evaluation import Scores
-from hiexp.persistence import save_model
 from hiexp.plots import plot_classes, plot_confusion, plot_images, plot_training
 
 log = logging.getLogger(__name__)
@@ -109,6 +108,8 @@ class Outcome:
         feature = self.model["feature"]
         if feature.transform(self.profiles[:1]).ndim == 4:
             plot_images(self.profiles, self.predicted, feature.transform, plots / "images.png")
+        from hiexp.persistence import save_model  # skops imports all of scikit-learn, which takes seconds
+
         try:
             save_model(self.model, folder / "model")
         except Exception as error:  # a library's own estimator may hold anything; its scores must not be lost

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 from sklearn.base import ClassifierMixin, TransformerMixin
 from sklearn.pipeline import Pipeline
@@ -33,12 +36,33 @@ def fit_pipeline(model: Pipeline, profiles: np.ndarray, classes: np.ndarray) -> 
             f"all {len(classes)} training objects are of one class ({present}); "
             "a classifier needs two: change labels, clusterer or test_size"
         )
-    try:
+    with _refusal_named(model, len(profiles)):
         model.fit(profiles, classes)
+
+
+def predict(model: Pipeline, profiles: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return the class of each profile, shape (N,), and class probabilities, shape (N, K), where there are any.
+
+    Raises
+    ------
+    InputError
+        If a step refuses the data.
+    """
+    features, classifier = model[:-1].transform(profiles), model[-1]
+    with _refusal_named(model, len(profiles)):
+        predicted = np.asarray(classifier.predict(features))
+        return predicted, classifier.predict_proba(features) if hasattr(classifier, "predict_proba") else None
+
+
+@contextmanager
+def _refusal_named(model: Pipeline, n_profiles: int) -> Iterator[None]:
+    """Turn a library's ValueError into one that says whose it is."""
+    try:
+        yield
     except InputError:
         raise
     except ValueError as error:
         name = type(model[-1]).__name__
         raise InputError(
-            f"{name} cannot be trained on {len(classes)} profiles of {present.size} classes: {error}"
+            f"{name} refuses the {n_profiles} profiles it was given: {error}; change its settings"
         ) from error

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+METRICS_FILE, ERROR_FILE = "metrics.json", "error.txt"  # a job's folder has one of them when it has ended
 COLUMNS = {
     "success_rate": "success",
     "chance_success_rate": "chance",
@@ -41,19 +42,17 @@ class SweepSummary(Callback):
         import pandas as pd
 
         folder = Path(config.hydra.sweep.dir)
-        jobs = sorted(
-            (file.parents[1] for file in folder.glob("*/.hydra/overrides.yaml")),
-            key=lambda job: int(job.name),
-        )
-        done = [job for job in jobs if (job / "metrics.json").exists()]
+        jobs = [file.parents[1] for file in folder.rglob(".hydra/overrides.yaml")]
+        jobs.sort(key=lambda job: (len(job.name), job.name))  # 2 before 10
+        done = [job for job in jobs if (job / METRICS_FILE).exists()]
         failed = [job for job in jobs if job not in done]
+        settings = _settings(jobs)
         lines = [""]
         if done:
-            ranking = rank(pd.DataFrame([_row(job) for job in done]))
+            ranking = rank(pd.DataFrame([_row(job, settings[job]) for job in done]))
             ranking.to_csv(folder / "ranking.csv", index=False)
             lines += [_ranking_text(ranking), ""]
-        for job in failed:
-            lines.append(f"FAILED  {job.name}: {_overrides(job)}\n        {_reason(job)}")
+        lines += [f"FAILED  {job.name}  {settings[job]}\n        {_reason(job)}" for job in failed]
         lines.append(f"{len(done)} of {len(jobs)} jobs done, {len(failed)} failed; all of it in {shown(folder)}")
         ui = instantiate(config.tracking).hint(python_command())
         if ui:
@@ -79,23 +78,26 @@ def rank(results: pd.DataFrame) -> pd.DataFrame:
     return order.drop(columns="useful")
 
 
-def _row(job: Path) -> dict[str, object]:
-    return {"job": int(job.name), "overrides": _overrides(job)} | json.loads((job / "metrics.json").read_text())
+def _settings(jobs: list[Path]) -> dict[Path, str]:
+    """Return what was set in each job and not in all of them."""
+    overrides = {job: list(OmegaConf.load(job / ".hydra" / "overrides.yaml")) for job in jobs}
+    common = set.intersection(*map(set, overrides.values())) if len(jobs) > 1 else set()
+    return {job: " ".join(word for word in words if word not in common) for job, words in overrides.items()}
+
+
+def _row(job: Path, settings: str) -> dict[str, object]:
+    return {"job": job.name, "settings": settings} | json.loads((job / METRICS_FILE).read_text())
 
 
 def _ranking_text(ranking: pd.DataFrame) -> str:
     columns = {name: title for name, title in COLUMNS.items() if name in ranking}
-    table = ranking[["job", *columns, "overrides"]].rename(columns=columns)
+    table = ranking[["job", *columns, "settings"]].rename(columns=columns)
     formats = dict.fromkeys(columns.values(), "{:.3f}".format)
-    text = table.to_string(index=False, formatters=formats | {"overrides": " {}".format}, justify="right")
+    text = table.to_string(index=False, formatters=formats | {"settings": " {}".format}, justify="right")
     note = "success: the highest accuracy over all relabelings; chance: its mean under permuted classes, p beside it"
     return f"{text}\n{note}"
 
 
-def _overrides(job: Path) -> str:
-    return " ".join(OmegaConf.load(job / ".hydra" / "overrides.yaml"))
-
-
 def _reason(job: Path) -> str:
-    error = job / "error.txt"
-    return error.read_text().strip().splitlines()[-1] if error.exists() else "the process ended without a word"
+    error = job / ERROR_FILE
+    return error.read_text().partition("\n\n")[0] if error.exists() else "the process ended without a word"

@@ -18,6 +18,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from hiexp.errors import InputError
+from hiexp.sweep import ERROR_FILE, METRICS_FILE
 
 if TYPE_CHECKING:  # pandas, scikit-learn and torch take seconds to import, and --help needs none of them
     from hiexp.outcome import Outcome
@@ -46,13 +47,12 @@ def run_experiment(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> 
     InputError
         If the data or the settings cannot be used.
     """
-    import numpy as np
     import pandas as pd
     from hydra.utils import instantiate
 
     from hiexp.evaluation import score, split
     from hiexp.outcome import Outcome
-    from hiexp.pipeline import build_pipeline, fit_pipeline
+    from hiexp.pipeline import build_pipeline, fit_pipeline, predict
     from hiexp.spectra import UNKNOWN
 
     spectra = instantiate(cfg.dataset, _convert_="all")()
@@ -68,6 +68,9 @@ def run_experiment(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> 
             len(spectra) + len(spectra.skipped),
         )
 
+    if not fit.good.any():
+        raise InputError(f"none of the {len(spectra)} spectra can be used; the first: {skipped['reason'].iloc[-1]}")
+
     labels = instantiate(cfg.labels, _convert_="all")
     taking_part = fit.good & labels.eligible(spectra.reference, len(spectra))
     spectra, profiles = spectra.take(taking_part), fit.profiles[taking_part]
@@ -78,8 +81,7 @@ def run_experiment(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> 
     with stopwatch(metrics, "train_seconds"):
         labelled = train[classes[train] != UNKNOWN]
         fit_pipeline(model, profiles[labelled], classes[labelled])
-    features = model[:-1].transform(profiles)
-    predicted = model[-1].predict(features)
+    predicted, probability = predict(model, profiles)
 
     truth = classes if spectra.reference is None else spectra.reference
     known = test[truth[test] != UNKNOWN]
@@ -90,8 +92,8 @@ def run_experiment(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> 
         labels=classes,
         train=train,
         test=test,
-        predicted=np.asarray(predicted),
-        probability=model[-1].predict_proba(features) if hasattr(model[-1], "predict_proba") else None,
+        predicted=predicted,
+        probability=probability,
         model=model,
         scores=score(truth[known], predicted[known], cfg.evaluation.permutations, cfg.seed) if known.size else None,
         truth_name="clusterer" if spectra.reference is None else "reference",
@@ -113,7 +115,7 @@ def run_tracked(cfg: DictConfig, folder: Path, name: str) -> tuple[Outcome, dict
         record.metrics |= outcome.metrics() | {"peak_memory_mb": peak_memory_mb()}
         record.curves |= outcome.history
         outcome.write(folder)
-        (folder / "metrics.json").write_text(json.dumps(record.metrics, indent=2))
+        (folder / METRICS_FILE).write_text(json.dumps(record.metrics, indent=2))
     return outcome, record.metrics
 
 
@@ -133,9 +135,10 @@ def main(cfg: DictConfig) -> float | None:
     try:
         outcome, metrics = run_tracked(cfg, folder, job.job.override_dirname or "default")
     except Exception as error:
-        (folder / "error.txt").write_text(traceback.format_exc())
+        reason = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+        (folder / ERROR_FILE).write_text(f"{reason}\n\n{traceback.format_exc()}")
         if sweeping:
-            log.error("Failed: %s", error)
+            log.error("Failed: %s", reason)
             return None
         if isinstance(error, InputError):
             raise CompactHydraException(str(error)) from error

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable
 from typing import Self
 
 import numpy as np
@@ -18,6 +17,7 @@ from torch import nn
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler, TensorDataset
 from tqdm import tqdm
 
+from hiexp.classifiers.network import ConvNet
 from hiexp.errors import InputError
 
 PREDICTION_BATCH = 1024
@@ -28,9 +28,9 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
 
     Parameters
     ----------
-    network : callable
-        Called as ``network(image_shape=(channels, height, width), n_classes=...)``, returns a torch module that
-        maps images to logits; `ConvNet` with its architecture filled in, for example.
+    network : object with a method ``build``
+        ``build(image_shape, n_classes)`` returns a torch module that maps images, shape (N, *image_shape), to
+        logits; `ConvNet`, for example.
     epochs : int
         Passes over the training images.
     batch_size : int
@@ -57,7 +57,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
 
     def __init__(
         self,
-        network: Callable[..., nn.Module],
+        network: ConvNet,
         epochs: int = 50,
         batch_size: int = 32,
         learning_rate: float = 1e-3,
@@ -104,7 +104,8 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
             self.network_ = self.build_network()
             data = TensorDataset(torch.from_numpy(np.ascontiguousarray(X, np.float32)), torch.from_numpy(targets))
             self._train(data, device)
-        self.network_.eval()
+        # In the layout that weights are stored in, so that a model loaded gives the same numbers to the last bit.
+        self.network_.to(memory_format=torch.contiguous_format).eval()
         return self
 
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
@@ -124,7 +125,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
 
     def build_network(self) -> nn.Module:
         """Return the network untrained, as `fit` starts from and as stored weights are loaded into."""
-        return self.network(image_shape=self.image_shape_, n_classes=len(self.classes_))
+        return self.network.build(self.image_shape_, len(self.classes_))
 
     def _train(self, data: TensorDataset, device: torch.device) -> None:
         # Batch norm cannot take a batch of one: an odd image out waits for the next epoch's shuffle.

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-import torch
 from torch import nn
 
 from hiexp.errors import InputError
 
 
-class ConvNet(nn.Sequential):
+@dataclass(frozen=True)
+class ConvNet:
     """Blocks of 3 x 3 convolution, ReLU, batch norm, 2 x 2 max-pool and dropout, then a dense layer.
 
     Parameters
     ----------
-    image_shape : tuple of int
-        (channels, height, width) of one image.
-    n_classes : int
-        Outputs, as logits.
     filters : sequence of int
         Convolution filters, one a block.
     padding : {"same", "valid"}
@@ -27,52 +24,54 @@ class ConvNet(nn.Sequential):
         Units of the dense layer.
     conv_dropout, dense_dropout : float
         Dropout probability after each block and after the dense layer.
-
-    Raises
-    ------
-    InputError
-        If the image is too small for that many blocks.
     """
 
-    def __init__(
-        self,
-        image_shape: tuple[int, int, int],
-        n_classes: int,
-        filters: Sequence[int],
-        padding: str = "same",
-        dense: int = 512,
-        conv_dropout: float = 0.25,
-        dense_dropout: float = 0.5,
-    ) -> None:
+    filters: Sequence[int]
+    padding: str = "same"
+    dense: int = 512
+    conv_dropout: float = 0.25
+    dense_dropout: float = 0.5
+
+    def build(self, image_shape: tuple[int, int, int], n_classes: int) -> nn.Module:
+        """Return a new network, its weights drawn from torch's global random state.
+
+        Parameters
+        ----------
+        image_shape : tuple of int
+            (channels, height, width) of one image.
+        n_classes : int
+            Outputs, as logits.
+
+        Raises
+        ------
+        InputError
+            If the image is too small for that many blocks.
+        """
         channels, *size = image_shape
-        trim = {"same": 0, "valid": 2}[padding]
+        trim = {"same": 0, "valid": 2}[self.padding]
         layers: list[nn.Module] = []
-        for width in filters:
+        for width in self.filters:
             layers += [
-                nn.Conv2d(channels, width, 3, padding=padding),
+                nn.Conv2d(channels, width, 3, padding=self.padding),
                 nn.ReLU(),
                 nn.BatchNorm2d(width),
                 nn.MaxPool2d(2),
-                nn.Dropout(conv_dropout),
+                nn.Dropout(self.conv_dropout),
             ]
             channels = width
             size = [(side - trim) // 2 for side in size]
             if min(size) < 1:
                 raise InputError(
-                    f"images of {image_shape[1]} x {image_shape[2]} pixels are too small for the {len(filters)} "
-                    f"blocks of model.filters={list(filters)} with model.padding={padding}; "
+                    f"images of {image_shape[1]} x {image_shape[2]} pixels are too small for the {len(self.filters)} "
+                    f"blocks of model.filters={list(self.filters)} with model.padding={self.padding}; "
                     "enlarge feature.size, set model.padding=same or choose model=simple"
                 )
         layers += [
             nn.Flatten(),
-            nn.Linear(channels * size[0] * size[1], dense),
+            nn.Linear(channels * size[0] * size[1], self.dense),
             nn.ReLU(),
-            nn.BatchNorm1d(dense),
-            nn.Dropout(dense_dropout),
-            nn.Linear(dense, n_classes),
+            nn.BatchNorm1d(self.dense),
+            nn.Dropout(self.dense_dropout),
+            nn.Linear(self.dense, n_classes),
         ]
-        super().__init__(*layers)
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Return logits, shape (N, n_classes), of images, shape (N, channels, height, width)."""
-        return super().forward(images)
+        return nn.Sequential(*layers)

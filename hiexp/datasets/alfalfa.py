@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,7 +76,10 @@ def read_alfalfa(path: str) -> Spectra:
 
 def _read_spectrum(file: Path) -> _Spectrum:
     try:
-        with fits.open(file, memmap=False) as hdus:
+        with warnings.catch_warnings(), fits.open(file, memmap=False) as hdus:
+            warnings.filterwarnings("error", message="File may have been truncated")
+            if len(hdus) < 2:
+                raise InputError("no table in this file")
             header, table = hdus[1].header, hdus[1].data
             missing = [name for name in COLUMNS if name not in table.names]
             if missing:

@@ -10,7 +10,7 @@ SPIKE_RMS = 8.0
 
 
 def noise_rms(flux: np.ndarray, valid: np.ndarray) -> float:
-    """Return the noise of one spectrum by its median absolute deviation, the line's channels clipped.
+    """Return the noise of one spectrum by its median absolute deviation, channels beyond 3 sigma clipped once.
 
     Parameters
     ----------
@@ -22,9 +22,9 @@ def noise_rms(flux: np.ndarray, valid: np.ndarray) -> float:
     Returns
     -------
     float
-        Gaussian-equivalent standard deviation, mJy.
+        Gaussian-equivalent standard deviation, mJy; 0 for constant flux.
     """
-    values = flux[valid]
+    values = flux[valid] - np.median(flux[valid])
     rms = median_abs_deviation(values, scale="normal")
     return float(median_abs_deviation(values[np.abs(values) <= 3 * rms], scale="normal"))
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 from scipy.stats import random_table
-from sklearn.metrics import confusion_matrix
 
 
 @dataclass(frozen=True)
@@ -54,8 +53,14 @@ def score(truth: np.ndarray, predicted: np.ndarray, n_permutations: int, seed: i
         Of the draws.
     """
     classes = np.union1d(truth, predicted)
-    confusion = confusion_matrix(truth, predicted, labels=classes)
-    tables = random_table(confusion.sum(axis=1), confusion.sum(axis=0)).rvs(n_permutations, random_state=seed)
+    confusion = np.zeros((classes.size, classes.size), dtype=int)
+    np.add.at(confusion, (np.searchsorted(classes, truth), np.searchsorted(classes, predicted)), 1)
+    true, chosen = confusion.sum(axis=1), confusion.sum(axis=0)
+    if min(np.count_nonzero(true), np.count_nonzero(chosen)) == 1:
+        # One table only has these sums, and scipy's sampler is wrong about such tables.
+        tables = np.repeat(confusion[None], n_permutations, axis=0)
+    else:
+        tables = random_table(true, chosen).rvs(n_permutations, random_state=seed)
     return Scores(
         observed={name: float(function(confusion[None])[0]) for name, function in SCORES.items()},
         chance={name: function(tables) for name, function in SCORES.items()},

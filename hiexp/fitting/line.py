@@ -9,7 +9,7 @@ import numpy as np
 from hiexp.spectra import Spectra
 
 NARROWEST, WIDEST = 15.0, 1000.0  # km/s
-NEAR = 150.0  # km/s: how far from its expected velocity a line may be
+NEAR = 50.0  # km/s: how far from its expected velocity a line may be
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ def find_lines(spectra: Spectra, batch: int = 1000) -> Lines:
     """Find each line as the box of channels with the highest signal-to-noise ratio.
 
     A matched filter over boxes of 15 to 1000 km/s (after Saintonge 2007, AJ 133, 2087). Where
-    `Spectra.systemic` is known, boxes centred within 150 km/s of it are looked at, else all of them.
+    `Spectra.systemic` is known, boxes centred within 50 km/s of it are looked at, else all of them.
 
     Parameters
     ----------

@@ -1,0 +1,52 @@
+"""What the tests share: the real command in a process of its own, and the real spectra where they are."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def appss() -> Path:
+    """Folder of the 13 real Arecibo spectra."""
+    folder = SHARED / "appss"
+    if not folder.is_dir():
+        pytest.skip("the real spectra (../shared/data/appss) are not on this machine")
+    return folder
+
+
+def train(*words: str, cwd: Path, python: str = sys.executable, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run ``python -m hiexp.train`` as a user would, in the folder `cwd`."""
+    return subprocess.run(
+        [python, "-m", "hiexp.train", *words],
+        cwd=cwd,
+        env=os.environ | {"COLUMNS": "120"} | env,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+@pytest.fixture
+def hiexp_train(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """The command, run in the test's own empty folder, expected to end well."""
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        result = train(*words, cwd=tmp_path)
+        assert result.returncode == 0, result.stdout + result.stderr
+        return result
+
+    return run
+
+
+def only_run(folder: Path) -> Path:
+    """Return the folder of the single run below `folder`."""
+    (predictions,) = folder.glob("runs/*/*/predictions.csv")
+    return predictions.parent

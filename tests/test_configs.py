@@ -1,0 +1,50 @@
+"""Every configuration composes, and what it names can be built."""
+
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
+
+from hiexp.provenance import config_hash, flat_parameters
+from hiexp.train import CONFIGS
+
+STAGES = ["dataset", "fit", "feature", "clusterer", "labels", "classifier", "model", "tracking"]
+MEMBERS = [f"{group}={file.stem}" for group in STAGES for file in sorted((CONFIGS / group).glob("*.yaml"))]
+PRESETS = [f"+experiment={file.stem}" for file in sorted((CONFIGS / "experiment").glob("*.yaml"))]
+
+
+def composed(*overrides: str):
+    with initialize_config_dir(str(Path(CONFIGS).absolute()), version_base="1.3"):
+        return compose("train", overrides=list(overrides))
+
+
+@pytest.mark.parametrize("member", MEMBERS)
+def test_every_member_can_be_built(member):
+    assert instantiate(composed(member)[member.partition("=")[0]], _convert_="all") is not None
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_composes_with_every_tracking(preset):
+    for tracking in ("local", "none"):
+        cfg = composed(preset, f"tracking={tracking}")
+        assert len(flat_parameters(cfg)) > 30
+
+
+def test_the_published_preset_is_the_published_setting():
+    cfg = composed("+experiment=published_cnn")
+    assert (cfg.epochs, cfg.test_size, cfg.random_state) == (80, 0.3, 42)
+    assert (cfg.feature.size, cfg.feature.quarter, cfg.feature.colormap) == (128, False, "RdBu")
+    assert (list(cfg.model.filters), cfg.model.padding, cfg.classifier.network.padding) == (
+        [32, 64, 128],
+        "valid",
+        "valid",
+    )
+    assert (cfg.classifier.learning_rate, cfg.classifier.weight_decay, cfg.classifier.batch_size) == (1e-3, 1e-5, 32)
+
+
+def test_the_hash_follows_what_changes_numbers_and_nothing_else():
+    base = config_hash(composed())
+    assert base == config_hash(composed("root=/elsewhere", "tracking=none", "experiment_name=other"))
+    assert base == config_hash(composed("test_size=0.3"))
+    assert len({base, config_hash(composed("seed=1")), config_hash(composed("model=medium"))}) == 3

@@ -1,0 +1,112 @@
+import numpy as np
+import pytest
+from sklearn.cluster import DBSCAN, AgglomerativeClustering, KMeans
+from sklearn.mixture import GaussianMixture
+
+from hiexp.errors import InputError
+from hiexp.features import RawProfile
+from hiexp.labels import ClusterLabels, RandomLabels, ReferenceLabels
+from hiexp.spectra import UNKNOWN
+
+RAMP = np.linspace(0, 1, 30)
+SHAPES = np.array([RAMP, RAMP[::-1], np.sin(3 * np.pi * RAMP)])
+
+
+@pytest.fixture
+def sample():
+    rng = np.random.default_rng(0)
+    truth = rng.permutation(np.repeat([0, 1, 2], 40))
+    profiles = SHAPES[truth] + rng.normal(0, 0.05, (120, 30))
+    train = np.sort(rng.choice(120, 80, replace=False))
+    return profiles, truth, train
+
+
+def cluster_labels(clusterer):
+    return ClusterLabels(clusterer=clusterer, feature=RawProfile())
+
+
+@pytest.mark.parametrize(("n_classes", "used"), [(2, [0, 2]), (3, [0, 1, 2])])
+def test_reference_classes_used(n_classes, used):
+    reference = np.array([0, 1, 2, UNKNOWN, 1, 0])
+    eligible = ReferenceLabels(n_classes).eligible(reference, 6)
+    assert np.unique(reference[eligible]).tolist() == used
+
+
+@pytest.mark.parametrize("n_classes", [0, 1, 4])
+def test_more_classes_than_there_are_is_an_error(n_classes):
+    with pytest.raises(InputError, match=f"n_classes={n_classes}"):
+        ReferenceLabels(n_classes).eligible(np.array([0, 1, 2]), 3)
+
+
+@pytest.mark.parametrize("labels", [ReferenceLabels(3), RandomLabels(3, seed=0)])
+def test_no_reference_is_an_error_that_says_what_to_do(labels):
+    with pytest.raises(InputError, match="labels=cluster"):
+        labels.eligible(None, 5)
+
+
+def test_random_labels_know_nothing_and_stay_in_training(sample):
+    profiles, truth, train = sample
+    labels = RandomLabels(3, seed=1).assign(profiles, truth, train)
+    assert set(labels[train]) == {0, 1, 2}
+    assert np.all(np.delete(labels, train) == UNKNOWN)
+    assert np.mean(labels[train] == truth[train]) < 0.5
+    np.testing.assert_array_equal(labels, RandomLabels(3, seed=1).assign(profiles, truth, train))
+
+
+@pytest.mark.parametrize(
+    "clusterer",
+    [
+        KMeans(3, n_init=3, random_state=0),
+        GaussianMixture(3, covariance_type="diag", random_state=0),
+        AgglomerativeClustering(3),
+    ],
+    ids=lambda clusterer: type(clusterer).__name__,
+)
+def test_clusters_are_named_after_the_reference(sample, clusterer):
+    profiles, truth, train = sample
+    labels = cluster_labels(clusterer).assign(profiles, truth, train)
+    np.testing.assert_array_equal(labels, truth)
+
+
+def test_clusters_do_not_see_what_is_held_out(sample):
+    profiles, truth, train = sample
+    held_out = np.delete(np.arange(120), train)
+    labels = cluster_labels(KMeans(3, n_init=3, random_state=0)).assign(profiles, truth, train)
+    spoiled, false = profiles.copy(), truth.copy()
+    spoiled[held_out] = np.random.default_rng(5).normal(size=(40, 30))
+    false[held_out] = 0
+    again = cluster_labels(KMeans(3, n_init=3, random_state=0)).assign(spoiled, false, train)
+    np.testing.assert_array_equal(again[train], labels[train])
+
+
+def test_more_groups_than_classes_keep_names_of_their_own(sample):
+    profiles, truth, train = sample
+    labels = cluster_labels(KMeans(5, n_init=3, random_state=0)).assign(profiles, truth, train)
+    assert np.unique(labels).tolist() == [0, 1, 2, 3, 4]
+
+
+def test_without_a_reference_groups_are_as_the_clusterer_names_them(sample):
+    profiles, _, train = sample
+    clusterer = KMeans(3, n_init=3, random_state=0)
+    labels = cluster_labels(clusterer).assign(profiles, None, train)
+    np.testing.assert_array_equal(labels[train], clusterer.labels_)
+
+
+def test_noise_has_no_class(sample):
+    profiles, truth, train = sample
+    profiles[train[0]] = np.random.default_rng(1).normal(size=30)
+    labels = cluster_labels(DBSCAN(eps=0.8, min_samples=5)).assign(profiles, truth, train)
+    assert labels[train[0]] == UNKNOWN
+    assert np.mean(np.delete(labels == truth, train[0])) > 0.95
+
+
+def test_too_many_groups_is_an_error_that_names_both(sample):
+    profiles, truth, train = sample
+    with pytest.raises(InputError, match=r"KMeans.*80 training profiles.*n_clusters=500"):
+        cluster_labels(KMeans(500)).assign(profiles, truth, train)
+
+
+def test_one_group_is_an_error(sample):
+    profiles, truth, train = sample
+    with pytest.raises(InputError, match="found 0 group"):
+        cluster_labels(DBSCAN(eps=1e-6)).assign(profiles, truth, train)

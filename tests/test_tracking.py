@@ -1,0 +1,63 @@
+import pytest
+from mlflow import MlflowClient
+
+from hiexp.tracking import MlflowTracking, NoTracking
+
+
+@pytest.fixture
+def tracking(tmp_path):
+    return MlflowTracking(f"sqlite:///{tmp_path}/store/mlflow.db", str(tmp_path / "store" / "artifacts"), "trial")
+
+
+def runs(tracking):
+    client = MlflowClient(tracking.uri)
+    return client, client.search_runs([client.get_experiment_by_name("trial").experiment_id])
+
+
+def test_a_run_is_recorded_whole(tracking, tmp_path):
+    folder = tmp_path / "run"
+    (folder / "plots").mkdir(parents=True)
+    (folder / "plots" / "picture.png").write_bytes(b"png")
+    params = {f"key_{i}": i for i in range(250)}  # more than MLflow takes in one call
+    with tracking.run("name", params, {"host": "here"}, folder) as record:
+        record.metrics["accuracy"] = 0.5
+        record.curves["train_loss"] = [3.0, 2.0, 1.0]
+    client, (run,) = runs(tracking)
+    assert run.info.status == "FINISHED"
+    assert run.info.run_name == "name"
+    assert run.data.params == {key: str(value) for key, value in params.items()}
+    assert run.data.tags["host"] == "here"
+    assert run.data.metrics["accuracy"] == 0.5
+    curve = client.get_metric_history(run.info.run_id, "train_loss")
+    assert [(point.step, point.value) for point in curve] == [(1, 3.0), (2, 2.0), (3, 1.0)]
+    assert [file.path for file in client.list_artifacts(run.info.run_id, "plots")] == ["plots/picture.png"]
+
+
+@pytest.mark.parametrize(("error", "status"), [(RuntimeError("no luck"), "FAILED"), (KeyboardInterrupt(), "KILLED")])
+def test_what_a_run_that_breaks_had_computed_is_kept(tracking, tmp_path, error, status):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    with pytest.raises(type(error)), tracking.run("name", {}, {}, folder) as record:
+        record.metrics["fit_seconds"] = 2.0
+        (folder / "fits.csv").write_text("id")
+        raise error
+    client, (run,) = runs(tracking)
+    assert run.info.status == status
+    assert run.data.metrics["fit_seconds"] == 2.0
+    assert [file.path for file in client.list_artifacts(run.info.run_id)] == ["fits.csv"]
+    if status == "FAILED":
+        assert run.data.tags["error"] == "no luck"
+
+
+def test_the_store_can_be_made_first(tracking, tmp_path):
+    tracking.prepare()
+    tracking.prepare()
+    assert (tmp_path / "store" / "mlflow.db").exists()
+    assert runs(tracking)[1] == []
+
+
+def test_no_tracking_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with NoTracking().run("name", {"a": 1}, {}, tmp_path) as record:
+        record.metrics["accuracy"] = 1.0
+    assert list(tmp_path.iterdir()) == []
