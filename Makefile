@@ -1,5 +1,5 @@
 # One environment in .venv, made on first use and remade when the versions change.
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 READY := $(VENV)/.ready
 

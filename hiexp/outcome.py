@@ -12,6 +12,7 @@ from sklearn.pipeline import Pipeline
 
 from hiexp.evaluation import Scores
 from hiexp.plots import plot_classes, plot_confusion, plot_images, plot_training
+from hiexp.spectra import UNKNOWN
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ class Outcome:
         counts = {
             "n_train": len(self.train),
             "n_test": len(self.test),
-            "n_unlabelled": int(np.sum(self.labels[self.train] < 0)),
+            "n_unlabelled": int(np.sum(self.labels[self.train] == UNKNOWN)),
             "n_predicted_classes": np.unique(self.predicted[self.test]).size,
         }
         if self.scores is None:
@@ -85,8 +86,8 @@ class Outcome:
             {
                 "id": self.ids,
                 "split": np.where(np.isin(np.arange(len(self.ids)), self.train), "train", "test"),
-                "reference": pd.NA if self.reference is None else self.reference,
-                "label": pd.array(np.where(self.labels < 0, None, self.labels), dtype="Int64"),
+                "reference": pd.NA if self.reference is None else _known(self.reference),
+                "label": _known(self.labels),
                 "predicted": self.predicted,
             }
         )
@@ -114,3 +115,8 @@ class Outcome:
             save_model(self.model, folder / "model")
         except Exception as error:  # a library's own estimator may hold anything; its scores must not be lost
             log.warning("The model could not be stored without pickle: %s", error)
+
+
+def _known(classes: np.ndarray) -> pd.arrays.IntegerArray:
+    """Return the classes, empty where there is none."""
+    return pd.arrays.IntegerArray(classes.astype(np.int64), mask=classes == UNKNOWN)

@@ -51,7 +51,7 @@ class Spectra:
         return len(self.ids)
 
     def take(self, rows: np.ndarray) -> Spectra:
-        """Return the spectra of `rows`, a boolean mask or an index array of shape (N,)."""
+        """Return the spectra of `rows`, a boolean mask of shape (N,)."""
         return replace(
             self,
             ids=self.ids[rows],
@@ -59,7 +59,7 @@ class Spectra:
             flux=self.flux[rows],
             rms=self.rms[rows],
             valid=self.valid[rows],
-            catalogue=self.catalogue[rows] if rows.dtype == bool else self.catalogue.iloc[rows],
+            catalogue=self.catalogue[rows],
             systemic=self.systemic[rows],
             reference=None if self.reference is None else self.reference[rows],
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Mapping
@@ -19,25 +20,26 @@ if TYPE_CHECKING:
 STAGES = ("dataset", "fit", "feature", "labels", "classifier", "evaluation")
 
 
+def opening(job: HydraConf, folder: Path) -> str:
+    """Return what a single run is about to do, and where."""
+    stages = "  ".join(f"{stage}={job.runtime.choices[stage]}" for stage in STAGES)
+    return f"{stages}\nin {shown(folder)}"
+
+
 def one_line(metrics: Mapping[str, float]) -> str:
     """Return the scores of a job in a sweep."""
     if "success_rate" not in metrics:
-        return f"done in {metrics['train_seconds']:.1f} s of training; nothing to score against"
+        return "nothing to score against"
     return (
         f"balanced accuracy {metrics['balanced_accuracy']:.3f} (chance {metrics['chance_balanced_accuracy']:.3f}), "
-        f"success rate {metrics['success_rate']:.3f} (chance {metrics['chance_success_rate']:.3f}), "
-        f"{metrics['train_seconds']:.1f} s of training"
+        f"success rate {metrics['success_rate']:.3f} (chance {metrics['chance_success_rate']:.3f})"
     )
 
 
 def summary(outcome: Outcome, metrics: Mapping[str, float], cfg: DictConfig, job: HydraConf, folder: Path) -> str:
     """Return the closing summary of a single run: scores, places, what to type next."""
-    choices = job.runtime.choices
     python = python_command()
     lines = [
-        "",
-        "  ".join(f"{stage}={choices[stage]}" for stage in STAGES),
-        f"{len(outcome.train)} objects trained on, {len(outcome.test)} held out",
         "",
         *_score_table(outcome, metrics),
         "",
@@ -49,7 +51,7 @@ def summary(outcome: Outcome, metrics: Mapping[str, float], cfg: DictConfig, job
     ui = instantiate(cfg.tracking).hint(python)
     if ui:
         lines.append(f"compare runs in a browser:  {ui}")
-    lines.append(f"try next:  {python} -m hiexp.train {_next_command(choices, job.overrides.task)}")
+    lines.append(f"try next:  {python} -m hiexp.train {_next_command(job)}")
     return "\n".join(lines)
 
 
@@ -58,7 +60,7 @@ def python_command() -> str:
     found = shutil.which("python")
     if found and Path(found).parent.samefile(Path(sys.executable).parent):
         return "python"
-    return shown(Path(sys.executable))
+    return shlex.quote(shown(Path(sys.executable)))
 
 
 def shown(path: Path) -> str:
@@ -76,11 +78,11 @@ def _score_table(outcome: Outcome, metrics: Mapping[str, float]) -> list[str]:
         f"{'':20}{'score':>8}{'chance':>9}{'95 % of':>10}{'p':>9}",
         f"{'':20}{'':>8}{'(mean)':>9}{'chance':>10}",
     ]
-    for name in outcome.scores.observed:
-        rows.append(
-            f"{name.replace('_', ' '):20}{metrics[name]:8.3f}{metrics[f'chance_{name}']:9.3f}"
-            f"{metrics[f'chance95_{name}']:10.3f}{metrics[f'p_{name}']:9.3f}"
-        )
+    rows += [
+        f"{name.replace('_', ' '):20}{metrics[name]:8.3f}{metrics[f'chance_{name}']:9.3f}"
+        f"{metrics[f'chance95_{name}']:10.3f}{metrics[f'p_{name}']:9.3f}"
+        for name in outcome.scores.observed
+    ]
     if metrics["n_predicted_classes"] == 1:
         rows.append("The classifier put every object held out into one class: it learned nothing of use.")
     return rows
@@ -91,17 +93,14 @@ def _pictures(folder: Path) -> list[str]:
     return [f"{'pictures' if i == 0 else '':13}{shown(file)}" for i, file in enumerate(files)]
 
 
-def _next_command(choices: Mapping[str, str], overrides: list[str]) -> str:
+def _next_command(job: HydraConf) -> str:
     """Suggest a sweep over what most changes this run's answer, everything else as it was."""
-    swept = {
-        "labels": "labels=cluster n_classes=2,3,4,5",
-        "classifier": "model=simple,medium,complex test_size=0.3,0.5,0.7",
-    }
-    if choices["labels"] == "cluster":
-        keep = [word for word in overrides if not word.startswith(("n_classes=", "labels="))]
-        return " ".join(["-m", *keep, swept["labels"]])
-    if choices["classifier"] == "cnn":
-        keep = [word for word in overrides if not word.startswith(("model=", "test_size="))]
-        return " ".join(["-m", *keep, swept["classifier"]])
-    keep = [word for word in overrides if not word.startswith("classifier=")]
-    return " ".join(["-m", *keep, "classifier=knn,svm,random_forest"])
+    if job.runtime.choices["labels"] == "cluster":
+        sweep = ["n_classes=2,3,4,5"]
+    elif job.runtime.choices["classifier"] == "cnn":
+        sweep = ["model=simple,medium,complex", "test_size=0.3,0.5,0.7"]
+    else:
+        sweep = ["classifier=knn,svm,random_forest"]
+    swept = {word.partition("=")[0] for word in sweep}
+    words = [*job.overrides.task, *(word for word in job.overrides.hydra if word.startswith("hydra.searchpath="))]
+    return shlex.join(["-m", *(word for word in words if word.partition("=")[0] not in swept), *sweep])

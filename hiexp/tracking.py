@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -85,14 +86,12 @@ class MlflowTracking:
         rows = [Param(key, str(value)) for key, value in params.items()]
         for start in range(0, len(rows), PARAMS_A_CALL):
             client.log_batch(run_id, params=rows[start : start + PARAMS_A_CALL])
-        record, status = Record(), "FAILED"
+        record, status = Record(), "KILLED"  # unless the block ends by itself
         try:
             yield record
             status = "FINISHED"
-        except KeyboardInterrupt:
-            status = "KILLED"
-            raise
         except Exception as error:
+            status = "FAILED"
             client.log_batch(run_id, tags=[RunTag("error", str(error)[:5000])])
             raise
         finally:
@@ -107,7 +106,7 @@ class MlflowTracking:
 
     def hint(self, python: str) -> str | None:
         """Return the command that shows the runs in a browser."""
-        return f"{python} -m mlflow ui --backend-store-uri {self.uri}"
+        return f"{python} -m mlflow ui --backend-store-uri {shlex.quote(self.uri)}"
 
     def _client(self):
         from mlflow import MlflowClient

@@ -18,6 +18,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from hiexp.errors import InputError
+from hiexp.summary import one_line, opening, summary
 from hiexp.sweep import ERROR_FILE, METRICS_FILE
 
 if TYPE_CHECKING:  # pandas, scikit-learn and torch take seconds to import, and --help needs none of them
@@ -62,12 +63,8 @@ def run_experiment(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> 
     skipped = pd.concat([spectra.skipped, fit.failures()], ignore_index=True)
     if len(skipped):
         skipped.to_csv(folder / "skipped.csv", index=False)
-        log.warning(
-            "Skipped %d of %d objects: skipped.csv says why",
-            len(skipped),
-            len(spectra) + len(spectra.skipped),
-        )
-
+        found = len(spectra) + len(spectra.skipped)
+        log.warning("Skipped %d of %d objects: skipped.csv says why", len(skipped), found)
     if not fit.good.any():
         raise InputError(f"none of the {len(spectra)} spectra can be used; the first: {skipped['reason'].iloc[-1]}")
 
@@ -75,6 +72,7 @@ def run_experiment(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> 
     taking_part = fit.good & labels.eligible(spectra.reference, len(spectra))
     spectra, profiles = spectra.take(taking_part), fit.profiles[taking_part]
     train, test = split(instantiate(cfg.evaluation.splitter), spectra.reference, len(spectra))
+    log.info("%d objects to train on, %d held out", len(train), len(test))
     classes = labels.assign(profiles, spectra.reference, train)
 
     model = build_pipeline(instantiate(cfg.feature, _convert_="all"), instantiate(cfg.classifier, _convert_="all"))
@@ -114,6 +112,7 @@ def run_tracked(cfg: DictConfig, folder: Path, name: str) -> tuple[Outcome, dict
         outcome = run_experiment(cfg, folder, record.metrics)
         record.metrics |= outcome.metrics() | {"peak_memory_mb": peak_memory_mb()}
         record.curves |= outcome.history
+        log.info("Trained in %.1f s; writing predictions, pictures and model", record.metrics["train_seconds"])
         outcome.write(folder)
         (folder / METRICS_FILE).write_text(json.dumps(record.metrics, indent=2))
     return outcome, record.metrics
@@ -132,6 +131,8 @@ def main(cfg: DictConfig) -> float | None:
     """Run one experiment, or one job of a sweep, whose failure must not stop the others."""
     job = HydraConfig.get()
     folder, sweeping = Path(job.runtime.output_dir), job.mode == RunMode.MULTIRUN
+    if not sweeping:  # a sweep announces its jobs itself
+        log.info(opening(job, folder))
     try:
         outcome, metrics = run_tracked(cfg, folder, job.job.override_dirname or "default")
     except Exception as error:
@@ -143,8 +144,6 @@ def main(cfg: DictConfig) -> float | None:
         if isinstance(error, InputError):
             raise CompactHydraException(str(error)) from error
         raise
-    from hiexp.summary import one_line, summary
-
     log.info(one_line(metrics) if sweeping else summary(outcome, metrics, cfg, job, folder))
     return metrics.get("success_rate")
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Self
 
 import numpy as np
@@ -132,8 +134,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         lone = len(data) % self.batch_size == 1 and len(data) > 1
         batches = BatchSampler(RandomSampler(data), self.batch_size, drop_last=lone)
         loader = DataLoader(data, sampler=batches, batch_size=None)
-        with warnings.catch_warnings(), _quiet_lightning():
-            warnings.filterwarnings("ignore", module="pytorch_lightning")
+        with _quiet_lightning():
             trainer = pl.Trainer(
                 max_epochs=self.epochs,
                 accelerator="gpu" if device.type == "cuda" else "cpu",
@@ -186,16 +187,16 @@ class _Training(pl.LightningModule):
         self.bar.close()
 
 
-class _quiet_lightning:
-    """Hold back Lightning's notes on the devices it sees; its warnings and errors still show."""
-
-    def __enter__(self) -> None:
-        self.logger = logging.getLogger("pytorch_lightning")
-        self.level = self.logger.level
-        self.logger.setLevel(logging.WARNING)
-
-    def __exit__(self, *error: object) -> None:
-        self.logger.setLevel(self.level)
+@contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Hold back Lightning's notes on the devices it sees and its advice on data loaders; errors still show."""
+    logger = logging.getLogger("pytorch_lightning")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="pytorch_lightning")
+        yield
+    logger.setLevel(level)
 
 
 def torch_device(name: str) -> torch.device:
