@@ -20,6 +20,7 @@ clean:  ## remove the environment; runs/ and mlruns/ are yours and stay
 	rm -rf $(VENV)
 
 $(READY): pyproject.toml constraints.txt
+	@echo "Installing into $(VENV): a few minutes, once."
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable ".[test]"
 	touch $(READY)

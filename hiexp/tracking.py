@@ -10,6 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 # Tracking is for the user; nothing is reported to anyone else. Must stand before mlflow is imported.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -106,15 +110,18 @@ class MlflowTracking:
 
     def hint(self, python: str) -> str | None:
         """Return the command that shows the runs in a browser."""
-        return f"{python} -m mlflow ui --backend-store-uri {shlex.quote(self.uri)}"
+        return f"{python} -m mlflow ui --backend-store-uri {shlex.quote(f'sqlite:///{self._database}')}"
 
-    def _client(self):
+    @property
+    def _database(self) -> Path:
+        return Path(self.uri.removeprefix("sqlite:///"))
+
+    def _client(self) -> MlflowClient:
         from mlflow import MlflowClient
 
         # The making of the tables is announced line by line otherwise.
         logging.getLogger("mlflow.store").setLevel(logging.WARNING)
-        database = Path(self.uri.removeprefix("sqlite:///"))
-        database.parent.mkdir(parents=True, exist_ok=True)
+        self._database.parent.mkdir(parents=True, exist_ok=True)
         return MlflowClient(self.uri)
 
     def _experiment_id(self) -> str:

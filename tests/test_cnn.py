@@ -90,9 +90,18 @@ def test_a_device_that_is_not_there_is_refused():
             CNNClassifier(SMALL, device="cuda").fit(X, y)
 
 
-def test_no_epochs_are_refused():
-    with pytest.raises(InputError, match="epochs=0"):
-        CNNClassifier(SMALL, epochs=0).fit(*two_kinds_of_image(8))
+@pytest.mark.parametrize(
+    ("classifier", "named"),
+    [
+        (CNNClassifier(SMALL, epochs=0), "epochs=0"),
+        (CNNClassifier(SMALL, precision="8"), "precision=8"),
+        (CNNClassifier(ConvNet([4], padding="full")), "padding=full"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_settings_that_cannot_be_are_named(classifier, named):
+    with pytest.raises(InputError, match=named):
+        classifier.fit(*two_kinds_of_image(8))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine")

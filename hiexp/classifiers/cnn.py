@@ -97,6 +97,8 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         check_classification_targets(y)
         if self.epochs < 1:
             raise InputError(f"epochs={self.epochs}: train for at least one epoch")
+        if str(self.precision) not in ("auto", "32"):
+            raise InputError(f"classifier.precision={self.precision}: choose auto or 32")
         device = torch_device(self.device)
         self.classes_, targets = np.unique(y, return_inverse=True)
         self.image_shape_ = X.shape[1:]
@@ -131,7 +133,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
 
     def _train(self, data: TensorDataset, device: torch.device) -> None:
         # Batch norm cannot take a batch of one: an odd image out waits for the next epoch's shuffle.
-        lone = len(data) % self.batch_size == 1 and len(data) > 1
+        lone = len(data) % self.batch_size == 1
         batches = BatchSampler(RandomSampler(data), self.batch_size, drop_last=lone)
         loader = DataLoader(data, sampler=batches, batch_size=None)
         with _quiet_lightning():
@@ -193,10 +195,12 @@ def _quiet_lightning() -> Iterator[None]:
     logger = logging.getLogger("pytorch_lightning")
     level = logger.level
     logger.setLevel(logging.WARNING)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="pytorch_lightning")
-        yield
-    logger.setLevel(level)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="pytorch_lightning")
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 def torch_device(name: str) -> torch.device:

@@ -45,10 +45,12 @@ class ConvNet:
         Raises
         ------
         InputError
-            If the image is too small for that many blocks.
+            If `padding` is another word, or the image too small for that many blocks.
         """
+        if self.padding not in ("same", "valid"):
+            raise InputError(f"model.padding={self.padding}: choose same or valid")
         channels, *size = image_shape
-        trim = {"same": 0, "valid": 2}[self.padding]
+        trim = 2 if self.padding == "valid" else 0
         layers: list[nn.Module] = []
         for width in self.filters:
             layers += [
