@@ -98,8 +98,22 @@ def run_experiment(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> 
     )
 
 
-def run_tracked(cfg: DictConfig, folder: Path, name: str) -> tuple[Outcome, dict[str, float]]:
-    """Run one experiment, write its outcome into `folder` and record it with the tracker."""
+def run_tracked(
+    cfg: DictConfig, folder: Path, name: str, members: dict[str, str]
+) -> tuple[Outcome, dict[str, float]]:
+    """Run one experiment, write its outcome into `folder` and record it with the tracker.
+
+    Parameters
+    ----------
+    cfg : DictConfig
+        A composed ``conf/train.yaml``.
+    folder : Path
+        The run's own.
+    name : str
+        The run's, for the tracker.
+    members : dict of str to str
+        The member chosen of each group: recorded beside the settings, because people compare by them.
+    """
     from hydra.utils import instantiate
 
     from hiexp.provenance import flat_parameters, peak_memory_mb, run_tags
@@ -108,7 +122,7 @@ def run_tracked(cfg: DictConfig, folder: Path, name: str) -> tuple[Outcome, dict
     if missing:
         raise InputError(f"{missing[0]} is not set; add {missing[0]}=... to the command")
     OmegaConf.save(cfg, folder / "config.yaml", resolve=True)
-    with instantiate(cfg.tracking).run(name, flat_parameters(cfg), run_tags(cfg), folder) as record:
+    with instantiate(cfg.tracking).run(name, members | flat_parameters(cfg), run_tags(cfg), folder) as record:
         outcome = run_experiment(cfg, folder, record.metrics)
         record.metrics |= outcome.metrics() | {"peak_memory_mb": peak_memory_mb()}
         record.curves |= outcome.history
@@ -133,8 +147,9 @@ def main(cfg: DictConfig) -> float | None:
     folder, sweeping = Path(job.runtime.output_dir), job.mode == RunMode.MULTIRUN
     if not sweeping:  # a sweep announces its jobs itself
         log.info(opening(job, folder))
+    members = {group: member for group, member in job.runtime.choices.items() if not group.startswith("hydra/")}
     try:
-        outcome, metrics = run_tracked(cfg, folder, job.job.override_dirname or "default")
+        outcome, metrics = run_tracked(cfg, folder, job.job.override_dirname or "default", members)
     except Exception as error:
         reason = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
         (folder / ERROR_FILE).write_text(f"{reason}\n\n{traceback.format_exc()}")

@@ -49,6 +49,7 @@ def test_the_main_job(hiexp_train, tmp_path):
     } <= record.data.metrics.keys()
     assert len(client.get_metric_history(record.info.run_id, "train_loss")) == 3
     assert {"git_commit", "config_hash", "host"} <= record.data.tags.keys()
+    assert record.data.params["model"] == "simple"
     assert record.data.params["model.filters"] == "[32, 64, 128]"
     assert record.data.params["classifier.epochs"] == "3"
     stored = {file.path for file in client.list_artifacts(record.info.run_id)}
@@ -69,7 +70,7 @@ def test_the_sweep_of_nine(hiexp_train, tmp_path):
     assert "9 of 9 jobs done, 0 failed" in screen.stdout
     _, records = recorded_runs(tmp_path)
     assert len(records) == 9
-    assert len({(record.data.params["model.filters"], record.data.params["test_size"]) for record in records}) == 9
+    assert len({(record.data.params["model"], record.data.params["test_size"]) for record in records}) == 9
     assert all("success_rate" in record.data.metrics for record in records)
     assert len({record.info.run_name for record in records}) == 9
     (ranking,) = tmp_path.glob("runs/*/*/ranking.csv")
