@@ -35,6 +35,8 @@ class Spectra:
         Reference class; `UNKNOWN` where an object has none; None where the dataset has none.
     skipped : DataFrame
         What could not be read: columns ``name`` (of the file or the object) and ``reason``.
+    unmatched : DataFrame
+        Spectra without a row in the catalogue and rows without a spectrum, in the same columns.
     """
 
     ids: np.ndarray
@@ -46,12 +48,13 @@ class Spectra:
     systemic: np.ndarray
     reference: np.ndarray | None = None
     skipped: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["name", "reason"]))
+    unmatched: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["name", "reason"]))
 
     def __len__(self) -> int:
         return len(self.ids)
 
-    def take(self, rows: np.ndarray) -> Spectra:
-        """Return the spectra of `rows`, a boolean mask of shape (N,)."""
+    def take(self, rows: np.ndarray | slice) -> Spectra:
+        """Return the spectra of `rows`, a boolean mask of shape (N,) or a slice."""
         return replace(
             self,
             ids=self.ids[rows],

@@ -39,7 +39,7 @@ def run_experiment(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> 
     cfg : DictConfig
         A composed ``conf/train.yaml``.
     folder : Path
-        Receives what a stage has computed as soon as it has: ``fits.csv`` and ``skipped.csv``.
+        Receives what a stage has computed as soon as it has: ``fits.csv``, ``skipped.csv``, ``unmatched.csv``.
     metrics : dict
         Receives ``fit_seconds`` and ``train_seconds``.
 
@@ -65,6 +65,10 @@ def run_experiment(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> 
         skipped.to_csv(folder / "skipped.csv", index=False)
         found = len(spectra) + len(spectra.skipped)
         log.warning("Skipped %d of %d objects: skipped.csv says why", len(skipped), found)
+    if len(spectra.unmatched):
+        spectra.unmatched.to_csv(folder / "unmatched.csv", index=False)
+        for reason, count in spectra.unmatched["reason"].value_counts().items():
+            log.info("%d times %s: unmatched.csv", count, reason)
     if not fit.good.any():
         raise InputError(f"none of the {len(spectra)} spectra can be used; the first: {skipped['reason'].iloc[-1]}")
 

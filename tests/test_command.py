@@ -95,6 +95,20 @@ def test_real_spectra_in_groups(hiexp_train, tmp_path, appss):
     assert record.data.metrics["n_test"] == 4
 
 
+def test_a_catalogue_chooses_among_real_spectra(hiexp_train, tmp_path, appss):
+    numbers = sorted(int(file.stem[1:]) for file in appss.glob("*.fits"))
+    table = pd.DataFrame({"AGC": [*numbers[1:], 7], "SNR": [*range(12), 5.0], "Distance": 1.0})
+    table.to_csv(tmp_path / "a100.csv", index=False)
+    words = ["dataset=alfalfa", f"dataset.path={appss}", "dataset.catalogue=a100.csv", "dataset.where.SNR=[2,null]"]
+    words += ["+dataset.where.Distance=[null,2]", "labels=cluster", "n_classes=2", *RAW_KNN]
+    screen = hiexp_train(*words)
+    assert "1 times a spectrum without a catalogue row: unmatched.csv" in screen.stdout
+    run = only_run(tmp_path)
+    assert len(pd.read_csv(run / "predictions.csv")) == 10
+    assert set(pd.read_csv(run / "unmatched.csv", dtype=str)["name"]) == {f"{numbers[0]:06d}", "000007"}
+    assert len(list((tmp_path / "cache").glob("spectra-*.npz"))) == 1
+
+
 @pytest.mark.parametrize(
     "words",
     [

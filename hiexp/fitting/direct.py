@@ -5,11 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from scipy.ndimage import uniform_filter1d
+from tqdm import tqdm
 
 from hiexp.fitting.line import find_lines
 from hiexp.fitting.result import GOOD, FitResult
 from hiexp.fitting.widths import edges, flux_between
 from hiexp.spectra import Spectra
+
+BATCH = 1000  # spectra worked on at a time, which bounds the memory
 
 
 def fit_none(spectra: Spectra, n_samples: int = 256, half_window: float = 0.75) -> FitResult:
@@ -32,6 +35,12 @@ def fit_none(spectra: Spectra, n_samples: int = 256, half_window: float = 0.75) 
         Widths are measured on the spectrum smoothed over three channels, seen from outside the line. Model
         columns (chi2 and its kin) are NaN: there is no model.
     """
+    starts = tqdm(range(0, len(spectra), BATCH), desc="measuring lines", unit_scale=BATCH, delay=1, leave=False)
+    parts = [_measure(spectra.take(slice(start, start + BATCH)), n_samples, half_window) for start in starts]
+    return FitResult(pd.concat([part.table for part in parts]), np.concatenate([part.profiles for part in parts]))
+
+
+def _measure(spectra: Spectra, n_samples: int, half_window: float) -> FitResult:
     lines = find_lines(spectra)
     reach = half_window * lines.width
     low, high = lines.centre - reach, lines.centre + reach

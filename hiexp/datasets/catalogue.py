@@ -1,0 +1,155 @@
+"""Catalogues of galaxies in their public forms, under VizieR's column names."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from hiexp.errors import InputError
+
+# The Cornell archive's names for the columns of VizieR J/ApJ/861/49/table2 (Haynes et al. 2018).
+CORNELL = {
+    "AGCNr": "AGC",
+    "RAdeg_HI": "RAJ2000",
+    "DECdeg_HI": "DEJ2000",
+    "Vhelio": "Vhel",
+    "sigW": "e_W50",
+    "sigflux": "e_HIflux",
+    "RMS": "rms",
+    "sigDist": "e_Dist",
+    "logMH": "logMHI",
+    "siglogMH": "e_logMHI",
+    "HIcode": "HI",
+}
+
+
+def read_agc_catalogue(file: str) -> tuple[pd.DataFrame, list[str]]:
+    """Read a catalogue with a column of AGC numbers.
+
+    Parameters
+    ----------
+    file : str
+        VizieR's tab-separated text, CDS fixed-width ``table2.dat`` or ``.dat.gz`` with its ``ReadMe`` beside it,
+        the Cornell archive's CSV, VOTable or FITS.
+
+    Returns
+    -------
+    catalogue : DataFrame
+        Under VizieR's names, indexed by the AGC number as text of six digits or more.
+    repeated : list of str
+        AGC numbers with more than one row; the first is kept.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, it cannot be read, or has no column AGC or no rows.
+    """
+    path = Path(file)
+    if not path.is_file():
+        raise InputError(f"dataset.catalogue={file}: no such file")
+    try:
+        table = _read_table(path)
+    except InputError:
+        raise
+    except Exception as error:  # a reader of four formats fails in as many ways
+        raise InputError(f"dataset.catalogue={file}: cannot be read as a table ({error})") from error
+    table = table.rename(columns=CORNELL)
+    if "AGC" not in table:
+        raise InputError(f"dataset.catalogue={file}: no column AGC or AGCNr; it has {', '.join(map(str, table))}")
+    numbers = pd.to_numeric(table["AGC"], errors="coerce")
+    if numbers.isna().any():
+        row = int(np.flatnonzero(numbers.isna())[0])
+        raise InputError(f"dataset.catalogue={file}: row {row + 1} has AGC '{table['AGC'].iloc[row]}', no number")
+    if table.empty:
+        raise InputError(f"dataset.catalogue={file}: no rows")
+    table.index = pd.Index([f"{number:06d}" for number in numbers.astype(int)], name="id")
+    first = ~table.index.duplicated()
+    return table[first].drop(columns="AGC"), sorted(set(table.index[~first]))
+
+
+def within(catalogue: pd.DataFrame, where: Mapping[str, Sequence[float | None] | None]) -> np.ndarray:
+    """Tell which rows lie within ranges of columns.
+
+    Parameters
+    ----------
+    catalogue : DataFrame
+        N rows.
+    where : mapping of str to (low, high) or None
+        Inclusive limits by column; None for either is no limit. A row without a value is outside.
+
+    Returns
+    -------
+    ndarray of bool, shape (N,)
+
+    Raises
+    ------
+    InputError
+        If a column is not there, or a range is no pair.
+    """
+    inside = np.ones(len(catalogue), dtype=bool)
+    for column, limits in where.items():
+        if limits is None:
+            continue
+        if column not in catalogue:
+            raise InputError(f"dataset.where.{column}: the catalogue has no such column, only {', '.join(catalogue)}")
+        if len(limits) != 2:
+            raise InputError(f"dataset.where.{column}={list(limits)}: give [low, high], null for no limit")
+        low, high = (
+            default if limit is None else limit for limit, default in zip(limits, (-np.inf, np.inf), strict=True)
+        )
+        inside &= pd.to_numeric(catalogue[column], errors="coerce").between(low, high).to_numpy()
+    return inside
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    from astropy.table import Table
+
+    name = path.name.lower()
+    if name.endswith((".dat", ".dat.gz")):
+        return _read_cds(path)
+    if name.endswith((".fits", ".fit", ".fits.gz", ".vot", ".xml", ".votable")):
+        kind = "fits" if ".fit" in name else "votable"
+        return Table.read(path, format=kind).to_pandas()
+    return _read_text(_decoded(path))
+
+
+def _read_cds(path: Path) -> pd.DataFrame:
+    from astropy.io import ascii as text_tables
+
+    readme = path.with_name("ReadMe")
+    if not readme.is_file():
+        raise InputError(f"{path}: a CDS table needs its ReadMe in the same folder")
+    # astropy finds the table's description by its name, which compression changes.
+    with tempfile.TemporaryDirectory() as folder:
+        plain = Path(folder) / path.name.removesuffix(".gz")
+        plain.write_text(_decoded(path))
+        return text_tables.read(plain, format="cds", readme=str(readme)).to_pandas()
+
+
+def _read_text(text: str) -> pd.DataFrame:
+    """Read delimited text: comments, and VizieR's lines of units and dashes, left out."""
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    if not lines:
+        raise ValueError("it holds no table")
+    if len(lines) > 2 and set(lines[2].strip()) <= set("- \t"):
+        lines[1:3] = []
+    delimiter = max("\t,;|", key=lines[0].count)
+    return pd.read_csv(io.StringIO("\n".join(lines)), sep=delimiter, skipinitialspace=True)
+
+
+def _decoded(path: Path) -> str:
+    raw = path.read_bytes()
+    if path.suffix == ".gz":
+        raw = gzip.decompress(raw)
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return raw.decode("utf-16")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
