@@ -60,7 +60,8 @@ def read_spectrum(file: Path) -> Spectrum:
     flux = columns[flux_name] * _in_unit(flux_name, units[flux_name], FLUX_UNITS)
     valid = ~missing & (columns["WEIGHT"] > 0 if "WEIGHT" in columns else True)
     numbers = {name: float(header[key]) for key, name in HEADER_KEYS.items() if key in header}
-    return Spectrum(*clean(velocity, flux, valid), numbers)
+    velocity, flux, valid, rms = clean(velocity, flux, valid)
+    return Spectrum(velocity, flux.astype(np.float32), valid, rms, numbers)  # the precision of the files
 
 
 def _wanted(names: list[str]) -> list[str]:
