@@ -112,8 +112,8 @@ def _joined(header: pd.DataFrame, catalogue: str | None) -> tuple[pd.DataFrame, 
 
 def _packed(files: list[Path], cache: Path) -> dict[str, np.ndarray]:
     """Return the packed folder, made anew where a file has changed or the pack is damaged."""
-    state = [(file.name, (status := file.stat()).st_size, status.st_mtime_ns) for file in files]
-    key = hashlib.sha256(repr((PACK_FORMAT, str(files[0].parent.absolute()), state)).encode()).hexdigest()[:16]
+    content = [(file.name, (status := file.stat()).st_size, status.st_mtime_ns) for file in files]
+    key = hashlib.sha256(repr((PACK_FORMAT, content)).encode()).hexdigest()[:16]
     pack = cache / f"spectra-{key}.npz"
     try:
         with np.load(pack) as stored:
