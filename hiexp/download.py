@@ -58,7 +58,7 @@ def download(cfg: DictConfig, dataset: str) -> None:
             results = fetch_spectra(server, store, names)
             write_lists(server, store, results)
     except OSError as error:
-        raise InputError(f"dataset.path={folder}: cannot be written to ({error}); mend that, then {AGAIN}") from error
+        raise InputError(f"dataset.path={folder}: cannot be used ({error}); mend that, then {AGAIN}") from error
     for name in unknown:
         place = server.address(name.rpartition("/")[0])
         log.warning("The ReadMe lists %s, but the server does not list them: get them by hand from %s", name, place)

@@ -412,7 +412,7 @@ FAULTS = {
     "no connections": (ALFALFA, ["connections=0"], "connections=0: give a whole number from 1 up"),
     "words for numbers": (ALFALFA, ["pause=long"], "pause=long: give a number"),
     "no address": (ALFALFA, ["url=cds"], "url=cds: give an address"),
-    "a file for a folder": (ALFALFA, ["dataset.path=occupied"], "dataset.path=occupied: cannot be written to"),
+    "a file for a folder": (ALFALFA, ["dataset.path=occupied"], "dataset.path=occupied: cannot be used"),
     "no folder": (ALFALFA, ["dataset.path=???"], "dataset.path is not set"),
     "another archive": (ALFALFA, ["dataset=magic"], "Could not find 'dataset/magic'"),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -80,8 +81,10 @@ def numbered(folder: Path, table: str, column: str, name: str) -> list[str]:
     if file is None:
         raise InputError(f"{folder / table}: not there, and not on the server; it says which spectra there are")
     try:
-        numbers = ascii.read(str(file), format="cds", readme=str(folder / README), include_names=[column])[column]
-        names = list(dict.fromkeys(name.format(int(number)) for number in numbers if number))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # units of other columns, which nobody reads here
+            rows = ascii.read(str(file), format="cds", readme=str(folder / README), include_names=[column])
+        names = list(dict.fromkeys(name.format(int(number)) for number in rows[column] if number))
     except Exception as error:  # astropy raises a dozen kinds on tables that are not as their ReadMe says
         raise InputError(
             f"{file}: no numbers in column {column} as {README} describes them ({error}); "

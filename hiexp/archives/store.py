@@ -39,9 +39,12 @@ class Store:
         return self.folder / INCOMING
 
     def complete(self, file: str) -> bool:
-        """Say whether a file is recorded and still has its size."""
-        path = self.folder / file
-        return file in self.sizes and path.is_file() and path.stat().st_size == self.sizes[file]
+        """Say whether a file is recorded, as it is or with ``.gz``, and still has its size."""
+        for name in (file, f"{file}.gz"):
+            path = self.folder / name
+            if name in self.sizes and path.is_file() and path.stat().st_size == self.sizes[name]:
+                return True
+        return False
 
     def accept(self, path: Path) -> None:
         """Give a file that has come its final name, in one step."""

@@ -129,12 +129,23 @@ class Server:
         self.reached = True
 
     def index(self, folder: str) -> list[str]:
-        """Return the files that the server's own page of a folder links to; none where it has no such page."""
+        """Return the files that the server's own page of a folder links to; none where it has no such page.
+
+        Raises
+        ------
+        InputError
+            If the server does not answer, or with an error of its own.
+        """
         self.reach()
         try:
             page = self.ask("GET", self.address(folder))
-        except requests.RequestException:
-            return []
+            if page.status_code >= 500:
+                page.raise_for_status()
+        except requests.RequestException as error:
+            raise InputError(
+                f"url={self.address(folder)}: the list of this folder does not come ({_reason(error)}); "
+                "type the same command again"
+            ) from error
         links = re.findall(r"""href=["']?([^"'>\s]+)""", page.text, flags=re.IGNORECASE) if page.ok else []
         return list(dict.fromkeys(unquote(link) for link in links if "/" not in link and "?" not in link))
 
