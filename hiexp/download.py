@@ -66,6 +66,8 @@ def download(cfg: DictConfig, dataset: str) -> None:
         log.warning("CDS has the catalogue alone, no spectra: put them (%s) into %s by hand", cfg.by_hand, folder)
     log.info("Catalogue: %s\n%s", ", ".join(catalogue), closing(results, folder))
     refuse_failures(results, server)
+    if results and all(result.status == "absent" for result in results):
+        raise InputError(f"url={url}: the server has none of the {len(results)} spectra; is the address right?")
     path = shlex.quote(f"dataset.path={shown(folder)}")
     log.info("try next:  %s -m hiexp.train dataset=%s %s %s", python_command(), dataset, path, cfg.next)
 
@@ -145,16 +147,12 @@ def closing(results: Sequence[Result], folder: Path) -> str:
 
 
 def refuse_failures(results: Sequence[Result], server: Server) -> None:
-    """Raise an `InputError` if files have failed, or if the server has none of them."""
+    """Raise an `InputError` if files have failed."""
     failed = [result for result in results if result.status == "failed"]
     if failed:
         many = f"{len(failed)} files" if len(failed) > 1 else failed[0].name
         given_up = "; given up, since one file failed after the other" if server.stop.is_set() else ""
         raise InputError(f"url={server.url}: {many} failed ({failed[-1].reason}){given_up}; {AGAIN}")
-    if len(results) > 1 and all(result.status == "absent" for result in results):
-        raise InputError(
-            f"url={server.url}: the server has none of the {len(results)} spectra; is the address right?"
-        )
 
 
 @hydra.main(version_base="1.3", config_path=str(config_folder("conf_download")), config_name="download")
