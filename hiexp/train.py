@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import CompactHydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from hiexp.command import input_errors_as_messages, refuse_missing
 from hiexp.errors import InputError
 from hiexp.summary import one_line, opening, summary
 from hiexp.sweep import ERROR_FILE, METRICS_FILE
@@ -122,9 +122,7 @@ def run_tracked(
 
     from hiexp.provenance import flat_parameters, peak_memory_mb, run_tags
 
-    missing = sorted(OmegaConf.missing_keys(cfg))
-    if missing:
-        raise InputError(f"{missing[0]} is not set; add {missing[0]}=... to the command")
+    refuse_missing(cfg)
     OmegaConf.save(cfg, folder / "config.yaml", resolve=True)
     with instantiate(cfg.tracking).run(name, members | flat_parameters(cfg), run_tags(cfg), folder) as record:
         outcome = run_experiment(cfg, folder, record.metrics)
@@ -145,6 +143,7 @@ def stopwatch(metrics: dict[str, float], name: str) -> Iterator[None]:
 
 
 @hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="train")
+@input_errors_as_messages()
 def main(cfg: DictConfig) -> float | None:
     """Run one experiment, or one job of a sweep, whose failure must not stop the others."""
     job = HydraConfig.get()
@@ -160,8 +159,6 @@ def main(cfg: DictConfig) -> float | None:
         if sweeping:
             log.error("Failed: %s", reason)
             return None
-        if isinstance(error, InputError):
-            raise CompactHydraException(str(error)) from error
         raise
     log.info(one_line(metrics) if sweeping else summary(outcome, metrics, cfg, job, folder))
     return metrics.get("success_rate")

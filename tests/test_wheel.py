@@ -51,6 +51,11 @@ def test_a_single_run_of_the_wheel_names_its_version(clean_python, tmp_path):
     assert (only_run(tmp_path) / "plots" / "confusion.png").exists()
 
 
+def test_the_wheel_has_the_archives(clean_python, tmp_path):
+    words = [clean_python, "-m", "hiexp.download", "dataset=cig", "--cfg", "job"]
+    assert "J/A+A/532/A117" in subprocess.check_output(words, text=True, cwd=tmp_path)
+
+
 def test_every_import_is_declared():
     declared = {Requirement(line).name for line in requires("hiexp") if "extra ==" not in line}
     provided = packages_distributions()

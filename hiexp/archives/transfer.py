@@ -1,0 +1,306 @@
+"""Files from a web server into a `Store`: a few at a time, each whole or not at all."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Literal
+from urllib.parse import quote, unquote
+
+import pooch
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+
+from hiexp import __version__
+from hiexp.archives.cds import README
+from hiexp.archives.store import Store
+from hiexp.errors import InputError
+
+CONNECT_SECONDS = 10
+CHUNK = 1 << 16  # bytes
+GIVE_UP_AFTER = 10  # files that fail in a row: then it is the server that fails
+TOO_BUSY = 429  # the one status below 500 that passes by itself
+
+pooch.get_logger().setLevel("WARNING")  # it would tell of every file
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one file.
+
+    Attributes
+    ----------
+    name : str
+        On the server, from the archive's URL on.
+    status : str
+        ``came``; ``there``: it was complete already; ``absent``: not on the server; ``failed``; ``left``: not tried
+        to the end, because the download was stopped.
+    size : int
+        Bytes of a file that came, or that was there without being recorded.
+    sha256 : str
+        Of the same.
+    reason : str
+        Why it failed.
+    """
+
+    name: str
+    status: Literal["came", "there", "absent", "failed", "left"]
+    size: int = 0
+    sha256: str = ""
+    reason: str = ""
+
+
+@dataclass
+class Server:
+    """An archive on a web server.
+
+    Attributes
+    ----------
+    url : str
+        Of its folder, with a slash at the end.
+    connections : int
+        Transfers at a time.
+    retries : int
+        Of a file, where another try may help.
+    pause : float
+        Seconds before the first retry; doubled before each of the next.
+    timeout : float
+        Seconds without a byte after which a transfer counts as broken.
+    """
+
+    url: str
+    connections: int
+    retries: int
+    pause: float
+    timeout: float
+    stop: threading.Event = field(default_factory=threading.Event)
+    session: requests.Session = field(default_factory=requests.Session)
+    reached: bool = False
+    failed_in_a_row: int = 0
+    counting: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self.session.headers["User-Agent"] = f"hiexp/{__version__} {requests.utils.default_user_agent()}"
+        # Files as they are, so that their bytes can be counted and compared.
+        self.session.headers["Accept-Encoding"] = "identity"
+        for scheme in ("http://", "https://"):
+            self.session.mount(scheme, HTTPAdapter(pool_maxsize=self.connections))
+
+    def judge(self, failed: bool) -> None:
+        """Count a file that the server has failed to send or has answered for; stop after too many in a row."""
+        with self.counting:
+            self.failed_in_a_row = self.failed_in_a_row + 1 if failed else 0
+            if self.failed_in_a_row == GIVE_UP_AFTER:
+                self.stop.set()
+
+    def address(self, name: str) -> str:
+        """Return the URL of a file."""
+        return self.url + quote(name)
+
+    def ask(self, method: str, url: str, stream: bool = False) -> requests.Response:
+        """Send one request."""
+        limits = (min(CONNECT_SECONDS, self.timeout), self.timeout)
+        return self.session.request(method, url, timeout=limits, stream=stream, allow_redirects=True)
+
+    def reach(self) -> None:
+        """Find out before the first transfer, once and without patience, whether there is a server at all.
+
+        Raises
+        ------
+        InputError
+            If nothing answers.
+        """
+        if self.reached:
+            return
+        try:
+            self.ask("HEAD", self.url).close()
+        except requests.RequestException as error:
+            raise InputError(
+                f"url={self.url}: no answer from this server ({_reason(error)}); check the network and the address, "
+                "then type the same command again"
+            ) from error
+        self.reached = True
+
+    def index(self, folder: str) -> list[str]:
+        """Return the files that the server's own page of a folder links to; none where it has no such page.
+
+        Raises
+        ------
+        InputError
+            If the server does not answer, or with an error of its own.
+        """
+        self.reach()
+        try:
+            page = self.ask("GET", self.address(folder))
+            if page.status_code >= 500:
+                page.raise_for_status()
+        except requests.RequestException as error:
+            raise InputError(
+                f"url={self.address(folder)}: the list of this folder does not come ({_reason(error)}); "
+                "type the same command again"
+            ) from error
+        links = re.findall(r"""href=["']?([^"'>\s]+)""", page.text, flags=re.IGNORECASE) if page.ok else []
+        return list(dict.fromkeys(unquote(link) for link in links if "/" not in link and "?" not in link))
+
+    def size(self, name: str) -> int | None:
+        """Return a file's bytes as the server states them, or None where it does not."""
+        answer = self.ask("HEAD", self.address(name))
+        if answer.status_code >= 500 or answer.status_code == TOO_BUSY:
+            answer.raise_for_status()
+        stated = answer.headers.get("Content-Length", "")
+        return int(stated) if answer.ok and stated.isdigit() else None
+
+    def send(self, url: str, output_file: str, mover: object) -> None:
+        """Copy one file, for pooch, which moves it to its name when this ends without an error.
+
+        Raises
+        ------
+        requests.RequestException, urllib3.exceptions.HTTPError
+            If the server refuses, the connection breaks, fewer bytes come than the server has stated, or they do
+            not have the checksum that it states.
+        """
+        with self.ask("GET", url, stream=True) as response, Path(output_file).open("wb") as file:
+            response.raise_for_status()
+            encoded = "Content-Encoding" in response.headers
+            checksum = hashlib.md5(usedforsecurity=False)
+            # Some servers state the compression of a file as that of the transfer: a .gz stays as it is. urllib3
+            # compares the bytes with Content-Length.
+            for chunk in response.raw.stream(CHUNK, decode_content=not url.endswith(".gz")):
+                if self.stop.is_set():
+                    raise _Stopped
+                checksum.update(chunk)
+                file.write(chunk)
+        stated = response.headers.get("Content-MD5")
+        if stated and not encoded and stated != base64.b64encode(checksum.digest()).decode():
+            raise requests.RequestException("the bytes do not have the MD5 checksum that the server states")
+
+
+class _Stopped(Exception):
+    """The download is being stopped, and this transfer with it."""
+
+
+def fetch(
+    server: Server, store: Store, names: Sequence[str], report: Callable[[Result], object] = lambda result: None
+) -> list[Result]:
+    """Fetch files, a few at a time; those recorded and unchanged in size are not asked for.
+
+    Parameters
+    ----------
+    server : Server
+        Where they are.
+    store : Store
+        Where they go, without their folders on the server.
+    names : sequence of str
+        The files, from the archive's URL on.
+    report : callable
+        Is given every result as soon as there is one.
+
+    Returns
+    -------
+    list of Result
+        One a file, in no order. When `GIVE_UP_AFTER` files have failed in a row, the rest is ``left``.
+
+    Raises
+    ------
+    InputError
+        If there is something to fetch, and no server.
+    OSError
+        If the folder cannot be written to.
+    """
+    complete = {name for name in names if store.complete(PurePosixPath(name).name)}
+    results = [Result(name, "there") for name in complete]
+    for result in results:
+        report(result)
+    missing = [name for name in names if name not in complete]
+    if not missing:
+        return results
+    server.reach()
+    with ThreadPoolExecutor(server.connections) as pool:
+        try:
+            for future in as_completed([pool.submit(_obtain, server, store, name) for name in missing]):
+                result = future.result()
+                if result.sha256:
+                    name = PurePosixPath(result.name).name
+                    store.record(name, result.size, result.sha256, server.address(result.name))
+                results.append(result)
+                report(result)
+        except BaseException:  # Ctrl-C above all: the pool would otherwise work through all that is left
+            server.stop.set()
+            raise
+    return results
+
+
+def _obtain(server: Server, store: Store, name: str) -> Result:
+    """Fetch one file, or look at what the folder has under its name, with patience."""
+    file = PurePosixPath(name).name
+    reason = ""
+    for attempt in range(server.retries + 1):
+        wait = server.pause * 2 ** (attempt - 1) if attempt else 0
+        if server.stop.wait(wait):
+            return Result(name, "left")
+        try:
+            there = _put_by_hand(server, store, name, file)
+            if there:
+                return there
+            pooch.retrieve(server.address(name), None, fname=file, path=store.incoming, downloader=server.send)
+            came = store.incoming / file
+            reason = _strange(came)
+            if reason:
+                came.unlink()
+                break
+            size, sha256 = came.stat().st_size, pooch.file_hash(str(came))
+            store.accept(came)
+            server.judge(failed=False)
+            return Result(name, "came", size, sha256)
+        except _Stopped:
+            return Result(name, "left")
+        except requests.HTTPError as error:
+            status = error.response.status_code
+            if status in (404, 410):
+                server.judge(failed=False)
+                return Result(name, "absent")
+            reason = f"HTTP {status} {error.response.reason}"
+            if status < 500 and status != TOO_BUSY:
+                break
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+            reason = _reason(error)
+    server.judge(failed=True)
+    return Result(name, "failed", reason=reason)
+
+
+def _put_by_hand(server: Server, store: Store, name: str, file: str) -> Result | None:
+    """Return what to make of a file that no download has put there; it is its owner's and never replaced."""
+    if (store.folder / f"{file}.gz").exists():
+        return Result(name, "there")
+    path = store.folder / file
+    if file in store.sizes or not path.exists():
+        return None
+    stated, size = server.size(name), path.stat().st_size
+    if stated not in (None, size):
+        reason = f"the folder has this file with {size} bytes, the server with {stated}; delete it to have it fetched"
+        return Result(name, "failed", reason=reason)
+    return Result(name, "there", size, pooch.file_hash(str(path)))
+
+
+def _strange(path: Path) -> str:
+    """Return why a file is not what its name says: servers and networks answer with pages of their own."""
+    content = path.read_bytes()
+    if path.suffix == ".fits" and not content.startswith(b"SIMPLE"):
+        return f"not a FITS file: it begins with {content[:20]!r}"
+    if path.name == README and b"File Summary:" not in content:
+        return f"not a ReadMe of CDS: it begins with {content[:20]!r}"
+    return ""
+
+
+def _reason(error: BaseException) -> str:
+    """Return the words of the first error in a chain, without the layers above it."""
+    while error.__context__ is not None:
+        error = error.__context__
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
