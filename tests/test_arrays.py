@@ -156,6 +156,7 @@ NPZ_FAULTS = {
     "one dimension": ({"X": X[0]}, r"X has the shape \(40,\)"),
     "two series each": ({"X": np.stack([X, X], axis=1)}, r"X has the shape \(6, 2, 40\)"),
     "no series": ({"X": X[:0]}, "0 series of 40 samples"),
+    "complex labels": ({"X": X, "y": np.full(6, 1j)}, "y is not of numbers or text but of type complex128"),
     "labels of another length": ({"X": X, "y": np.arange(5)}, r"y has the shape \(5,\) where X has 6 series"),
     "ids of another length": ({"X": X, "ids": np.arange(7)}, r"ids has the shape \(7,\)"),
     "split of another length": ({"X": X, "split": ["train"]}, r"split has the shape \(1,\)"),
@@ -184,6 +185,16 @@ def test_a_bad_npz_is_named(tmp_path, fault):
     with pytest.raises(InputError, match=said) as caught:
         read_arrays(write_npz(tmp_path, **content))
     assert "sample.npz" in str(caught.value)
+
+
+def test_a_damaged_npz_is_no_pickle(tmp_path):
+    path = tmp_path / "sample.npz"
+    np.savez_compressed(path, X=X)
+    content = bytearray(path.read_bytes())
+    content[200:260] = bytes(60)
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"is no \.npz file of NumPy"):
+        read_arrays(str(path))
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04 cut"])
@@ -245,10 +256,21 @@ def test_csv_with_empty_cells_and_descending_velocities(tmp_path):
     assert np.flatnonzero(~spectra.valid[2]).tolist() == [37, 38, 39]
 
 
+def test_csv_as_pandas_and_spreadsheets_write_it(tmp_path):
+    SAMPLES.set_axis(list("abcdef")).to_csv(tmp_path / "index.csv")
+    spectra = read_arrays(str(tmp_path / "index.csv"))
+    assert spectra.ids.tolist() == list("abcdef")
+    np.testing.assert_allclose(spectra.flux, X)
+    (tmp_path / "ends.csv").write_text("a,b,c,\r\n1,2,3,\r\n4,5,6,\r\n")
+    np.testing.assert_array_equal(read_arrays(str(tmp_path / "ends.csv")).flux, [[1, 2, 3], [4, 5, 6]])
+
+
 CSV_FAULTS = {
     "empty": ("", "is empty"),
     "names alone": ("a,b,c\n", "has no rows"),
     "text among numbers": ("a,b\n1,2\n3,x\n", "column b has 'x', which is no number"),
+    "yes and no": ("a,b\n1,True\n3,False\n", "column b has 'True', which is no number"),
+    "decimal commas": ("a;b\n1,5;2\n", "column a has '1,5', which is no number"),
     "one column": ("a\n1\n2\n", "1 columns of samples"),
     "ids alone": ("id,class\n1,2\n2,3\n", "0 columns of samples"),
     "no names": ("0.3,0.1,0.2\n1,2,3\n", "first line is neither names nor velocities in order"),
@@ -351,6 +373,11 @@ def test_straight_lines_stay_straight_at_any_number_of_samples(n_samples, start,
     spectra = make_spectra(1, 30, flux=start + slope * np.arange(30.0)[None])
     profile = fit_whole(spectra, n_samples=n_samples).profiles[0]
     np.testing.assert_allclose(profile, np.linspace(start, start + 29 * slope, n_samples), atol=1e-9)
+
+
+def test_too_few_samples_are_refused():
+    with pytest.raises(InputError, match=r"fit\.n_samples=1: use 2 or more"):
+        fit_whole(make_spectra(), n_samples=1)
 
 
 def test_masked_ends_are_left_out_and_gaps_bridged():

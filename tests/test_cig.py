@@ -7,6 +7,7 @@ from astropy.table import Table
 from conftest import only_run, train
 from hypothesis import given
 from hypothesis import strategies as st
+from test_arrays import make_spectra
 
 from hiexp.datasets import read_cig
 from hiexp.datasets.selection import select_classes
@@ -76,6 +77,7 @@ WRITINGS = {
     "names and units": {"head": "V_hel, S\nkm/s, mJy\n"},
     "a byte order mark": {"encoding": "utf-8-sig"},
     "latin-1": {"head": "# Nançay\n", "encoding": "latin-1"},
+    "an ellipsis of Windows": {"head": "# N\xe4h\x85er\n", "encoding": "latin-1"},
     "descending": {"velocity": VELOCITY[::-1], "flux": FLUX[::-1]},
     "a note at the end of each line": {"row": "{} {:.5f} # ok"},
 }
@@ -221,6 +223,7 @@ FORMS = {
     "quotes": '"cig","Class"\n"1","0"\n"2","1"\n"10","2"\n"33","0"\n"1050","2"\n',
     "names": CLASSES.replace("\n1;", "\nCIG 0001;").replace("\n2;", "\nCIG2;"),
     "points": CLASSES.replace("\n", ".0\n").replace("Class.0", "Class"),
+    "empty rows and columns": CLASSES.replace("\n", ";\n").replace("\n10", "\n;;\n10") + ";;\n",
     "repeated row": CLASSES + "33;0\n33;\n",
     "VizieR": (
         "#\n#   VizieR Astronomical Server\n#Title: AMIGA\n#Column\tCIG\t(I4)\tnumber\n"
@@ -276,6 +279,7 @@ CLASS_FAULTS = {
     "empty": ("", "is empty"),
     "comments only": ("# nothing\n", "empty but for comments"),
     "no rows": ("cig;Class\n", "has no rows below its column names cig, Class"),
+    "empty rows": ("cig;Class\n;\n;\n", "all its rows are empty"),
     "wrong columns": ("name;kind\n1;0\n", "needs a column cig and a column Class.*it has name, kind"),
     "no class": ("cig;W50\n1;200\n", "needs a column cig and a column Class"),
     "text for a number": ("cig;Class\nNGC 1;0\n", "'NGC 1' in column cig is no CIG number"),
@@ -333,8 +337,6 @@ def test_classes_without_a_table(folder):
     st.integers(0, 5),
 )
 def test_selection_by_property(reference, seed):
-    from test_arrays import make_spectra
-
     spectra = make_spectra(len(reference), reference=np.array(reference))
     known = sorted(set(reference) - {UNKNOWN})
     if not known:

@@ -18,7 +18,7 @@ from hiexp.spectra import UNKNOWN, Spectra
 log = logging.getLogger(__name__)
 
 KEYS = {"x": "X", "flux": "X", "y": "y", "labels": "y"} | {key: key for key in ("velocity", "ids", "rms", "split")}
-CSV_COLUMNS = {"ids": ("id",), "labels": ("class", "label"), "split": ("split",)}
+CSV_COLUMNS = {"ids": ("id", ""), "labels": ("class", "label"), "split": ("split",)}
 PARTS = {"train": False, "test": True}
 
 
@@ -43,8 +43,8 @@ def read_arrays(path: str) -> Spectra:
         - ``.npz`` with ``X`` (or ``flux``), shape (N, L), and any of ``y`` (or ``labels``), ``velocity`` of
           shape (L,) or (N, L), ``ids``, ``rms``, and ``split``, which says "train" or "test" of each series;
         - ``.csv`` with a line of names and a row a series: columns ``id``, ``class`` (or ``label``) and
-          ``split`` where there are any, the others samples in their order; names that are all numbers are the
-          velocities;
+          ``split`` where there are any (a column without a name is an id), the others samples in their order;
+          names that are all numbers are the velocities;
         - ``.ts`` of aeon, sktime and the UCR archive; a pair ``NAME_TRAIN.ts`` and ``NAME_TEST.ts``, given as
           NAME or as the folder that holds it, is one sample with its published split.
 
@@ -162,6 +162,8 @@ def _read_npz(file: Path) -> _Sample:
         if found[key].shape != (len(series),):
             raise InputError(f"{file}: {key} has the shape {found[key].shape} where X has {len(series)} series")
     labels = found.pop("y", None)
+    if labels is not None and labels.dtype.kind not in "fiubUS":
+        raise InputError(f"{file}: y is not of numbers or text but of type {labels.dtype}")
     return _Sample(series=series.astype(float), labels=None if labels is None else _as_text(labels), **found)
 
 
@@ -169,6 +171,8 @@ def _stored(stored: np.lib.npyio.NpzFile, name: str, file: Path) -> np.ndarray:
     try:
         return np.asarray(stored[name])
     except ValueError as error:
+        if "allow_pickle" not in str(error):
+            raise
         raise InputError(
             f"{file}: {name} holds Python objects, which could run code; save numbers or text ({error})"
         ) from error
@@ -178,43 +182,41 @@ def _as_text(labels: np.ndarray) -> np.ndarray:
     """Return labels as they would be written: whole numbers without a point, "" for NaN and -1."""
     if labels.dtype.kind not in "fiub":
         return np.char.strip(labels.astype(str))
-    values = labels.astype(float).tolist()
-    return np.array(
-        [
-            "" if value != value or value == UNKNOWN else str(int(value) if value.is_integer() else value)
-            for value in values
-        ]
-    )
+    none = np.isnan(labels.astype(float)) | (labels == UNKNOWN)
+    written = [str(int(value) if value.is_integer() else value) for value in np.where(none, 0.0, labels).tolist()]
+    return np.where(none, "", written)
 
 
 def _read_csv(file: Path) -> _Sample:
-    table = read_table(file, text_columns=("id", "class", "label", "split"))
+    table = read_table(file, text_columns=("id", "", "class", "label", "split"))
     taken = {key: column_named(table, *names) for key, names in CSV_COLUMNS.items()}
     columns = {key: table.pop(name) for key, name in taken.items() if name is not None}
     for name in table.columns:
         if table[name].dtype.kind not in "fiu":
-            text = table[name][pd.to_numeric(table[name], errors="coerce").isna() & table[name].notna()].iloc[0]
+            odd = pd.to_numeric(table[name].astype(str), errors="coerce").isna() & table[name].notna()
             raise InputError(
-                f"{file}: column {name} has '{text}', which is no number; besides id, class and split, every column "
-                "is a sample of the series"
+                f"{file}: column {name} has '{table[name][odd].iloc[0]}', which is no number; "
+                "besides id, class and split, every column is a sample of the series"
             )
     if table.shape[1] < 2:
         raise InputError(f"{file}: {table.shape[1]} columns of samples; a row is a series, a column a sample of it")
     velocity = pd.to_numeric(table.columns, errors="coerce").to_numpy(dtype=float)
-    if np.isfinite(velocity).all() and (len(np.unique(np.sign(np.diff(velocity)))) != 1):
+    if np.isfinite(velocity).all() and np.unique(np.sign(np.diff(velocity))).size != 1:
         raise InputError(
             f"{file}: its first line is neither names nor velocities in order; write a line of names first"
         )
-    labels = columns.get("labels")
+    labels = _text(columns.get("labels"))
     return _Sample(
         series=table.to_numpy(dtype=float),
-        labels=None
-        if labels is None
-        else labels.fillna("").str.strip().replace(str(UNKNOWN), "").to_numpy(dtype=str),
+        labels=None if labels is None else np.where(labels == str(UNKNOWN), "", labels),
         velocity=velocity if np.isfinite(velocity).all() else None,
-        ids=columns["ids"].fillna("").to_numpy(dtype=str) if "ids" in columns else None,
-        split=columns["split"].fillna("").to_numpy(dtype=str) if "split" in columns else None,
+        ids=_text(columns.get("ids")),
+        split=_text(columns.get("split")),
     )
+
+
+def _text(column: pd.Series | None) -> np.ndarray | None:
+    return None if column is None else column.fillna("").str.strip().to_numpy(dtype=str)
 
 
 def _classes(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

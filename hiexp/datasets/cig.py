@@ -14,7 +14,7 @@ from hiexp.datasets.cleaning import find_spikes, noise_rms
 from hiexp.datasets.mock import CLASS_LIMITS
 from hiexp.datasets.selection import select_classes
 from hiexp.datasets.stacking import Channels, fill_gaps, stack
-from hiexp.datasets.tables import column_named, read_table, read_text
+from hiexp.datasets.tables import column_named, read_lines, read_table
 from hiexp.errors import InputError
 from hiexp.spectra import UNKNOWN, Spectra
 
@@ -166,7 +166,7 @@ def _counts_channels(axis: np.ndarray) -> bool:
 def _read_columns(file: Path) -> tuple[np.ndarray, np.ndarray]:
     """Read the two columns, shape (M,) each: rows without a velocity left out, flux NaN where it is missing."""
     rows = []
-    for number, line in enumerate(read_text(file).splitlines(), 1):
+    for number, line in enumerate(read_lines(file), 1):
         line = re.split("[#!]", line)[0].strip()
         if not line or line.startswith(";"):
             continue
@@ -238,6 +238,9 @@ def _read_classes(file: Path) -> pd.DataFrame:
         raise InputError(
             f"{setting}: needs a column cig and a column Class (or one A_flux); it has {', '.join(table.columns)}"
         )
+    table = table.dropna(how="all")  # spreadsheets leave rows of nothing but delimiters
+    if table.empty:
+        raise InputError(f"{setting}: all its rows are empty")
     table.index = pd.Index([_cig_number(value, setting) for value in table.pop(cig)], name="cig")
     if name is not None:
         table["_class"] = [_class(value, number, setting) for number, value in table.pop(name).items()]

@@ -18,8 +18,8 @@ DELIMITERS = ("\t", ";", ",", "|")  # in the order they are looked for in the li
 RULE = re.compile(r"[-\s;,|]*-[-\s;,|]*")  # the line of dashes under VizieR's names and units
 
 
-def read_text(file: Path) -> str:
-    """Decode a text file: UTF-8 with or without a byte order mark, UTF-16 with one, else Latin-1.
+def read_lines(file: Path) -> list[str]:
+    """Read a text file in UTF-8 with or without a byte order mark, UTF-16 with one, else Latin-1.
 
     Raises
     ------
@@ -30,7 +30,7 @@ def read_text(file: Path) -> str:
         content = file.read_bytes()
     except OSError as error:
         raise InputError(f"{file} cannot be read: {error.strerror}") from error
-    return _decoded(content, file)
+    return _lines(content, file)
 
 
 def read_table(file: Path, text_columns: tuple[str, ...] = ()) -> pd.DataFrame:
@@ -68,7 +68,7 @@ def read_table(file: Path, text_columns: tuple[str, ...] = ()) -> pd.DataFrame:
     elif re.match(rb"(\xef\xbb\xbf)?\s*<(\?xml|VOTABLE)", content):
         table = _read_astropy(content, "votable", file)
     else:
-        table = _read_delimited(_decoded(content, file), text_columns, file)
+        table = _read_delimited(_lines(content, file), text_columns, file)
     if table.empty:
         raise InputError(f"{file} has no rows below its column names {', '.join(table.columns)}")
     return table
@@ -79,19 +79,22 @@ def column_named(table: pd.DataFrame, *names: str) -> str | None:
     return next((column for column in table.columns if column.lower() in names), None)
 
 
-def _decoded(content: bytes, file: Path) -> str:
+def _lines(content: bytes, file: Path) -> list[str]:
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return content.decode("utf-16", errors="replace")
-    if b"\0" in content:
+        text = content.decode("utf-16", errors="replace")
+    elif b"\0" in content:
         raise InputError(f"{file} is no text file")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return content.decode("latin-1")
+    else:
+        try:
+            text = content.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            text = content.decode("latin-1")
+    # Not str.splitlines, to which a Latin-1 ellipsis of Windows is the end of a line.
+    return re.split(r"\r\n|\r|\n", text)
 
 
-def _read_delimited(text: str, text_columns: tuple[str, ...], file: Path) -> pd.DataFrame:
-    lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+def _read_delimited(lines: list[str], text_columns: tuple[str, ...], file: Path) -> pd.DataFrame:
+    lines = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
     if not lines:
         raise InputError(f"{file} is empty but for comments; give a table with a line of column names")
     rule = next((number for number, line in enumerate(lines[:4]) if RULE.fullmatch(line)), None)
@@ -105,7 +108,7 @@ def _read_delimited(text: str, text_columns: tuple[str, ...], file: Path) -> pd.
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
-            return pd.read_csv(
+            table = pd.read_csv(
                 io.StringIO("\n".join(lines[1:])),
                 sep=delimiter or r"\s+",
                 names=names,
@@ -117,6 +120,8 @@ def _read_delimited(text: str, text_columns: tuple[str, ...], file: Path) -> pd.
             )
     except (ValueError, pd.errors.ParserError, pd.errors.ParserWarning) as error:
         raise InputError(f"{file} is no table with the columns {', '.join(names[:8])}: {error}") from error
+    # Lines that end with a delimiter have a column without name and values.
+    return table.drop(columns="") if "" in names and table[""].isna().all() else table
 
 
 def _read_astropy(content: bytes, form: str, file: Path) -> pd.DataFrame:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hiexp.datasets.tables import read_text
+from hiexp.datasets.tables import read_lines
 from hiexp.errors import InputError
 
 
@@ -31,7 +31,7 @@ def read_ts(file: Path) -> tuple[np.ndarray, np.ndarray | None]:
     InputError
         If the file cannot be read so, or holds time stamps, several dimensions or unequal lengths.
     """
-    lines = enumerate(read_text(file).splitlines(), 1)
+    lines = enumerate(read_lines(file), 1)
     labelled = _read_header(lines, file)
     series, labels = [], []
     for number, line in lines:

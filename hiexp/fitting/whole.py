@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from hiexp.errors import InputError
 from hiexp.fitting.result import GOOD, FitResult
 from hiexp.fitting.widths import flux_between
 from hiexp.spectra import Spectra
@@ -28,7 +29,14 @@ def fit_whole(spectra: Spectra, n_samples: int | None = None) -> FitResult:
     FitResult
         With ``flux_peak`` and ``flux_int`` of the valid samples. Columns that speak of a line (position, widths,
         snr) or a model are NaN.
+
+    Raises
+    ------
+    InputError
+        If `n_samples` is below 2.
     """
+    if n_samples is not None and n_samples < 2:
+        raise InputError(f"fit.n_samples={n_samples}: use 2 or more, or null for as many as the series have")
     enough = spectra.valid.sum(axis=1) >= 2
     peak = np.where(spectra.valid, spectra.flux, -np.inf).max(axis=1)
     everywhere = np.full(len(spectra), np.inf)
