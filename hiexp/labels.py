@@ -8,6 +8,7 @@ shape the classes.
 from __future__ import annotations
 
 import itertools
+import logging
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,8 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from hiexp.errors import InputError
 from hiexp.spectra import UNKNOWN
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,11 @@ class ReferenceLabels:
         InputError
             If the dataset has no reference classes, or not as many as asked for.
         """
-        return np.isin(_required(reference), self._classes(_required(reference)))
+        used = self._classes(_required(reference))
+        left_out = np.setdiff1d(reference, [UNKNOWN, *used])
+        if left_out.size:
+            log.info("n_classes=%d: class %s left out", self.n_classes, ", ".join(map(str, left_out)))
+        return np.isin(reference, used)
 
     def assign(self, profiles: np.ndarray, reference: np.ndarray, train: np.ndarray) -> np.ndarray:
         """Return the reference itself, shape (N,)."""
@@ -50,9 +57,10 @@ class ReferenceLabels:
     def _classes(self, reference: np.ndarray) -> np.ndarray:
         present = np.unique(reference[reference != UNKNOWN])
         if not 2 <= self.n_classes <= present.size:
+            words = f"add n_classes={present.size} to the command, or use " if present.size >= 2 else "use "
             raise InputError(
                 f"n_classes={self.n_classes}: this dataset has the {present.size} reference classes "
-                f"{', '.join(map(str, present))}; use 2 to {present.size}, or labels=cluster to find other groups"
+                f"{', '.join(map(str, present))}; {words}labels=cluster to find other groups"
             )
         return present[np.linspace(0, present.size - 1, self.n_classes).round().astype(int)]
 

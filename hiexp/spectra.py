@@ -24,7 +24,7 @@ class Spectra:
     flux : ndarray, shape (N, L)
         Flux density, mJy; 0 where not `valid`.
     rms : ndarray, shape (N,)
-        Noise of one channel, mJy.
+        Noise of one channel, mJy; NaN where it cannot be measured.
     valid : ndarray of bool, shape (N, L)
         Channels that may be used.
     catalogue : DataFrame
@@ -33,6 +33,8 @@ class Spectra:
         Velocity at which the line is expected, km/s; NaN where unknown.
     reference : ndarray of int, shape (N,), or None
         Reference class; `UNKNOWN` where an object has none; None where the dataset has none.
+    held_out : ndarray of bool, shape (N,), or None
+        The dataset's own split: objects not to train on; None where it has none.
     skipped : DataFrame
         What could not be read: columns ``name`` (of the file or the object) and ``reason``.
     unmatched : DataFrame
@@ -47,6 +49,7 @@ class Spectra:
     catalogue: pd.DataFrame
     systemic: np.ndarray
     reference: np.ndarray | None = None
+    held_out: np.ndarray | None = None
     skipped: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["name", "reason"]))
     unmatched: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["name", "reason"]))
 
@@ -65,4 +68,5 @@ class Spectra:
             catalogue=self.catalogue[rows],
             systemic=self.systemic[rows],
             reference=None if self.reference is None else self.reference[rows],
+            held_out=None if self.held_out is None else self.held_out[rows],
         )

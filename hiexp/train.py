@@ -75,7 +75,7 @@ def run_experiment(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> 
     labels = instantiate(cfg.labels, _convert_="all")
     taking_part = fit.good & labels.eligible(spectra.reference, len(spectra))
     spectra, profiles = spectra.take(taking_part), fit.profiles[taking_part]
-    train, test = split(instantiate(cfg.evaluation.splitter), spectra.reference, len(spectra))
+    train, test = split(spectra, cfg.evaluation.split, instantiate(cfg.evaluation.splitter))
     log.info("%d objects to train on, %d held out", len(train), len(test))
     classes = labels.assign(profiles, spectra.reference, train)
 

@@ -32,6 +32,14 @@ def test_reference_classes_used(n_classes, used):
     assert np.unique(reference[eligible]).tolist() == used
 
 
+def test_classes_left_out_and_what_to_type_are_told(caplog):
+    caplog.set_level("INFO")
+    ReferenceLabels(3).eligible(np.array([0, 1, 2, 3, 4, UNKNOWN]), 6)
+    assert caplog.messages == ["n_classes=3: class 1, 3 left out"]
+    with pytest.raises(InputError, match="has the 2 reference classes 0, 2; add n_classes=2 to the command"):
+        ReferenceLabels(3).eligible(np.array([0, 2]), 2)
+
+
 @pytest.mark.parametrize("n_classes", [0, 1, 4])
 def test_more_classes_than_there_are_is_an_error(n_classes):
     with pytest.raises(InputError, match=f"n_classes={n_classes}"):

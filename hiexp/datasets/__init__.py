@@ -1,6 +1,8 @@
 """Datasets: functions that return `Spectra`."""
 
 from hiexp.datasets.alfalfa import read_alfalfa
+from hiexp.datasets.arrays import read_arrays
+from hiexp.datasets.cig import read_cig
 from hiexp.datasets.mock import mock_cig
 
-__all__ = ["mock_cig", "read_alfalfa"]
+__all__ = ["mock_cig", "read_alfalfa", "read_arrays", "read_cig"]

@@ -1,0 +1,304 @@
+"""Any sample of series: .npz, .csv and .ts files."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from hiexp.datasets.cleaning import noise_rms
+from hiexp.datasets.tables import column_named, read_table
+from hiexp.datasets.ts import read_ts
+from hiexp.errors import InputError
+from hiexp.spectra import UNKNOWN, Spectra
+
+log = logging.getLogger(__name__)
+
+KEYS = {"x": "X", "flux": "X", "y": "y", "labels": "y"} | {key: key for key in ("velocity", "ids", "rms", "split")}
+CSV_COLUMNS = {"ids": ("id", ""), "labels": ("class", "label"), "split": ("split",)}
+PARTS = {"train": False, "test": True}
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """What a file said: `series` (N, L), NaN where missing; the rest None where it said nothing."""
+
+    series: np.ndarray
+    labels: np.ndarray | None = None
+    velocity: np.ndarray | None = None
+    ids: np.ndarray | None = None
+    rms: np.ndarray | None = None
+    split: np.ndarray | None = None
+
+
+def read_arrays(path: str) -> Spectra:
+    """Read a sample of series of equal length, labelled or not, with a velocity axis or without.
+
+    Parameters
+    ----------
+    path : str
+        - ``.npz`` with ``X`` (or ``flux``), shape (N, L), and any of ``y`` (or ``labels``), ``velocity`` of
+          shape (L,) or (N, L), ``ids``, ``rms``, and ``split``, which says "train" or "test" of each series;
+        - ``.csv`` with a line of names and a row a series: columns ``id``, ``class`` (or ``label``) and
+          ``split`` where there are any (a column without a name is an id), the others samples in their order;
+          names that are all numbers are the velocities;
+        - ``.ts`` of aeon, sktime and the UCR archive; a pair ``NAME_TRAIN.ts`` and ``NAME_TEST.ts``, given as
+          NAME or as the folder that holds it, is one sample with its published split.
+
+    Returns
+    -------
+    Spectra
+        The series as `flux`, in the unit they have, nothing masked but missing values; without a velocity axis,
+        samples are counted from 0. Labels that are whole numbers from 0 up are the classes, -1 (in .npz and
+        .csv) none; any others become 0..K-1 in sorted order. Either way the catalogue has them as written, as
+        ``class_name``. Where no noise is given it is estimated, and NaN for a constant series. A series with
+        fewer than two values is in `skipped`.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or holds something else; the message says what.
+    """
+    sample = _read(Path(path))
+    n, length = sample.series.shape
+    if n == 0 or length < 2:
+        raise InputError(f"dataset.path={path}: {n} series of {length} samples; at least 1 of 2 are needed")
+    ids = _unique_ids(sample, path)
+    velocity, series = _ascending(sample, path)
+    valid = np.isfinite(series)
+    flux = np.where(valid, series, 0.0)
+    reference, catalogue = None, pd.DataFrame(index=pd.Index(ids, name="id"))
+    if sample.labels is not None:
+        reference, catalogue["class_name"] = _classes(sample.labels)
+    usable = valid.sum(axis=1) >= 2
+    if not usable.any():
+        raise InputError(f"dataset.path={path}: none of its {n} series has two values that are finite")
+    return Spectra(
+        ids=ids,
+        velocity=velocity,
+        flux=flux,
+        rms=_noise(sample.rms, flux, valid, path),
+        valid=valid,
+        catalogue=catalogue,
+        systemic=np.full(n, np.nan),
+        reference=reference,
+        held_out=_held_out(sample.split, path),
+        skipped=pd.DataFrame(
+            {
+                "name": ids[~usable],
+                "reason": [f"{k} of {length} samples are finite" for k in valid.sum(axis=1)[~usable]],
+            }
+        ),
+    ).take(usable)
+
+
+def _read(path: Path) -> _Sample:
+    """Read by the name's ending; a name without one is that of a pair of files."""
+    readers = {".npz": _read_npz, ".csv": _read_csv, ".ts": lambda file: _Sample(*read_ts(file))}
+    if path.is_file():
+        if path.suffix.lower() not in readers:
+            raise InputError(f"dataset.path={path}: not one of {', '.join(readers)}; convert it to one of these")
+        return readers[path.suffix.lower()](path)
+    if path.is_dir():
+        found = sorted(path.glob("*_TRAIN.ts"))
+        if len(found) != 1:
+            raise InputError(
+                f"dataset.path={path}: {len(found)} files *_TRAIN.ts in this folder; "
+                "give a file, or a pair of them as FOLDER/NAME"
+            )
+        path = found[0].with_name(found[0].name.removesuffix("_TRAIN.ts"))
+    train, test = (path.with_name(f"{path.name}_{part}.ts") for part in ("TRAIN", "TEST"))
+    if not train.is_file() and not test.is_file():
+        raise InputError(
+            f"dataset.path={path}: no such file; give a .npz, .csv or .ts file, or NAME of NAME_TRAIN.ts"
+        )
+    for file in (train, test):
+        if not file.is_file():
+            raise InputError(f"dataset.path={path}: {file.name} is missing beside its other half")
+    return _read_pair(train, test)
+
+
+def _read_pair(train: Path, test: Path) -> _Sample:
+    (series, labels), (series_held, labels_held) = read_ts(train), read_ts(test)
+    if series.shape[1] != series_held.shape[1]:
+        raise InputError(f"{test}: series of {series_held.shape[1]} values, and of {series.shape[1]} in {train.name}")
+    if (labels is None) != (labels_held is None):
+        raise InputError(f"{test}: one of it and {train.name} has class labels, the other has none")
+    sizes = {"train": len(series), "test": len(series_held)}
+    return _Sample(
+        series=np.concatenate([series, series_held]),
+        labels=None if labels is None else np.concatenate([labels, labels_held]),
+        ids=np.array([f"{part}{number}" for part, size in sizes.items() for number in range(1, size + 1)]),
+        split=np.repeat(list(sizes), list(sizes.values())),
+    )
+
+
+def _read_npz(file: Path) -> _Sample:
+    try:
+        with np.load(file, allow_pickle=False) as stored:
+            names = {name: KEYS[name.lower()] for name in stored if name.lower() in KEYS}
+            if sorted(names.values()).count("X") != 1 or sorted(names.values()).count("y") > 1:
+                raise InputError(
+                    f"{file}: needs one key X (or flux) and at most one y (or labels); it has {', '.join(stored)}"
+                )
+            found = {key: _stored(stored, name, file) for name, key in names.items()}
+    except InputError:
+        raise
+    except Exception as error:  # NumPy raises EOFError, ValueError, BadZipFile, ... on damaged files
+        raise InputError(f"{file} is no .npz file of NumPy ({error}); write it with numpy.savez") from error
+    series = found.pop("X")
+    if series.ndim == 3 and series.shape[1] == 1:  # aeon's (series, dimensions, samples)
+        series = series[:, 0]
+    if series.ndim != 2:
+        raise InputError(f"{file}: X has the shape {series.shape}; (N, L) is needed, a row a series")
+    numbers = {"X": series} | {key: found[key] for key in ("velocity", "rms") if key in found}
+    for key, values in numbers.items():
+        if values.dtype.kind not in "fiu":
+            raise InputError(f"{file}: {key} is not of real numbers but of type {values.dtype}")
+    for key in found.keys() & {"y", "ids", "split"}:
+        if found[key].shape != (len(series),):
+            raise InputError(f"{file}: {key} has the shape {found[key].shape} where X has {len(series)} series")
+    labels = found.pop("y", None)
+    if labels is not None and labels.dtype.kind not in "fiubUS":
+        raise InputError(f"{file}: y is not of numbers or text but of type {labels.dtype}")
+    return _Sample(series=series.astype(float), labels=None if labels is None else _as_text(labels), **found)
+
+
+def _stored(stored: np.lib.npyio.NpzFile, name: str, file: Path) -> np.ndarray:
+    try:
+        return np.asarray(stored[name])
+    except ValueError as error:
+        if "allow_pickle" not in str(error):
+            raise
+        raise InputError(
+            f"{file}: {name} holds Python objects, which could run code; save numbers or text ({error})"
+        ) from error
+
+
+def _as_text(labels: np.ndarray) -> np.ndarray:
+    """Return labels as they would be written: whole numbers without a point, "" for NaN and -1."""
+    if labels.dtype.kind not in "fiub":
+        return np.char.strip(labels.astype(str))
+    none = np.isnan(labels.astype(float)) | (labels == UNKNOWN)
+    written = [str(int(value) if value.is_integer() else value) for value in np.where(none, 0.0, labels).tolist()]
+    return np.where(none, "", written)
+
+
+def _read_csv(file: Path) -> _Sample:
+    table = read_table(file, text_columns=("id", "", "class", "label", "split"))
+    taken = {key: column_named(table, *names) for key, names in CSV_COLUMNS.items()}
+    columns = {key: table.pop(name) for key, name in taken.items() if name is not None}
+    for name in table.columns:
+        if table[name].dtype.kind not in "fiu":
+            odd = pd.to_numeric(table[name].astype(str), errors="coerce").isna() & table[name].notna()
+            raise InputError(
+                f"{file}: column {name} has '{table[name][odd].iloc[0]}', which is no number; "
+                "besides id, class and split, every column is a sample of the series"
+            )
+    if table.shape[1] < 2:
+        raise InputError(f"{file}: {table.shape[1]} columns of samples; a row is a series, a column a sample of it")
+    velocity = pd.to_numeric(table.columns, errors="coerce").to_numpy(dtype=float)
+    if np.isfinite(velocity).all() and np.unique(np.sign(np.diff(velocity))).size != 1:
+        raise InputError(
+            f"{file}: its first line is neither names nor velocities in order; write a line of names first"
+        )
+    labels = _text(columns.get("labels"))
+    return _Sample(
+        series=table.to_numpy(dtype=float),
+        labels=None if labels is None else np.where(labels == str(UNKNOWN), "", labels),
+        velocity=velocity if np.isfinite(velocity).all() else None,
+        ids=_text(columns.get("ids")),
+        split=_text(columns.get("split")),
+    )
+
+
+def _text(column: pd.Series | None) -> np.ndarray | None:
+    return None if column is None else column.fillna("").str.strip().to_numpy(dtype=str)
+
+
+def _classes(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Give each label a class: itself where all are whole numbers from 0 up, else its place in sorted order.
+
+    Returns
+    -------
+    classes : ndarray of int, shape (N,)
+        `UNKNOWN` for the label "".
+    labels : ndarray of str, shape (N,)
+        As given.
+    """
+    names = [name for name in np.unique(labels) if name != ""]
+    if all(name.isdecimal() for name in names):
+        number = {name: int(name) for name in names}
+    else:
+        number = {name: place for place, name in enumerate(sorted(names, key=_order))}
+    return np.array([number.get(label, UNKNOWN) for label in labels]), labels
+
+
+def _order(name: str) -> tuple[float, str]:
+    """Numbers by their value, before text by the alphabet."""
+    try:
+        return float(name), name
+    except ValueError:
+        return np.inf, name
+
+
+def _unique_ids(sample: _Sample, path: str) -> np.ndarray:
+    if sample.ids is None:
+        return np.array([str(number) for number in range(1, len(sample.series) + 1)])
+    ids = np.char.strip(sample.ids.astype(str))
+    names, counts = np.unique(ids, return_counts=True)
+    if names[0] == "" or counts.max() > 1:
+        twice = names[counts.argmax()]
+        raise InputError(
+            f"dataset.path={path}: the id '{twice}' is given to {counts.max()} series; give each its own"
+            if counts.max() > 1
+            else f"dataset.path={path}: a series has an empty id; give each its own"
+        )
+    return ids
+
+
+def _ascending(sample: _Sample, path: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return velocity and series, shape (N, L), in the order of the velocity."""
+    series = sample.series
+    if sample.velocity is None:
+        log.info("%s has no velocities: samples are counted, and fit=whole takes all of each series", path)
+        return np.tile(np.arange(series.shape[1], dtype=float), (len(series), 1)), series
+    if sample.velocity.shape not in (series.shape, series.shape[1:]):
+        raise InputError(
+            f"dataset.path={path}: velocity has the shape {sample.velocity.shape}; "
+            f"{series.shape[1:]} or {series.shape} fits the series"
+        )
+    velocity = np.broadcast_to(sample.velocity.astype(float), series.shape)
+    order = np.argsort(velocity, axis=1)
+    velocity = np.take_along_axis(velocity, order, axis=1)
+    if not np.all(np.diff(velocity, axis=1) > 0):  # NaN is sorted to the end and compares as False
+        raise InputError(f"dataset.path={path}: velocity has missing values, or one twice; leave them out")
+    return velocity, np.take_along_axis(series, order, axis=1)
+
+
+def _noise(given: np.ndarray | None, flux: np.ndarray, valid: np.ndarray, path: str) -> np.ndarray:
+    """Return the noise given, or an estimate of it; shape (N,)."""
+    if given is not None:
+        if given.shape not in ((), (len(flux),)) or not np.all(given > 0):
+            raise InputError(f"dataset.path={path}: rms has to be one positive number, or {len(flux)} of them")
+        return np.broadcast_to(given.astype(float), len(flux)).copy()
+    rms = np.full(len(flux), np.nan)
+    for row in np.flatnonzero(valid.any(axis=1)):
+        values = flux[row, valid[row]]
+        if np.ptp(values) > 0:
+            # Most samples of a model without noise are alike: its scatter is all there is to measure against.
+            rms[row] = noise_rms(flux[row], valid[row]) or values.std()
+    return rms
+
+
+def _held_out(split: np.ndarray | None, path: str) -> np.ndarray | None:
+    if split is None:
+        return None
+    parts = np.char.lower(np.char.strip(split.astype(str)))
+    unknown = [part for part in np.unique(parts) if part not in PARTS]
+    if unknown:
+        raise InputError(f"dataset.path={path}: split says '{unknown[0]}'; write 'train' or 'test' for each series")
+    return parts == "test"
