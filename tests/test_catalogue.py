@@ -121,11 +121,14 @@ FAULTS = {
         "no column AGC or AGCNr; it has NAME, Vhel",
     ),
     "not a number": (lambda folder: written(folder / "a.csv", "AGC,Vhel\n1,3\nNGC 1,3\n"), "row 2 has AGC 'NGC 1'"),
-    "empty": (lambda folder: written(folder / "a.csv", ""), "it holds no table"),
+    "empty": (lambda folder: written(folder / "a.csv", ""), "is empty"),
     "header only": (lambda folder: written(folder / "a.csv", "AGC,Vhel\n"), "no rows"),
     "no ReadMe": (lambda folder: written(folder / "table2.dat", FIXED), "needs its ReadMe"),
-    "no table": (lambda folder: written(folder / "a.fits", "hello"), "cannot be read as a table"),
-    "ragged": (lambda folder: written(folder / "a.csv", "AGC,Vhel\n1,2,3,4\n5,6\n7,8,9,9,9,9\n"), "cannot be read"),
+    "no table": (lambda folder: written(folder / "a.fits", "hello"), "no rows below its column names hello"),
+    "ragged": (
+        lambda folder: written(folder / "a.csv", "AGC,Vhel\n1,2,3,4\n5,6\n7,8,9,9,9,9\n"),
+        "is no table with the columns AGC, Vhel",
+    ),
 }
 
 

@@ -14,8 +14,9 @@ import pandas as pd
 from joblib import Parallel, delayed
 from tqdm import tqdm
 
-from hiexp.datasets.arecibo import HEADER_KEYS, Spectrum, read_spectrum
+from hiexp.datasets.arecibo import HEADER_KEYS, read_spectrum
 from hiexp.datasets.catalogue import read_agc_catalogue, within
+from hiexp.datasets.stacking import Channels, stack
 from hiexp.errors import InputError
 from hiexp.spectra import Spectra
 
@@ -68,10 +69,7 @@ def read_alfalfa(
     table, unmatched = _joined(header, catalogue)
     spectra = Spectra(
         ids=ids,
-        velocity=packed["velocity"],
-        flux=packed["flux"],
-        rms=packed["rms"],
-        valid=packed["valid"],
+        **{name: packed[name] for name in Channels._fields},
         catalogue=table,
         systemic=table["Vhel"].to_numpy(dtype=float),
         skipped=pd.DataFrame({"name": packed["skipped_names"], "reason": packed["skipped_reasons"]}),
@@ -131,7 +129,7 @@ def _pack(files: list[Path]) -> dict[str, np.ndarray]:
     """Read the files, in parallel where they are many, into arrays of one shape."""
     tasks = [files[start : start + FILES_A_TASK] for start in range(0, len(files), FILES_A_TASK)]
     workers = Parallel(n_jobs=-1 if len(tasks) > 4 else 1, return_as="generator")
-    read: dict[str, Spectrum] = {}
+    read: dict[str, tuple[Channels, list[float]]] = {}
     skipped: list[tuple[str, str]] = []
     with tqdm(total=len(files), desc="reading spectra", unit="file", delay=1, leave=False) as bar:
         for task, results in zip(tasks, workers(delayed(_read_some)(task) for task in tasks), strict=True):
@@ -144,42 +142,25 @@ def _pack(files: list[Path]) -> dict[str, np.ndarray]:
                 else:
                     read[name] = result
             bar.update(len(task))
-    return _stack(read) | {
+    ids = sorted(read)
+    header = [read[name][1] for name in ids]
+    shape = len(ids), max((channels.flux.size for channels, _ in read.values()), default=0)
+    # Each spectrum is let go when it is stacked: 31,502 of them twice would be near a gigabyte.
+    columns = stack((read.pop(name)[0] for name in ids), shape, np.float32)
+    return columns._asdict() | {
+        "ids": np.array(ids, dtype=str),
+        "header": np.array(header),
         "skipped_names": np.array([name for name, _ in skipped], dtype=str),
         "skipped_reasons": np.array([reason for _, reason in skipped], dtype=str),
     }
 
 
-def _read_some(files: list[Path]) -> list[Spectrum | str]:
+def _read_some(files: list[Path]) -> list[tuple[Channels, list[float]] | str]:
     """Return each file's spectrum, or why it has none."""
-    results: list[Spectrum | str] = []
+    results: list[tuple[Channels, list[float]] | str] = []
     for file in files:
         try:
             results.append(read_spectrum(file))
         except InputError as error:
             results.append(str(error))
     return results
-
-
-def _stack(read: dict[str, Spectrum]) -> dict[str, np.ndarray]:
-    """Return the spectra as the columns of a pack, in the order of their names; `read` is emptied on the way."""
-    ids = sorted(read)
-    length = max((spectrum.flux.size for spectrum in read.values()), default=0)
-    packed = {
-        "ids": np.array(ids, dtype=str),
-        "velocity": np.empty((len(ids), length)),
-        "flux": np.zeros((len(ids), length), dtype=np.float32),
-        "valid": np.zeros((len(ids), length), dtype=bool),
-        "rms": np.empty(len(ids)),
-        "header": np.full((len(ids), len(HEADER_KEYS)), np.nan),
-    }
-    for row, name in enumerate(ids):
-        spectrum = read.pop(name)
-        n = spectrum.flux.size
-        step = spectrum.velocity[-1] - spectrum.velocity[-2]
-        packed["velocity"][row, :n] = spectrum.velocity
-        packed["velocity"][row, n:] = spectrum.velocity[-1] + step * np.arange(1, length - n + 1)
-        packed["flux"][row, :n], packed["valid"][row, :n] = spectrum.flux, spectrum.valid
-        packed["rms"][row] = spectrum.rms
-        packed["header"][row] = [spectrum.header.get(key, np.nan) for key in HEADER_KEYS.values()]
-    return packed

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
 
 from hiexp.datasets.cleaning import clean
+from hiexp.datasets.stacking import Channels
 from hiexp.errors import InputError
 
 FLUX_COLUMNS = ("FLUX", "FLUXDENS")
@@ -18,23 +18,19 @@ FLUX_UNITS = {"mjy": 1.0, "jy": 1e3}  # in mJy
 HEADER_KEYS = {"RA": "RAJ2000", "DEC": "DEJ2000", "V21SYS": "Vhel"}
 
 
-@dataclass(frozen=True)
-class Spectrum:
-    """One cleaned spectrum; arrays of shape (L,) in km/s and mJy, and what its header knows."""
-
-    velocity: np.ndarray
-    flux: np.ndarray
-    valid: np.ndarray
-    rms: float
-    header: dict[str, float]
-
-
-def read_spectrum(file: Path) -> Spectrum:
+def read_spectrum(file: Path) -> tuple[Channels, list[float]]:
     """Read ``A######.fits``: a table with a row a channel, or a row of arrays.
 
     Columns are ``VHELIO`` and ``FLUX`` or ``FLUXDENS``, in the units that the header gives or km/s and mJy;
     ``WEIGHT`` (0: do not use) is optional. ``NANVALUE`` in the header marks missing values, -999 if it is not
     there.
+
+    Returns
+    -------
+    channels : Channels
+        The spectrum, cleaned; flux in single precision, as the files have it.
+    header : list of float
+        What the header says of the `HEADER_KEYS`, NaN where it is silent.
 
     Raises
     ------
@@ -59,9 +55,9 @@ def read_spectrum(file: Path) -> Spectrum:
     missing = ~np.isfinite(columns[flux_name]) | (columns[flux_name] == header.get("NANVALUE", -999.0))
     flux = columns[flux_name] * _in_unit(flux_name, units[flux_name], FLUX_UNITS)
     valid = ~missing & (columns["WEIGHT"] > 0 if "WEIGHT" in columns else True)
-    numbers = {name: float(header[key]) for key, name in HEADER_KEYS.items() if key in header}
-    velocity, flux, valid, rms = clean(velocity, flux, valid)
-    return Spectrum(velocity, flux.astype(np.float32), valid, rms, numbers)  # the precision of the files
+    channels = clean(velocity, flux, valid)
+    numbers = [float(header.get(key, np.nan)) for key in HEADER_KEYS]
+    return channels._replace(flux=channels.flux.astype(np.float32)), numbers
 
 
 def _wanted(names: list[str]) -> list[str]:

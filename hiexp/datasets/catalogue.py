@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import io
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from hiexp.datasets.tables import read_table
 from hiexp.errors import InputError
 
 # The Cornell archive's names for the columns of VizieR J/ApJ/861/49/table2 (Haynes et al. 2018).
@@ -53,12 +53,7 @@ def read_agc_catalogue(file: str) -> tuple[pd.DataFrame, list[str]]:
     path = Path(file)
     if not path.is_file():
         raise InputError(f"dataset.catalogue={file}: no such file")
-    try:
-        table = _read_table(path)
-    except InputError:
-        raise
-    except Exception as error:  # a reader of four formats fails in as many ways
-        raise InputError(f"dataset.catalogue={file}: cannot be read as a table ({error})") from error
+    table = _read_cds(path) if path.name.endswith((".dat", ".dat.gz")) else read_table(path)
     table = table.rename(columns=CORNELL)
     if "AGC" not in table:
         raise InputError(f"dataset.catalogue={file}: no column AGC or AGCNr; it has {', '.join(map(str, table))}")
@@ -66,8 +61,6 @@ def read_agc_catalogue(file: str) -> tuple[pd.DataFrame, list[str]]:
     if numbers.isna().any():
         row = int(np.flatnonzero(numbers.isna())[0])
         raise InputError(f"dataset.catalogue={file}: row {row + 1} has AGC '{table['AGC'].iloc[row]}', no number")
-    if table.empty:
-        raise InputError(f"dataset.catalogue={file}: no rows")
     table.index = pd.Index([f"{number:06d}" for number in numbers.astype(int)], name="id")
     first = ~table.index.duplicated()
     return table[first].drop(columns="AGC"), sorted(set(table.index[~first]))
@@ -107,18 +100,6 @@ def within(catalogue: pd.DataFrame, where: Mapping[str, Sequence[float | None] |
     return inside
 
 
-def _read_table(path: Path) -> pd.DataFrame:
-    from astropy.table import Table
-
-    name = path.name.lower()
-    if name.endswith((".dat", ".dat.gz")):
-        return _read_cds(path)
-    if name.endswith((".fits", ".fit", ".fits.gz", ".vot", ".xml", ".votable")):
-        kind = "fits" if ".fit" in name else "votable"
-        return Table.read(path, format=kind).to_pandas()
-    return _read_text(_decoded(path))
-
-
 def _read_cds(path: Path) -> pd.DataFrame:
     from astropy.io import ascii as text_tables
 
@@ -128,28 +109,8 @@ def _read_cds(path: Path) -> pd.DataFrame:
     # astropy finds the table's description by its name, which compression changes.
     with tempfile.TemporaryDirectory() as folder:
         plain = Path(folder) / path.name.removesuffix(".gz")
-        plain.write_text(_decoded(path))
-        return text_tables.read(plain, format="cds", readme=str(readme)).to_pandas()
-
-
-def _read_text(text: str) -> pd.DataFrame:
-    """Read delimited text: comments, and VizieR's lines of units and dashes, left out."""
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
-    if not lines:
-        raise ValueError("it holds no table")
-    if len(lines) > 2 and set(lines[2].strip()) <= set("- \t"):
-        lines[1:3] = []
-    delimiter = max("\t,;|", key=lines[0].count)
-    return pd.read_csv(io.StringIO("\n".join(lines)), sep=delimiter, skipinitialspace=True)
-
-
-def _decoded(path: Path) -> str:
-    raw = path.read_bytes()
-    if path.suffix == ".gz":
-        raw = gzip.decompress(raw)
-    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return raw.decode("utf-16")
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return raw.decode("latin-1")
+        try:
+            plain.write_bytes(gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes())
+            return text_tables.read(plain, format="cds", readme=str(readme)).to_pandas()
+        except Exception as error:  # astropy raises a dozen kinds on tables that are not as their ReadMe says
+            raise InputError(f"{path}: not as its ReadMe describes it ({error})") from error

@@ -10,17 +10,16 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from hiexp.datasets.cleaning import find_spikes, noise_rms
+from hiexp.datasets.cleaning import clean
 from hiexp.datasets.mock import CLASS_LIMITS
 from hiexp.datasets.selection import select_classes
-from hiexp.datasets.stacking import Channels, fill_gaps, stack
+from hiexp.datasets.stacking import Channels, stack
 from hiexp.datasets.tables import column_named, read_lines, read_table
 from hiexp.errors import InputError
 from hiexp.spectra import UNKNOWN, Spectra
 
 MJY = {"mJy": 1.0, "Jy": 1000.0}
 MISSING = {"", "-", "--", "nan", "null", "none", "indef", "inf", "-inf"}
-FEWEST_CHANNELS = 16
 LIGHT_SPEED = 299_792.458  # km/s
 NARROWEST_BAND = 50.0  # km/s: a galaxy's line with something beside it
 
@@ -96,7 +95,7 @@ def read_cig(
         catalogue = table.set_index(catalogue.index)
     spectra = Spectra(
         ids=ids,
-        **stack(list(read.values()))._asdict(),
+        **stack(read.values(), (len(read), max(one.velocity.size for one in read.values())))._asdict(),
         catalogue=catalogue,
         systemic=np.full(len(ids), np.nan),
         reference=reference,
@@ -202,28 +201,18 @@ def _number(cell: str, line: int) -> float:
 
 def _clean(velocity: np.ndarray, flux: np.ndarray) -> Channels:
     """Bring one spectrum into order: ascending, one row a velocity, no gaps, masked where it cannot be trusted."""
-    known = np.isfinite(flux)
+    given = np.isfinite(flux)
     velocity, place = np.unique(velocity, return_inverse=True)
-    count = np.bincount(place, known, minlength=velocity.size)
-    total = np.bincount(place, np.where(known, flux, 0.0), minlength=velocity.size)
-    flux = np.divide(total, count, out=np.full(velocity.size, np.nan), where=count > 0)
-    if np.isfinite(flux).sum() < FEWEST_CHANNELS:
-        raise InputError(
-            f"{np.isfinite(flux).sum()} of {flux.size} channels have a flux; at least {FEWEST_CHANNELS} are needed"
-        )
+    count = np.bincount(place, given, minlength=velocity.size)
+    total = np.bincount(place, np.where(given, flux, 0.0), minlength=velocity.size)
+    known = count > 0
+    flux = np.divide(total, count, out=np.zeros(velocity.size), where=known)
     if np.abs(velocity).max() > LIGHT_SPEED or np.ptp(velocity) < NARROWEST_BAND:
         raise InputError(
             f"its first column goes from {velocity[0]:g} to {velocity[-1]:g}: no velocities in km/s of a galaxy; "
             "convert frequencies or m/s to km/s"
         )
-    velocity, flux = fill_gaps(velocity, flux)
-    valid = np.isfinite(flux)
-    flux = np.where(valid, flux, 0.0)
-    rms = noise_rms(flux, valid)
-    if rms == 0:
-        raise InputError("constant flux: no noise to measure against")
-    valid &= ~find_spikes(flux, valid, rms)
-    return Channels(velocity, np.where(valid, flux, 0.0), valid, rms)
+    return clean(velocity, flux, known)
 
 
 def _read_classes(file: Path) -> pd.DataFrame:

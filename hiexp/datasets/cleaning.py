@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import binary_dilation, median_filter, uniform_filter1d
 
+from hiexp.datasets.stacking import Channels
 from hiexp.errors import InputError
 
 SPIKE_RMS = 8.0
@@ -14,9 +15,7 @@ FEWEST_CHANNELS = 16
 LONGEST_GAP = 0.5  # of the channels there are
 
 
-def clean(
-    velocity: np.ndarray, flux: np.ndarray, valid: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+def clean(velocity: np.ndarray, flux: np.ndarray, valid: np.ndarray) -> Channels:
     """Bring one spectrum into order: ascending, evenly spaced, interference and missing channels masked.
 
     Parameters
@@ -30,10 +29,8 @@ def clean(
 
     Returns
     -------
-    velocity, flux, valid : ndarray, shape (L,)
-        L exceeds M where a gap in velocity was filled with masked channels; `flux` is 0 where not `valid`.
-    rms : float
-        Noise of one channel, mJy.
+    Channels
+        L exceeds M where a gap in velocity was filled with masked channels.
 
     Raises
     ------
@@ -52,7 +49,7 @@ def clean(
     if rms == 0:
         raise InputError("constant flux: no noise to measure against")
     valid = valid & ~find_spikes(flux, valid, rms)
-    return velocity, np.where(valid, flux, 0.0), valid, rms
+    return Channels(velocity, np.where(valid, flux, 0.0), valid, rms)
 
 
 def _fill_gaps(
