@@ -141,10 +141,9 @@ def test_turning_the_lopsidedness_round_mirrors_the_line(speed, inclination, mod
     shape = {"Vrot": speed, "inclination": inclination, "lopsidedness": mode}
     velocity, one = profile_of(**shape, lopsidedness_azimuth=azimuth)
     _, other = profile_of(**shape, lopsidedness_azimuth=azimuth + 180)
-    assert flux_asymmetry(velocity, one) == pytest.approx(flux_asymmetry(velocity, other), rel=0.05)
-    middle = velocity[0] > 5000
-    assert one[0, middle].sum() > one[0, ~middle].sum()
-    assert other[0, middle].sum() < other[0, ~middle].sum()
+    mean = [np.average(velocity[0] - 5000, weights=line[0]) for line in (one, other)]
+    assert mean[0] > 0
+    assert mean[1] == pytest.approx(-mean[0], abs=0.3)
 
 
 def test_symmetric_discs_have_symmetric_lines_as_wide_as_they_turn():
