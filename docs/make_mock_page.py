@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 
 from hiexp.datasets import mock_alfalfa, mock_cig, read_alfalfa
+from hiexp.datasets.mock.populations import signal_to_noise
+from hiexp.fitting import fit_none
 from hiexp.plots.canvas import new_figure, write
 from hiexp.spectra import Spectra
 
@@ -33,7 +35,7 @@ LABELS = {
     "Dist": "Dist [Mpc]",
     "logMHI": "logMHI [log solar masses]",
 }
-LOGARITHMIC = ("W50", "HIflux", "SNR")
+LOGARITHMIC = ("HIflux", "SNR")
 COLUMNS = 5
 
 
@@ -83,9 +85,7 @@ def draw_gallery(skies: list[tuple[str, Spectra, str]], file: Path) -> None:
                 note += f": A {truth['A_flux']:.2f}, S/N {truth['SNR']:.0f}"
             panel.set_title(note, fontsize=8, pad=2)
             panel.tick_params(labelsize=7)
-        grid[top, 0].annotate(
-            title, (0, 1.25), xycoords="axes fraction", fontsize=11, fontweight="bold", annotation_clip=False
-        )
+        grid[top, 0].set_title(f"{title}\n", loc="left", fontsize=11, fontweight="bold")
         top += count
     figure.supxlabel("velocity from systemic [km/s]")
     figure.supylabel("flux density [mJy]")
@@ -95,6 +95,18 @@ def draw_gallery(skies: list[tuple[str, Spectra, str]], file: Path) -> None:
 def first(n: int, spectra: Spectra, eligible: np.ndarray) -> Spectra:
     """Return the first `n` spectra of those eligible, a mask."""
     return spectra.take(eligible & (np.cumsum(eligible) <= n))
+
+
+def alike(survey: Spectra, real: Spectra) -> Spectra:
+    """Return, for every real spectrum, the model galaxy nearest in W50 and S/N (on logarithmic scales)."""
+    lines = fit_none(real).table
+    # Their channels are smoothed over four to six already, which is about 10 km/s.
+    wanted = np.log([lines["w50"], signal_to_noise(lines["flux_int"], lines["w50"], real.rms)])
+    there = np.log(survey.catalogue[["W50", "SNR"]].to_numpy()).T
+    chosen = np.zeros(len(survey), dtype=bool)
+    for target in wanted.T:
+        chosen[np.where(chosen, np.inf, np.hypot(*(there - target[:, None]))).argmin()] = True
+    return survey.take(chosen)
 
 
 def main() -> None:
@@ -108,9 +120,12 @@ def main() -> None:
         skies.append(
             (f"mock_cig, class {name}: {title}", first(COLUMNS, nearby, nearby.reference == name), f"C{name}")
         )
-    skies.append(("mock_alfalfa", first(2 * COLUMNS, survey, survey.rms > 0), "C4"))
     if REAL.is_dir():
-        skies.append(("Real: Arecibo, APPSS (2.6 km/s channels)", read_alfalfa(str(REAL)), "k"))
+        real = read_alfalfa(str(REAL))
+        skies.append(("mock_alfalfa, as wide and as noisy as the real ones below", alike(survey, real), "C4"))
+        skies.append(("Real: APPSS, Arecibo, channels of 2.6 km/s", real, "k"))
+    else:
+        skies.append(("mock_alfalfa", first(2 * COLUMNS, survey, survey.rms > 0), "C4"))
     draw_gallery(skies, DOCS / "mock_gallery.png")
 
 

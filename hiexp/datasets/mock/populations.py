@@ -18,7 +18,7 @@ WEAKEST = 3.0  # S/N below which nothing is ever detected
 
 
 def signal_to_noise(flux: np.ndarray, width: np.ndarray, rms: np.ndarray) -> np.ndarray:
-    """Compute the S/N of a line as the ALFALFA catalogue does (Haynes et al. 2018, ApJ 861, 49, eq. 2).
+    """Compute the S/N of a line as the ALFALFA catalogue does (Haynes et al. 2018, ApJ 861, 49).
 
     S/N = (1000 F / W50) sqrt(w) / rms, where w is the number of resolution elements of 10 km/s in half the line,
     W50 / 20, but no more than 20.
@@ -85,8 +85,8 @@ class Discs:
                 "Vrot": speed,
                 "inclination": np.degrees(inclination),
                 "dispersion": rng.uniform(7, 12, n),
-                # Fast discs rise within a smaller part of their radius: the trend of Catinella's templates, which
-                # give 0.13 optical radii at 275 km/s and 0.3 at 100, with an HI radius of 1.7 optical ones.
+                # Fast discs rise within a smaller part of their radius: near the trend of Catinella's mean curves,
+                # from 0.13 optical radii in the fastest to 0.3 in slow ones, with an HI radius of 1.7 optical ones.
                 "turnover": np.clip(0.17 * (100 / speed) ** 0.8, 0.05, 0.4) * 10 ** rng.normal(0, 0.12, n),
                 "slope": rng.uniform(0.0, 0.02, n),
                 "depression": rng.uniform(0.0, 1.0, n),
