@@ -15,7 +15,7 @@ from hiexp.datasets.mock.channels import CHANNEL_KHZ, channel_velocities, channe
 from hiexp.datasets.mock.discs import ROTATION_CURVES, rotation_curve, surface_density
 from hiexp.datasets.mock.noise import hanning
 from hiexp.datasets.mock.populations import MASS_PER_FLUX, Discs, draw_alfalfa, signal_to_noise
-from hiexp.datasets.mock.profiles import WINDOW, line_profiles
+from hiexp.datasets.mock.profiles import line_profiles, window_length
 from hiexp.datasets.write import LAYOUT, write_arecibo_fits
 from hiexp.errors import InputError
 from hiexp.fitting import fit_none
@@ -34,9 +34,10 @@ def survey():
     return mock_alfalfa(6000, seed=4, ripple=0.0)
 
 
-def window_of(discs, seed=0):
+def window_of(discs, seed=0, channel_khz=CHANNEL_KHZ):
+    window = window_length(channel_khz)
     off = np.random.default_rng(seed).uniform(-0.5, 0.5, (len(discs), 1))
-    return channel_velocities(discs["Vhel"].to_numpy(), np.arange(WINDOW) - WINDOW / 2 + off, CHANNEL_KHZ)
+    return channel_velocities(discs["Vhel"].to_numpy(), np.arange(window) - window / 2 + off, channel_khz)
 
 
 def one_disc(**changed):
@@ -186,9 +187,30 @@ def test_rotation_curves_rise_and_are_scaled_at_the_hi_radius(rotation):
     np.testing.assert_allclose(rotation_curve(rotation)(np.ones(1), np.array([0.1]), np.array([0.01])), 1)
 
 
-def test_an_unknown_rotation_curve_is_named():
-    with pytest.raises(InputError, match=r"dataset\.rotation=solid.*polyex, arctan"):
-        mock_cig(5, rotation="solid")
+@pytest.mark.parametrize("channel_khz", [6.1, 12.2, 48.8])
+def test_other_spectrometers_see_the_same_line(channel_khz):
+    discs = one_disc(Vrot=430.0, inclination=90.0, lopsidedness=0.4, rotation_lopsidedness=0.1)
+    velocity = window_of(discs, channel_khz=channel_khz)
+    line = line_profiles(discs, velocity, channel_khz)
+    usual, expected = profile_of(Vrot=430.0, inclination=90.0, lopsidedness=0.4, rotation_lopsidedness=0.1)
+    assert (line * channel_widths(velocity, channel_khz)).sum() / 1000 == pytest.approx(2.0, rel=1e-3)
+    assert flux_asymmetry(velocity, line) == pytest.approx(flux_asymmetry(usual, expected), rel=0.02)
+    assert line[0, 0] == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ({"rotation": "solid"}, r"dataset\.rotation=solid.*polyex, arctan"),
+        ({"n_galaxies": 0}, r"dataset\.n_galaxies=0"),
+        ({"n_channels": 0}, r"dataset\.n_channels=0"),
+        ({"channel_khz": -5.0}, r"dataset\.channel_khz=-5\.0"),
+        ({"snr_min": 1e9}, r"dataset\.snr_min"),
+    ],
+)
+def test_settings_that_cannot_be_are_named(setting, said):
+    with pytest.raises(InputError, match=said):
+        mock_cig(**{"n_galaxies": 5} | setting)
 
 
 def test_the_default_sample(sample):

@@ -9,11 +9,14 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtr
 
+from hiexp.errors import InputError
+
 HUBBLE = 70.0  # km/s/Mpc
 MASS_PER_FLUX = 2.356e5  # M_sun per Mpc^2 Jy km/s, optically thin HI
 FASTEST = 430.0  # km/s, rotation: none faster is known, and the profile's window holds it
 LARGEST_VELOCITY = 17823.0  # km/s, of the alpha.100 catalogue
 BRIGHTEST = 1000.0  # Jy km/s; what is brighter in the catalogue's sky is resolved, and not in the catalogue
+LARGEST_DRAW = 500_000  # candidates at a time, which bounds the memory
 WEAKEST = 3.0  # S/N below which nothing is ever detected
 
 
@@ -116,12 +119,16 @@ def _place(rng: np.random.Generator, n: int) -> pd.DataFrame:
 
 def _gather(n: int, draw: Callable[[int], pd.DataFrame]) -> pd.DataFrame:
     """Call `draw`, which returns the detected of so many candidates, until there are `n`."""
+    if n < 1:
+        raise InputError(f"dataset.n_galaxies={n}: must be at least 1")
     kept: list[pd.DataFrame] = []
-    found, tried = 0, 0
+    found, tried, size = 0, 0, min(2 * n + 50, LARGEST_DRAW)
     while found < n:
-        size = 2 * n + 50 if found == 0 else int(1.1 * (n - found) * tried / found) + 50
         kept.append(draw(size))
         found, tried = found + len(kept[-1]), tried + size
+        if tried > 1000 * (found + 100):
+            raise InputError(f"only {found} of {tried} candidates are detected; lower dataset.snr_min or dataset.rms")
+        size = min(int(1.1 * (n - found) * tried / max(found, 1)) + 50, LARGEST_DRAW)
     return pd.concat(kept, ignore_index=True).iloc[:n].copy()
 
 

@@ -8,8 +8,7 @@ import pandas as pd
 from hiexp.datasets.mock.channels import LIGHT, channel_widths, frequency_of
 from hiexp.datasets.mock.discs import OUTERMOST, rotation_curve, surface_density
 
-WINDOW = 256
-"""Channels computed around a line: +-660 km/s, more than any galaxy's line takes."""
+REACH = 650.0  # km/s on either side of a galaxy: more than any line takes
 OVERSAMPLING = 4
 """Grid points a channel."""
 N_RADII, N_AZIMUTHS = 48, 64
@@ -30,6 +29,11 @@ COLUMNS = (
     "companion_dispersion",
 )
 """What of a disc its profile depends on."""
+
+
+def window_length(channel_khz: float) -> int:
+    """Return how many channels of this width (kHz) to compute around a line: a power of two, 256 of ALFALFA's."""
+    return 2 ** int(np.ceil(np.log2(2 * REACH / channel_widths(np.zeros(()), channel_khz))))
 
 
 def line_profiles(
@@ -57,7 +61,7 @@ def line_profiles(
     discs : DataFrame
         N rows with `COLUMNS`, as `hiexp.datasets.mock.populations` draws them.
     velocity : ndarray, shape (N, L)
-        Centres of the channels to compute, at most 256 of one width in frequency, km/s, ascending.
+        Centres of the channels to compute, at most `window_length` of one width in frequency, km/s, ascending.
     channel_khz : float
         Width of a channel, kHz.
     rotation : str
@@ -77,7 +81,8 @@ def line_profiles(
     """
     disc = {name: discs[name].to_numpy(dtype=float) for name in COLUMNS}
     length = velocity.shape[1]
-    size = WINDOW * OVERSAMPLING
+    window = window_length(channel_khz)
+    size = window * OVERSAMPLING
     # Channel coordinates: 0 at the lower edge of the first channel, growing by 1 a channel.
     systemic = frequency_of(disc["Vhel"])
     middle = 1000 * (frequency_of(velocity[:, 0]) - systemic) / channel_khz + 0.5
@@ -90,7 +95,7 @@ def line_profiles(
 
     shift, weight = _cells(disc, rotation, n_radii, n_azimuths)
     spectrum = np.fft.rfft(_deposit(place(shift) * OVERSAMPLING, weight, size), axis=1)
-    cycles = np.arange(size // 2 + 1) / WINDOW  # a channel
+    cycles = np.arange(size // 2 + 1) / window  # a channel
     spectrum *= _gaussian(cycles, disc["dispersion"] / width) / np.sinc(cycles / OVERSAMPLING) ** 2
     paired = disc["companion"] > 0
     if paired.any():

@@ -17,7 +17,8 @@ from hiexp.datasets.mock.noise import (
     standing_waves,
 )
 from hiexp.datasets.mock.populations import Discs, draw_alfalfa, draw_nearby, signal_to_noise
-from hiexp.datasets.mock.profiles import WINDOW, line_profiles
+from hiexp.datasets.mock.profiles import line_profiles, window_length
+from hiexp.errors import InputError
 from hiexp.fitting.widths import edges, flux_asymmetry
 from hiexp.spectra import Spectra
 
@@ -39,7 +40,7 @@ class _Sky:
         Velocity in the middle of each band, km/s.
     first : ndarray of int, shape (N,)
         Channel of the band at which the line's window begins; negative or beyond the band in a narrow one.
-    line : ndarray of float32, shape (N, 256)
+    line : ndarray of float32, shape (N, window)
         Noise-free flux density in the window, mJy.
     """
 
@@ -68,6 +69,11 @@ class _Receiver:
     channel_khz: float
     ripple: float
     rfi: float
+
+    def __post_init__(self) -> None:
+        for name, least in (("n_channels", 3), ("channel_khz", 1.0), ("ripple", 0.0), ("rfi", 0.0)):
+            if getattr(self, name) < least:
+                raise InputError(f"dataset.{name}={getattr(self, name)}: must be at least {least:g}")
 
 
 def mock_cig(
@@ -130,7 +136,7 @@ def mock_cig(
     Raises
     ------
     InputError
-        If there is no such rotation curve.
+        If there is no such rotation curve, a number is out of its range, or hardly a galaxy would be detected.
     """
     for_discs, for_bands, for_noise = _streams(seed)
     receiver = _Receiver(n_channels, channel_khz, ripple, rfi)
@@ -176,7 +182,7 @@ def mock_alfalfa(
     Raises
     ------
     InputError
-        If there is no such rotation curve.
+        If there is no such rotation curve, a number is out of its range, or hardly a galaxy would be detected.
     """
     for_discs, for_bands, for_noise = _streams(seed)
     receiver = _Receiver(n_channels, channel_khz, ripple, rfi)
@@ -196,14 +202,15 @@ def _integrate(truth: pd.DataFrame, rng: np.random.Generator, receiver: _Receive
     n = len(truth)
     systemic = truth["Vhel"].to_numpy()
     off = rng.uniform(-OFF_CENTRE, OFF_CENTRE, n) * receiver.n_channels
+    window = window_length(receiver.channel_khz)
     centre = channel_velocities(systemic, off[:, None], receiver.channel_khz)[:, 0]
     middle = (receiver.n_channels - 1) / 2
-    first = np.floor(middle - off).astype(int) - WINDOW // 2
-    line = np.empty((n, WINDOW), dtype=np.float32)
+    first = np.floor(middle - off).astype(int) - window // 2
+    line = np.empty((n, window), dtype=np.float32)
     measured = np.empty((n, 3))
     for start in range(0, n, BATCH):
         rows = slice(start, start + BATCH)
-        offset = first[rows, None] + np.arange(WINDOW) - middle
+        offset = first[rows, None] + np.arange(window) - middle
         velocity = channel_velocities(centre[rows], offset, receiver.channel_khz)
         profile = line_profiles(truth.iloc[rows], velocity, receiver.channel_khz, rotation)
         low50, high50 = edges(velocity, profile, 0.5)
@@ -247,7 +254,7 @@ def _observe(
         flux[rows] = hanning_noise(rng, rms[rows], length)
         if receiver.ripple:
             flux[rows] += standing_waves(waves[rows], length, receiver.channel_khz)
-        column = sky.first[rows, None] + np.arange(WINDOW)
+        column = sky.first[rows, None] + np.arange(sky.line.shape[1])
         inside = (column >= 0) & (column < length)
         line, _ = np.nonzero(inside)
         flux[start + line, column[inside]] += sky.line[rows][inside]
