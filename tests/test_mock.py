@@ -10,7 +10,7 @@ from scipy.special import erf
 from scipy.stats import median_abs_deviation
 
 from hiexp.datasets import mock_alfalfa, mock_cig, read_alfalfa
-from hiexp.datasets.mock import CLASS_LIMITS, skies
+from hiexp.datasets.mock import CLASS_LIMITS, galaxies, receiver
 from hiexp.datasets.mock.channels import CHANNEL_KHZ, channel_velocities, channel_widths, frequency_of, velocity_of
 from hiexp.datasets.mock.discs import ROTATION_CURVES, rotation_curve, surface_density
 from hiexp.datasets.mock.noise import hanning
@@ -205,7 +205,10 @@ def test_other_spectrometers_see_the_same_line(channel_khz):
         ({"n_galaxies": 0}, r"dataset\.n_galaxies=0"),
         ({"n_channels": 0}, r"dataset\.n_channels=0"),
         ({"channel_khz": -5.0}, r"dataset\.channel_khz=-5\.0"),
+        ({"rms": 0.0}, r"dataset\.rms=0"),
         ({"snr_min": 1e9}, r"dataset\.snr_min"),
+        ({"companion_fraction": 1.5}, r"dataset\.companion_fraction=1\.5"),
+        ({"lopsidedness": 0.0, "rotation_lopsidedness": 0.0, "balanced": True}, r"dataset\.balanced=true"),
     ],
 )
 def test_settings_that_cannot_be_are_named(setting, said):
@@ -234,7 +237,8 @@ def test_same_seed_same_sky_whatever_the_batch(monkeypatch):
     one, other = mock_alfalfa(**settings), mock_alfalfa(**settings, seed=2)
     assert not np.array_equal(one.flux, other.flux)
     for batch in (1, 7, 40):
-        monkeypatch.setattr(skies, "BATCH", batch)
+        for module in (galaxies, receiver):
+            monkeypatch.setattr(module, "BATCH", batch)
         again = mock_alfalfa(**settings)
         np.testing.assert_array_equal(again.flux, one.flux)
         np.testing.assert_array_equal(again.velocity, one.velocity)

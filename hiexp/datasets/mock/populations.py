@@ -56,6 +56,11 @@ class Discs:
         Standard deviation of q, the share by which one side turns faster and the other slower.
     companion_fraction : float
         Share of the galaxies with a companion at one horn.
+
+    Raises
+    ------
+    InputError
+        If one of the last three is not between 0 and 1.
     """
 
     speed: float
@@ -65,6 +70,11 @@ class Discs:
     lopsidedness: float
     rotation_lopsidedness: float
     companion_fraction: float
+
+    def __post_init__(self) -> None:
+        for name in ("lopsidedness", "rotation_lopsidedness", "companion_fraction"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"dataset.{name}={getattr(self, name)}: must be between 0 and 1")
 
     def draw(self, rng: np.random.Generator, log_mass: np.ndarray) -> pd.DataFrame:
         """Draw the discs of the given HI masses (log10 of M_sun), one row each.
@@ -153,6 +163,8 @@ def draw_nearby(rng: np.random.Generator, n: int, discs: Discs, rms: float, snr_
     DataFrame, n rows
         RAJ2000, DEJ2000 (degrees), Vhel (km/s), Dist (Mpc), HIflux (Jy km/s), logMHI, rms (mJy) and the discs.
     """
+    if rms <= 0:
+        raise InputError(f"dataset.rms={rms}: must be above 0")
 
     def draw(size: int) -> pd.DataFrame:
         log_mass = rng.normal(9.6, 0.35, size)
