@@ -17,7 +17,7 @@ from pathlib import Path
 
 from astropy.table import Table
 
-from hiexp.datasets import mock_alfalfa, read_alfalfa, write_arecibo
+from hiexp.datasets import mock_alfalfa, read_alfalfa, write_arecibo_fits
 
 BASELINE_FILES = 500
 
@@ -27,7 +27,7 @@ def main() -> None:
     n = int(sys.argv[1]) if len(sys.argv) > 1 else 31502
     with tempfile.TemporaryDirectory() as folder:
         spectra, cache = Path(folder) / "spectra", str(Path(folder) / "cache")
-        write_arecibo(mock_alfalfa(n_galaxies=n), spectra)
+        write_arecibo_fits(mock_alfalfa(n_galaxies=n), spectra)
 
         files = sorted(spectra.glob("A*.fits"))
         start = time.perf_counter()
