@@ -39,7 +39,8 @@ def run_experiment(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> 
     cfg : DictConfig
         A composed ``conf/train.yaml``.
     folder : Path
-        Receives what a stage has computed as soon as it has: ``fits.csv``, ``skipped.csv``, ``unmatched.csv``.
+        Receives what a stage has computed as soon as it has: ``catalogue.csv``, ``fits.csv``, ``skipped.csv``,
+        ``unmatched.csv``.
     metrics : dict
         Receives ``fit_seconds`` and ``train_seconds``.
 
@@ -60,6 +61,7 @@ def run_experiment(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> 
     with stopwatch(metrics, "fit_seconds"):
         fit = instantiate(cfg.fit, _convert_="all")(spectra)
     fit.table.to_csv(folder / "fits.csv")
+    spectra.catalogue.to_csv(folder / "catalogue.csv")
     skipped = pd.concat([spectra.skipped, fit.failures()], ignore_index=True)
     if len(skipped):
         skipped.to_csv(folder / "skipped.csv", index=False)

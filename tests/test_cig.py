@@ -168,7 +168,7 @@ FAULTS = {
     "decimal commas": ("4000,5 1,25\n4005,5 1,5\n", "4 columns"),
     "text among numbers": ("4000 1\n4005 1\n4010 bad\n", "line 3: 'bad' is no number"),
     "text in the first column": ("4000 1\nbad 1\n", "line 2: 'bad' is no number"),
-    "too few channels": ("4000 1\n4005 1\n", "2 of 2 channels can be used"),
+    "too few channels": ("4000 1\n4100 1\n", "2 of 2 channels can be used"),
     "all NaN": ("\n".join(f"{v} nan" for v in VELOCITY), "0 of 128 channels can be used"),
     "constant": ("\n".join(f"{v} 3" for v in VELOCITY), "constant flux"),
     "unlike channels": ("\n".join(f"{v**2} {v % 7}" for v in range(3, 80)), "not evenly spaced"),

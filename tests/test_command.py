@@ -40,6 +40,11 @@ def test_the_main_job(hiexp_train, tmp_path):
     assert predictions["split"].value_counts().to_dict() == {"train": 63, "test": 27}
     np.testing.assert_allclose(predictions.filter(like="probability").sum(axis=1), 1)
 
+    # Truth and prediction are joined by id: accuracy can be studied against S/N.
+    catalogue = pd.read_csv(run / "catalogue.csv")
+    assert catalogue["id"].tolist() == predictions["id"].tolist()
+    assert {"SNR", "A_flux", "inclination", "W50", "Dist"} <= set(catalogue)
+
     client, (record,) = recorded_runs(tmp_path)
     test = predictions[predictions["split"] == "test"]
     assert record.data.metrics["accuracy"] == pytest.approx(np.mean(test["predicted"] == test["reference"]))

@@ -87,6 +87,18 @@ def test_lines_are_found_blind(centre, sigma, seed):
     assert lines.snr[0] > 10
 
 
+def test_channels_of_unlike_width_share_a_batch():
+    """Two telescopes: the same line in channels of 2.5 and of 10 km/s."""
+    fine = gaussian(AXIS, 8, 40, 50) + noise(1)
+    coarse_axis = AXIS[0] + 10.0 * np.arange(AXIS.size)
+    coarse = gaussian(coarse_axis, 8, 40, 50) + noise(2)
+    both = make_spectra(np.array([fine, coarse]))
+    both.velocity[1] = coarse_axis
+    together = find_lines(both)
+    np.testing.assert_allclose(together.centre, [40, 40], atol=15)
+    np.testing.assert_allclose(together.width, [140, 140], rtol=0.25)
+
+
 def test_a_known_velocity_keeps_to_its_galaxy():
     two = gaussian(AXIS, 5, -300, 30) + gaussian(AXIS, 12, 250, 40) + noise()
     assert find_lines(make_spectra(two)).centre[0] == pytest.approx(250, abs=20)

@@ -8,7 +8,7 @@ import numpy as np
 
 from hiexp.spectra import Spectra
 
-NARROWEST, WIDEST = 15.0, 1000.0  # km/s
+NARROWEST, WIDEST, N_BOXES = 15.0, 1000.0, 40  # km/s; the widths tried are evenly spaced in their logarithm
 NEAR = 50.0  # km/s: how far from its expected velocity a line may be
 
 
@@ -56,19 +56,21 @@ def _best_box(
     velocity: np.ndarray, flux: np.ndarray, valid: np.ndarray, rms: np.ndarray, systemic: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     n, length = flux.shape
-    step = np.median(np.diff(velocity, axis=1))
-    total = np.pad(np.cumsum(np.where(valid, flux, 0.0), axis=1), ((0, 0), (1, 0)))
+    step = np.median(np.diff(velocity, axis=1), axis=1)
+    total = np.pad(np.cumsum(np.where(valid, flux, 0.0), axis=1, dtype=float), ((0, 0), (1, 0)))
     used = np.pad(np.cumsum(valid, axis=1), ((0, 0), (1, 0)))
     rows = np.arange(n)
     centre, width, best = np.full(n, np.nan), np.full(n, np.nan), np.zeros(n)
-    widest = min(WIDEST / step, length - 1)
-    for box in np.unique(np.geomspace(max(NARROWEST / step, 2), widest, 40).round().astype(int)):
+    narrowest, widest = max(NARROWEST / step.max(), 2), min(WIDEST / step.min(), length - 1)
+    for box in np.unique(np.geomspace(narrowest, max(widest, narrowest), N_BOXES).round().astype(int)):
         first, last = velocity[:, : length - box + 1], velocity[:, box - 1 :]
         middle = (first + last) / 2
         channels = used[:, box:] - used[:, :-box]
         snr = (total[:, box:] - total[:, :-box]) / (rms[:, None] * np.sqrt(np.maximum(channels, 1)))
         # A box half masked says little of the line; one far from a known velocity is another source.
         snr[(channels < box / 2) | (np.abs(middle - systemic[:, None]) > NEAR)] = 0.0
+        # Channels of different telescopes differ in width, and the boxes for one are out of range for another.
+        snr[(box > 2) & (box * step < 0.8 * NARROWEST) | (box * step > 1.2 * WIDEST)] = 0.0
         where = snr.argmax(axis=1)
         better = snr[rows, where] > best
         best = np.where(better, snr[rows, where], best)
