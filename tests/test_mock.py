@@ -209,7 +209,7 @@ def test_other_spectrometers_see_the_same_line(channel_khz):
         ({"rms": 0.0}, r"dataset\.rms=0"),
         ({"snr_min": 1e9}, r"dataset\.snr_min"),
         ({"companion_fraction": 1.5}, r"dataset\.companion_fraction=1\.5"),
-        ({"lopsidedness": 0.0, "rotation_lopsidedness": 0.0, "balanced": True}, r"dataset\.balanced=true"),
+        ({"lopsidedness": 0.0, "rotation_lopsidedness": 0.0, "balance": True}, r"dataset\.balance=true"),
     ],
 )
 def test_settings_that_cannot_be_are_named(setting, said):
@@ -228,7 +228,7 @@ def test_the_default_sample(sample):
 
 @pytest.mark.parametrize("n", [318, 20])
 def test_balanced_classes(n):
-    counts = np.bincount(mock_cig(n, balanced=True, n_channels=256).reference)
+    counts = np.bincount(mock_cig(n, balance=True, n_channels=256).reference)
     assert counts.sum() == n
     assert np.ptp(counts) <= 1
 

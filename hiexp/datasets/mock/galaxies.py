@@ -102,7 +102,7 @@ def integrate(
     return Galaxies(truth.assign(SNR=snr, HI=np.where(snr >= RELIABLE, 1, 2)), centre, first, line)
 
 
-def balance(draw: Callable[[int], Galaxies], n: int) -> Galaxies:
+def draw_balanced(draw: Callable[[int], Galaxies], n: int) -> Galaxies:
     """Draw until every class has its share of `n`, and keep the first of each in the order they came.
 
     Raises
@@ -116,7 +116,7 @@ def balance(draw: Callable[[int], Galaxies], n: int) -> Galaxies:
     while np.any((counts := np.bincount(sky.classes, minlength=n_classes)) < wanted):
         if len(sky.truth) >= MOST_DRAWS * n:
             raise InputError(
-                f"dataset.balanced=true: of {len(sky.truth)} galaxies {', '.join(map(str, counts))} are of classes "
+                f"dataset.balance=true: of {len(sky.truth)} galaxies {', '.join(map(str, counts))} are of classes "
                 f"0, 1, ..., and {wanted[0]} of each are wanted; try another dataset.lopsidedness"
             )
         sky = sky.joined(draw(n))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hiexp.datasets.mock.channels import CHANNEL_KHZ
-from hiexp.datasets.mock.galaxies import Galaxies, balance, integrate
+from hiexp.datasets.mock.galaxies import Galaxies, draw_balanced, integrate
 from hiexp.datasets.mock.populations import Discs, draw_alfalfa, draw_nearby
 from hiexp.datasets.mock.receiver import Receiver
 from hiexp.spectra import Spectra
@@ -14,7 +14,7 @@ from hiexp.spectra import Spectra
 def mock_cig(
     n_galaxies: int = 318,
     seed: int = 1,
-    balanced: bool = False,
+    balance: bool = False,
     n_channels: int = 1024,
     channel_khz: float = CHANNEL_KHZ,
     rms: float = 2.0,
@@ -38,7 +38,7 @@ def mock_cig(
         Sample size N.
     seed : int
         Of the sample.
-    balanced : bool
+    balance : bool
         Whether to draw on until every class has a third of the sample.
     n_channels : int
         Channels a spectrum, L.
@@ -88,7 +88,7 @@ def mock_cig(
     def draw(n: int) -> Galaxies:
         return integrate(draw_nearby(for_discs, n, discs, rms, snr_min), for_bands, n_channels, channel_khz, rotation)
 
-    sky = balance(draw, n_galaxies) if balanced else draw(n_galaxies)
+    sky = draw_balanced(draw, n_galaxies) if balance else draw(n_galaxies)
     ids = np.array([f"M{number:04d}" for number in range(1, n_galaxies + 1)])
     return receiver.observe(sky, ids, for_noise, np.float64)
 
