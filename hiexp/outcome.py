@@ -10,11 +10,38 @@ import numpy as np
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
+from hiexp.errors import InputError
 from hiexp.evaluation import Scores
+from hiexp.fitting import FitResult
 from hiexp.plots import plot_classes, plot_confusion, plot_images, plot_training
-from hiexp.spectra import UNKNOWN
+from hiexp.spectra import UNKNOWN, Spectra
 
 log = logging.getLogger(__name__)
+
+
+def write_sample(spectra: Spectra, fit: FitResult, folder: Path) -> None:
+    """Write what is known of a sample before anything is learned from it, and say what is missing.
+
+    ``fits.csv`` and ``catalogue.csv`` always; ``skipped.csv`` and ``unmatched.csv`` where there is any.
+
+    Raises
+    ------
+    InputError
+        If no spectrum can be used.
+    """
+    fit.table.to_csv(folder / "fits.csv")
+    spectra.catalogue.to_csv(folder / "catalogue.csv")
+    skipped = pd.concat([spectra.skipped, fit.failures()], ignore_index=True)
+    if len(skipped):
+        skipped.to_csv(folder / "skipped.csv", index=False)
+        found = len(spectra) + len(spectra.skipped)
+        log.warning("Skipped %d of %d objects: skipped.csv says why", len(skipped), found)
+    if len(spectra.unmatched):
+        spectra.unmatched.to_csv(folder / "unmatched.csv", index=False)
+        for reason, count in spectra.unmatched["reason"].value_counts().items():
+            log.info("%d times %s: unmatched.csv", count, reason)
+    if not fit.good.any():
+        raise InputError(f"none of the {len(spectra)} spectra can be used; the first: {skipped['reason'].iloc[-1]}")
 
 
 @dataclass(frozen=True)

@@ -39,8 +39,7 @@ def run_experiment(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> 
     cfg : DictConfig
         A composed ``conf/train.yaml``.
     folder : Path
-        Receives what a stage has computed as soon as it has: ``catalogue.csv``, ``fits.csv``, ``skipped.csv``,
-        ``unmatched.csv``.
+        Receives the tables of `write_sample` as soon as they are computed.
     metrics : dict
         Receives ``fit_seconds`` and ``train_seconds``.
 
@@ -49,30 +48,17 @@ def run_experiment(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> 
     InputError
         If the data or the settings cannot be used.
     """
-    import pandas as pd
     from hydra.utils import instantiate
 
     from hiexp.evaluation import score, split
-    from hiexp.outcome import Outcome
+    from hiexp.outcome import Outcome, write_sample
     from hiexp.pipeline import build_pipeline, fit_pipeline, predict
     from hiexp.spectra import UNKNOWN
 
     spectra = instantiate(cfg.dataset, _convert_="all")()
     with stopwatch(metrics, "fit_seconds"):
         fit = instantiate(cfg.fit, _convert_="all")(spectra)
-    fit.table.to_csv(folder / "fits.csv")
-    spectra.catalogue.to_csv(folder / "catalogue.csv")
-    skipped = pd.concat([spectra.skipped, fit.failures()], ignore_index=True)
-    if len(skipped):
-        skipped.to_csv(folder / "skipped.csv", index=False)
-        found = len(spectra) + len(spectra.skipped)
-        log.warning("Skipped %d of %d objects: skipped.csv says why", len(skipped), found)
-    if len(spectra.unmatched):
-        spectra.unmatched.to_csv(folder / "unmatched.csv", index=False)
-        for reason, count in spectra.unmatched["reason"].value_counts().items():
-            log.info("%d times %s: unmatched.csv", count, reason)
-    if not fit.good.any():
-        raise InputError(f"none of the {len(spectra)} spectra can be used; the first: {skipped['reason'].iloc[-1]}")
+    write_sample(spectra, fit, folder)
 
     labels = instantiate(cfg.labels, _convert_="all")
     taking_part = fit.good & labels.eligible(spectra.reference, len(spectra))
@@ -80,10 +66,12 @@ def run_experiment(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> 
     train, test = split(spectra, cfg.evaluation.split, instantiate(cfg.evaluation.splitter))
     log.info("%d objects to train on, %d held out", len(train), len(test))
     classes = labels.assign(profiles, spectra.reference, train)
+    labelled = train[classes[train] != UNKNOWN]
+    if len(labelled) < len(train):
+        log.info("%d of the training objects have no class (noise) and are left out", len(train) - len(labelled))
 
     model = build_pipeline(instantiate(cfg.feature, _convert_="all"), instantiate(cfg.classifier, _convert_="all"))
     with stopwatch(metrics, "train_seconds"):
-        labelled = train[classes[train] != UNKNOWN]
         fit_pipeline(model, profiles[labelled], classes[labelled])
     predicted, probability = predict(model, profiles)
 

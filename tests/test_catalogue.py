@@ -64,13 +64,18 @@ def cds_gz(folder):
     return cds(folder, compress=True)
 
 
+def as_text(rows):
+    """VizieR has the AGC number as text of six characters."""
+    return Table.from_pandas(rows.assign(AGC=[f"{number:06d}" for number in rows["AGC"]]))
+
+
 def votable(folder):
-    Table.from_pandas(ROWS).write(folder / "catalogue.vot", format="votable")
+    as_text(ROWS).write(folder / "catalogue.vot", format="votable")
     return folder / "catalogue.vot"
 
 
 def fits_table(folder):
-    Table.from_pandas(ROWS).write(folder / "catalogue.fits")
+    as_text(ROWS).write(folder / "catalogue.fits")
     return folder / "catalogue.fits"
 
 

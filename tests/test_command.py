@@ -158,10 +158,11 @@ def test_a_new_method_is_a_yaml_file(hiexp_train, tmp_path, group, name, yaml, w
     folder.mkdir(parents=True)
     (folder / f"{name}.yaml").write_text(yaml)
     search = f"hydra.searchpath=['file://{tmp_path}/my configs']"
-    hiexp_train(*QUICK, f"{group}={name}", *words, search)
+    screen = hiexp_train(*QUICK, f"{group}={name}", *words, search)
     run = only_run(tmp_path)
     assert OmegaConf.load(run / "config.yaml")[group]["_target_"] == OmegaConf.create(yaml)["_target_"]
     assert pd.read_csv(run / "predictions.csv")["predicted"].unique().size > 1
+    assert ("have no class (noise)" in screen.stdout) == (name == "hdbscan")
 
 
 def test_same_config_same_numbers(hiexp_train, tmp_path):
