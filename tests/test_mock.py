@@ -113,7 +113,7 @@ def test_the_grid_of_the_integration_does_not_show(rotation):
     assert np.all(np.abs(coarse - fine).max(axis=1) < 0.005 * fine.max(axis=1))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.floats(20, 430),
     st.floats(0, 90),
@@ -136,7 +136,7 @@ def test_a_profile_holds_its_flux_and_nothing_negative(speed, inclination, syste
     assert profile.min() > -1e-6 * profile.max()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.floats(60, 300), st.floats(30, 90), st.floats(0.05, 0.9), st.floats(-60, 60))
 def test_turning_the_lopsidedness_round_mirrors_the_line(speed, inclination, mode, azimuth):
     shape = {"Vrot": speed, "inclination": inclination, "lopsidedness": mode}
