@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -106,11 +104,7 @@ def _read_cds(path: Path) -> pd.DataFrame:
     readme = path.with_name("ReadMe")
     if not readme.is_file():
         raise InputError(f"{path}: a CDS table needs its ReadMe in the same folder")
-    # astropy finds the table's description by its name, which compression changes.
-    with tempfile.TemporaryDirectory() as folder:
-        plain = Path(folder) / path.name.removesuffix(".gz")
-        try:
-            plain.write_bytes(gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes())
-            return text_tables.read(plain, format="cds", readme=str(readme)).to_pandas()
-        except Exception as error:  # astropy raises a dozen kinds on tables that are not as their ReadMe says
-            raise InputError(f"{path}: not as its ReadMe describes it ({error})") from error
+    try:
+        return text_tables.read(str(path), format="cds", readme=str(readme)).to_pandas()
+    except Exception as error:  # astropy raises a dozen kinds on tables that are not as their ReadMe says
+        raise InputError(f"{path}: not as its ReadMe describes it ({error})") from error
