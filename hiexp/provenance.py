@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import hashlib
+import json
 import platform
 import resource
 import subprocess
@@ -16,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from hiexp import __version__
 
 # Where results go does not change them.
-PLACES = ("root", "tracking", "experiment_name")
+PLACES = ("root", "tracking", "experiment_name", "dataset.cache")
 
 
 def flat_parameters(cfg: DictConfig) -> dict[str, object]:
@@ -34,10 +35,12 @@ def _leaves(node: object, key: str = "") -> Iterator[tuple[str, object]]:
 
 def config_hash(cfg: DictConfig) -> str:
     """Return 12 hexadecimal digits that two configurations share when they ask for the same numbers."""
-    resolved = OmegaConf.create(OmegaConf.to_container(cfg, resolve=True))
-    for place in PLACES:
-        resolved.pop(place, None)
-    return hashlib.sha256(OmegaConf.to_yaml(resolved, sort_keys=True).encode()).hexdigest()[:12]
+    settings = {
+        key: value
+        for key, value in flat_parameters(cfg).items()
+        if not any(key == place or key.startswith(f"{place}.") for place in PLACES)
+    }
+    return hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
 
 def code_version() -> str:

@@ -47,4 +47,7 @@ def test_the_hash_follows_what_changes_numbers_and_nothing_else():
     base = config_hash(composed())
     assert base == config_hash(composed("root=/elsewhere", "tracking=none", "experiment_name=other"))
     assert base == config_hash(composed("test_size=0.3"))
+    archive = ("dataset=alfalfa", "dataset.path=spectra")
+    assert config_hash(composed(*archive)) == config_hash(composed(*archive, "root=/elsewhere"))
+    assert config_hash(composed(*archive)) != config_hash(composed(*archive, "dataset.where.SNR=[8,null]"))
     assert len({base, config_hash(composed("seed=1")), config_hash(composed("model=medium"))}) == 3
