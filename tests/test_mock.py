@@ -10,7 +10,7 @@ from scipy.special import erf
 from scipy.stats import median_abs_deviation
 
 from hiexp.datasets import mock_alfalfa, mock_cig, read_alfalfa
-from hiexp.datasets.mock import CLASS_LIMITS, galaxies, receiver
+from hiexp.datasets.mock import galaxies, receiver
 from hiexp.datasets.mock.channels import CHANNEL_KHZ, channel_velocities, channel_widths, frequency_of, velocity_of
 from hiexp.datasets.mock.discs import ROTATION_CURVES, rotation_curve, surface_density
 from hiexp.datasets.mock.noise import hanning
@@ -19,7 +19,7 @@ from hiexp.datasets.mock.profiles import line_profiles, window_length
 from hiexp.datasets.write import LAYOUT, write_arecibo_fits
 from hiexp.errors import InputError
 from hiexp.fitting import fit_none
-from hiexp.fitting.widths import edges, flux_asymmetry
+from hiexp.fitting.widths import CLASS_LIMITS, edges, flux_asymmetry
 
 DISCS = Discs(134.0, 0.25, 0.10, 0.0, 0.25, 0.05, 0.3)
 

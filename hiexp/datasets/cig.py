@@ -11,11 +11,11 @@ import pandas as pd
 from tqdm import tqdm
 
 from hiexp.datasets.cleaning import clean
-from hiexp.datasets.mock import CLASS_LIMITS
 from hiexp.datasets.selection import select_classes
 from hiexp.datasets.stacking import Channels, stack
 from hiexp.datasets.tables import column_named, read_lines, read_table
 from hiexp.errors import InputError
+from hiexp.fitting.widths import asymmetry_class
 from hiexp.spectra import UNKNOWN, Spectra
 
 MJY = {"mJy": 1.0, "Jy": 1000.0}
@@ -270,4 +270,4 @@ def _classes_by_asymmetry(a_flux: pd.Series, setting: str) -> np.ndarray:
         values = a_flux.to_numpy(dtype=float, na_value=np.nan)
     except (TypeError, ValueError) as error:
         raise InputError(f"{setting}: column {a_flux.name} has a value that is no number ({error})") from error
-    return np.where(values > 0, np.searchsorted(CLASS_LIMITS, values, side="left"), np.nan)
+    return np.where(values > 0, asymmetry_class(values), np.nan)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+CLASS_LIMITS = (1.26, 1.39)  # A_flux: 2 and 3 sigma of isolated galaxies, Espada et al. 2011, A&A 532, A117
+
 
 def edges(velocity: np.ndarray, profile: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
     """Find where each profile first and last reaches a fraction of its peak, seen from outside.
@@ -89,3 +91,8 @@ def flux_asymmetry(velocity: np.ndarray, profile: np.ndarray) -> np.ndarray:
     positive = (lower > 0) & (upper > 0)
     ratio = np.divide(lower, upper, out=np.full_like(lower, np.nan), where=positive)
     return np.where(ratio < 1, 1 / ratio, ratio)
+
+
+def asymmetry_class(a_flux: np.ndarray) -> np.ndarray:
+    """Return 0 symmetric, 1 slightly, 2 strongly asymmetric by A_flux (Espada et al. 2011), any shape, no NaN."""
+    return np.searchsorted(CLASS_LIMITS, a_flux, side="left")

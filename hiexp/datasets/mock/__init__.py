@@ -1,6 +1,5 @@
 """Model HI profiles: what a radio telescope sees of rotating, lopsided gas discs."""
 
-from hiexp.datasets.mock.galaxies import CLASS_LIMITS
 from hiexp.datasets.mock.skies import mock_alfalfa, mock_cig
 
-__all__ = ["CLASS_LIMITS", "mock_alfalfa", "mock_cig"]
+__all__ = ["mock_alfalfa", "mock_cig"]

@@ -12,9 +12,8 @@ from hiexp.datasets.mock.channels import channel_velocities
 from hiexp.datasets.mock.populations import signal_to_noise
 from hiexp.datasets.mock.profiles import line_profiles, window_length
 from hiexp.errors import InputError
-from hiexp.fitting.widths import edges, flux_asymmetry
+from hiexp.fitting.widths import CLASS_LIMITS, asymmetry_class, edges, flux_asymmetry
 
-CLASS_LIMITS = (1.26, 1.39)  # A_flux: 2 and 3 sigma of isolated galaxies, Espada et al. 2011, A&A 532, A117
 RELIABLE = 6.5  # S/N of the catalogue's code 1
 BATCH = 256  # galaxies worked on at a time, which bounds the memory: their disc cells take 6 MB an array
 MOST_DRAWS = 100  # times the sample's size, to fill every class
@@ -45,7 +44,7 @@ class Galaxies:
     @property
     def classes(self) -> np.ndarray:
         """Classes by A_flux: 0 symmetric, 1 slightly, 2 strongly asymmetric, shape (N,)."""
-        return np.searchsorted(CLASS_LIMITS, self.truth["A_flux"].to_numpy(), side="left")
+        return asymmetry_class(self.truth["A_flux"].to_numpy())
 
     def take(self, rows: np.ndarray) -> Galaxies:
         """Return the galaxies of these row numbers."""
