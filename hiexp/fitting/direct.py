@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from hiexp.fitting.line import find_lines
 from hiexp.fitting.result import GOOD, FitResult
-from hiexp.fitting.widths import edges, flux_between
+from hiexp.fitting.widths import edges, flux_asymmetry, flux_between
 from hiexp.spectra import Spectra
 
 BATCH = 1000  # spectra worked on at a time, which bounds the memory
@@ -37,7 +37,11 @@ def fit_none(spectra: Spectra, n_samples: int = 256, half_window: float = 0.75) 
     """
     starts = tqdm(range(0, len(spectra), BATCH), desc="measuring lines", unit_scale=BATCH, delay=1, leave=False)
     parts = [_measure(spectra.take(slice(start, start + BATCH)), n_samples, half_window) for start in starts]
-    return FitResult(pd.concat([part.table for part in parts]), np.concatenate([part.profiles for part in parts]))
+    return FitResult(
+        pd.concat([part.table for part in parts]),
+        np.concatenate([part.profiles for part in parts]),
+        np.concatenate([part.windows for part in parts]),
+    )
 
 
 def _measure(spectra: Spectra, n_samples: int, half_window: float) -> FitResult:
@@ -62,6 +66,7 @@ def _measure(spectra: Spectra, n_samples: int, half_window: float) -> FitResult:
             "flux_peak": measured(smooth.max(axis=1)),
             "flux_int": measured(flux / 1000),
             "snr": lines.snr,
+            "A_flux": measured(flux_asymmetry(spectra.velocity, smooth)),
             "chi2": np.nan,
             "chi2_dof": np.nan,
             "mse": np.nan,
@@ -75,4 +80,4 @@ def _measure(spectra: Spectra, n_samples: int, half_window: float) -> FitResult:
         window = np.linspace(low[row], high[row], n_samples)
         valid = spectra.valid[row]
         profiles[row] = np.interp(window, spectra.velocity[row, valid], spectra.flux[row, valid])
-    return FitResult(table, profiles)
+    return FitResult(table, profiles, np.where(found[:, None], np.stack([low, high], axis=1), np.nan))

@@ -8,7 +8,7 @@ from scipy.optimize import curve_fit
 from tqdm import tqdm
 
 from hiexp.fitting.line import find_lines
-from hiexp.fitting.result import GOOD, FitResult, goodness
+from hiexp.fitting.result import GOOD, FitResult
 from hiexp.spectra import Spectra
 
 W50_PER_SIGMA = 2 * np.sqrt(2 * np.log(2))
@@ -61,7 +61,9 @@ def fit_gaussian(spectra: Spectra, n_samples: int = 256, half_window: float = 53
             profiles[i] = gaussian(axis, *(row[name] for name in PARAMETERS))
         rows.append(row)
     table = pd.DataFrame(rows, index=pd.Index(spectra.ids, name="id"))
-    return FitResult(table, profiles)
+    windows = lines.centre[:, None] + half_window * np.array([-1.0, 1.0])
+    windows[np.isnan(profiles[:, 0])] = np.nan
+    return FitResult(table, profiles, windows, {"peak": "mJy", "centre": "km / s", "sigma": "km / s"})
 
 
 def _fit_one(velocity: np.ndarray, flux: np.ndarray, rms: float, start: tuple[float, ...]) -> dict[str, float | str]:
@@ -85,6 +87,20 @@ def _fit_one(velocity: np.ndarray, flux: np.ndarray, rms: float, start: tuple[fl
         "w20": W20_PER_SIGMA * sigma,
         "flux_peak": peak,
         "flux_int": AREA_PER_SIGMA * peak * sigma / 1000,
+        "A_flux": 1.0,
         **goodness(flux, gaussian(velocity, *best), rms, len(PARAMETERS)),
         "status": GOOD,
+    }
+
+
+def goodness(data: np.ndarray, model: np.ndarray, rms: float, n_parameters: int) -> dict[str, float]:
+    """Return chi2, chi2_dof, mse and r2 of a model against the channels it was fitted to."""
+    residual = data - model
+    chi2 = float(np.sum((residual / rms) ** 2))
+    scatter = float(np.sum((data - data.mean()) ** 2))
+    return {
+        "chi2": chi2,
+        "chi2_dof": chi2 / max(data.size - n_parameters, 1),
+        "mse": float(np.mean(residual**2)),
+        "r2": 1 - float(np.sum(residual**2)) / scatter if scatter > 0 else np.nan,
     }

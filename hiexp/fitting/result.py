@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+if TYPE_CHECKING:
+    from astropy.table import Table
+
 GOOD = "ok"
+
+MEASUREMENTS = {
+    "position": "km / s",
+    "w50": "km / s",
+    "w20": "km / s",
+    "flux_peak": "mJy",
+    "flux_int": "Jy km / s",
+    "snr": "",
+    "A_flux": "",
+    "chi2": "",
+    "chi2_dof": "",
+    "mse": "mJy2",
+    "r2": "",
+}
+"""Columns that every fit has, and their units."""
 
 
 @dataclass(frozen=True)
@@ -17,15 +37,23 @@ class FitResult:
     Attributes
     ----------
     table : DataFrame
-        One row an object, indexed by id. ``position``, ``w50``, ``w20`` in km/s, ``flux_peak`` in mJy,
-        ``flux_int`` in Jy km/s, ``snr`` (integrated), ``chi2``, ``chi2_dof``, ``mse`` (mJy^2), ``r2``, the
-        model's parameters and their one-sigma errors (``*_err``), and ``status``: "ok" or what went wrong.
+        One row an object, indexed by id: the columns of `MEASUREMENTS`, the model's parameters, the one-sigma
+        errors of both where there are any (``*_err``), and ``status``: "ok" or what went wrong.
     profiles : ndarray, shape (N, n_samples)
         The curve, or the data, over the line window, mJy; NaN throughout where ``status`` is not "ok".
+    windows : ndarray, shape (N, 2)
+        First and last velocity of each profile's evenly spaced samples, km/s; NaN where there is no profile.
+    parameters : mapping of str to str
+        Names of the model's parameters and their units; empty where there is no model.
+    passes : tuple of DataFrame
+        Tables, like `table`, of the passes that went before the last, first to last.
     """
 
     table: pd.DataFrame
     profiles: np.ndarray
+    windows: np.ndarray
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    passes: tuple[pd.DataFrame, ...] = ()
 
     @property
     def good(self) -> np.ndarray:
@@ -37,25 +65,11 @@ class FitResult:
         failed = self.table.loc[~self.good, "status"]
         return pd.DataFrame({"name": failed.index, "reason": failed.to_numpy()})
 
+    def with_units(self, table: pd.DataFrame | None = None) -> Table:
+        """Return `table`, or one of `passes`, as an astropy Table with the unit of every column that has one."""
+        from astropy.table import Table
 
-def goodness(data: np.ndarray, model: np.ndarray, rms: float, n_parameters: int) -> dict[str, float]:
-    """Return chi2, chi2_dof, mse and r2 of a model against the channels it was fitted to.
-
-    Parameters
-    ----------
-    data, model : ndarray, shape (M,)
-        mJy.
-    rms : float
-        Noise of one channel, mJy.
-    n_parameters : int
-        Free parameters of the model.
-    """
-    residual = data - model
-    chi2 = float(np.sum((residual / rms) ** 2))
-    scatter = float(np.sum((data - data.mean()) ** 2))
-    return {
-        "chi2": chi2,
-        "chi2_dof": chi2 / max(data.size - n_parameters, 1),
-        "mse": float(np.mean(residual**2)),
-        "r2": 1 - float(np.sum(residual**2)) / scatter if scatter > 0 else np.nan,
-    }
+        units = MEASUREMENTS | dict(self.parameters)
+        units |= {f"{name}_err": unit for name, unit in units.items()}
+        frame = (self.table if table is None else table).reset_index()
+        return Table.from_pandas(frame, units={name: units[name] for name in frame if units.get(name)})

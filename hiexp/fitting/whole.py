@@ -46,14 +46,16 @@ def fit_whole(spectra: Spectra, n_samples: int | None = None) -> FitResult:
             **dict.fromkeys(("position", "w50", "w20"), np.nan),
             "flux_peak": np.where(enough, peak, np.nan),
             "flux_int": np.where(enough, flux / 1000, np.nan),
-            **dict.fromkeys(("snr", "chi2", "chi2_dof", "mse", "r2"), np.nan),
+            **dict.fromkeys(("snr", "A_flux", "chi2", "chi2_dof", "mse", "r2"), np.nan),
             "status": np.where(enough, GOOD, "fewer than two valid samples"),
         },
         index=pd.Index(spectra.ids, name="id"),
     )
     profiles = np.full((len(spectra), n_samples or spectra.flux.shape[1]), np.nan)
+    windows = np.full((len(spectra), 2), np.nan)
     for row in np.flatnonzero(enough):
         velocity = spectra.velocity[row, spectra.valid[row]]
-        axis = np.linspace(velocity[0], velocity[-1], profiles.shape[1])
+        windows[row] = velocity[[0, -1]]
+        axis = np.linspace(*windows[row], profiles.shape[1])
         profiles[row] = np.interp(axis, velocity, spectra.flux[row, spectra.valid[row]])
-    return FitResult(table, profiles)
+    return FitResult(table, profiles, windows)
