@@ -1,8 +1,10 @@
 """Fits: functions from `Spectra` to a `FitResult`."""
 
+from hiexp.fitting.busy import fit_busy
 from hiexp.fitting.direct import fit_none
-from hiexp.fitting.gaussian import fit_gaussian
+from hiexp.fitting.function import fit_function
+from hiexp.fitting.polynomial import fit_polynomial
 from hiexp.fitting.result import FitResult
 from hiexp.fitting.whole import fit_whole
 
-__all__ = ["FitResult", "fit_gaussian", "fit_none", "fit_whole"]
+__all__ = ["FitResult", "fit_busy", "fit_function", "fit_none", "fit_polynomial", "fit_whole"]

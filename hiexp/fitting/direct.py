@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import torch
 from scipy.ndimage import uniform_filter1d
 from tqdm import tqdm
 
-from hiexp.fitting.line import find_lines
+from hiexp.fitting.line import find_lines, tensors
 from hiexp.fitting.result import GOOD, FitResult
 from hiexp.fitting.widths import edges, flux_asymmetry, flux_between
 from hiexp.spectra import Spectra
@@ -45,12 +46,12 @@ def fit_none(spectra: Spectra, n_samples: int = 256, half_window: float = 0.75) 
 
 
 def _measure(spectra: Spectra, n_samples: int, half_window: float) -> FitResult:
-    lines = find_lines(spectra)
-    reach = half_window * lines.width
-    low, high = lines.centre - reach, lines.centre + reach
+    lines = find_lines(tensors(spectra, torch.device("cpu")))
+    centre, width, snr = (value.numpy() for value in (lines.centre, lines.width, lines.snr))
+    low, high = centre - half_window * width, centre + half_window * width
     inside = spectra.valid & (spectra.velocity >= low[:, None]) & (spectra.velocity <= high[:, None])
     smooth = np.where(inside, uniform_filter1d(spectra.flux, 3, axis=1), 0.0)
-    found = lines.snr > 0
+    found = snr > 0
 
     def measured(values: np.ndarray) -> np.ndarray:
         return np.where(found, values, np.nan)
@@ -60,12 +61,12 @@ def _measure(spectra: Spectra, n_samples: int, half_window: float) -> FitResult:
     flux = flux_between(spectra.velocity, spectra.flux, np.nan_to_num(low), np.nan_to_num(high))
     table = pd.DataFrame(
         {
-            "position": measured(lines.centre),
+            "position": measured(centre),
             "w50": measured(high50 - low50),
             "w20": measured(high20 - low20),
             "flux_peak": measured(smooth.max(axis=1)),
             "flux_int": measured(flux / 1000),
-            "snr": lines.snr,
+            "snr": snr,
             "A_flux": measured(flux_asymmetry(spectra.velocity, smooth)),
             "chi2": np.nan,
             "chi2_dof": np.nan,

@@ -1,79 +1,193 @@
-"""Where in its spectrum a galaxy's line is."""
+"""Where in its spectrum a galaxy's line is, and what the noise beside it is like."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from hiexp.spectra import Spectra
 
 NARROWEST, WIDEST, N_BOXES = 15.0, 1000.0, 40  # km/s; the widths tried are evenly spaced in their logarithm
+OVERLAP = 16  # neighbouring boxes of one width lie a sixteenth of it apart
 NEAR = 50.0  # km/s: how far from its expected velocity a line may be
+LAGS = 5  # channels; beyond it lie the ripples of the baseline
+AT_ONCE = {"cpu": 128, "cuda": 8192}  # spectra looked at together: on a CPU few enough for its cache
+FEWEST_FREE = 64  # channels without a line that say anything of the noise
+
+
+@dataclass(frozen=True)
+class Channels:
+    """N spectra of L channels on the device that fits them.
+
+    Attributes
+    ----------
+    velocity, flux : Tensor, shape (N, L)
+        km/s, ascending, and mJy; flux is 0 where not `valid`.
+    valid : Tensor of bool, shape (N, L)
+        Channels that may be used.
+    rms, systemic : Tensor, shape (N,)
+        Noise of one channel, mJy; where the line is expected, km/s, NaN where nobody knows.
+    running : tuple of Tensor, shape (N, L + 1)
+        Number of valid channels, their flux and its square, summed up to each channel: the sums over any window are
+        two look-ups away.
+    """
+
+    velocity: Tensor
+    flux: Tensor
+    valid: Tensor
+    rms: Tensor
+    systemic: Tensor
+    running: tuple[Tensor, Tensor, Tensor]
+
+    @property
+    def width(self) -> Tensor:
+        """Width of a channel, km/s, shape (N,)."""
+        return (self.velocity[:, -1] - self.velocity[:, 0]) / max(self.velocity.shape[1] - 1, 1)
+
+    def find(self, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the first channel from `low` on and the first one beyond `high`, each of shape (N, 1)."""
+        first = torch.searchsorted(self.velocity, low[:, None].contiguous())
+        return first, torch.searchsorted(self.velocity, high[:, None].contiguous(), right=True)
+
+    def sums(self, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return number, flux and squared flux of the valid channels in each window, each of shape (N,)."""
+        first, last = self.find(low, high)
+        last = torch.maximum(first, last)
+        return tuple((total.gather(1, last) - total.gather(1, first))[:, 0] for total in self.running)
+
+    def take(self, rows: Tensor) -> Channels:
+        """Return some of the spectra."""
+        parts = (self.velocity, self.flux, self.valid, self.rms, self.systemic)
+        return Channels(*(part[rows] for part in parts), tuple(total[rows] for total in self.running))
+
+
+def tensors(spectra: Spectra, device: torch.device) -> Channels:
+    """Return the spectra as tensors, an rms that is not known as 1."""
+    known = np.isfinite(spectra.rms) & (spectra.rms > 0)
+
+    def double(values: np.ndarray) -> Tensor:
+        return torch.tensor(values, dtype=torch.float64, device=device)
+
+    flux = double(spectra.flux)
+    valid = torch.tensor(spectra.valid, device=device) & flux.isfinite()
+    flux = torch.where(valid, flux, 0)
+    running = torch.zeros(3, flux.shape[0], flux.shape[1] + 1, dtype=flux.dtype, device=device)
+    for total, part in zip(running, (valid, flux, flux.square()), strict=True):
+        torch.cumsum(part, 1, dtype=flux.dtype, out=total[:, 1:])
+    return Channels(
+        velocity=double(spectra.velocity),
+        flux=flux,
+        valid=valid,
+        rms=double(np.where(known, spectra.rms, 1.0)),
+        systemic=double(spectra.systemic),
+        running=tuple(running),
+    )
 
 
 @dataclass(frozen=True)
 class Lines:
-    """The box that holds most of each line: centre and width (km/s) and signal-to-noise ratio, shape (N,)."""
+    """The box that holds most of each line.
 
-    centre: np.ndarray
-    width: np.ndarray
-    snr: np.ndarray
+    Attributes
+    ----------
+    centre, width : Tensor, shape (N,)
+        km/s; NaN where no box has positive flux.
+    snr : Tensor, shape (N,)
+        Flux in the box over its noise, the noise's correlation counted in; 0 where no box has positive flux.
+    noise : Tensor, shape (N,)
+        Root mean square of the channels beside the line over the rms of the spectrum; 1 where there are too few.
+    correlation : Tensor, shape (N, 5)
+        Of the noise at lags of 1 to 5 channels, measured beside the line; 0 where there are too few.
+    """
+
+    centre: Tensor
+    width: Tensor
+    snr: Tensor
+    noise: Tensor
+    correlation: Tensor
 
 
-def find_lines(spectra: Spectra, batch: int = 1000) -> Lines:
+def find_lines(channels: Channels) -> Lines:
     """Find each line as the box of channels with the highest signal-to-noise ratio.
 
-    A matched filter over boxes of 15 to 1000 km/s (after Saintonge 2007, AJ 133, 2087). Where
-    `Spectra.systemic` is known, boxes centred within 50 km/s of it are looked at, else all of them.
+    A matched filter over boxes of 15 to 1000 km/s (after Saintonge 2007, AJ 133, 2087). Where `systemic` is known,
+    boxes centred within 50 km/s of it are looked at, else all of them.
+    """
+    n = len(channels.flux)
+    centre, width = torch.full_like(channels.rms, torch.nan), torch.full_like(channels.rms, torch.nan)
+    snr, noise = torch.zeros_like(channels.rms), torch.ones_like(channels.rms)
+    correlation = torch.zeros(n, LAGS).to(channels.rms)
+    blind = channels.systemic.isnan()
+    for known in (blind.nonzero()[:, 0], (~blind).nonzero()[:, 0]):
+        for rows in known.split(AT_ONCE[known.device.type]) if len(known) else ():
+            part = channels.take(rows)
+            boxes = _best_boxes(part)
+            centre[rows], width[rows], snr[rows] = boxes
+            beside = ~((part.velocity - boxes[0][:, None]).abs() <= boxes[1][:, None])
+            rms, correlation[rows] = noise_beside(part.flux, part.valid & beside)
+            noise[rows] = torch.where(rms > 0, rms / part.rms, 1.0)
+    # Neighbours that share their noise average out less of it.
+    return Lines(centre, width, snr / (1 + 2 * correlation.sum(1)).clamp_min(0.5).sqrt(), noise, correlation)
+
+
+def _best_boxes(channels: Channels) -> tuple[Tensor, Tensor, Tensor]:
+    """Return centre, width and signal-to-noise ratio of the best box, for white noise, each of shape (N,).
+
+    `Channels.systemic` is known of all spectra or of none.
+    """
+    velocity, rms, systemic, channel = channels.velocity, channels.rms, channels.systemic, channels.width
+    used, total, _ = channels.running
+    n, length = velocity.shape
+    centre, width, best = torch.full_like(rms, torch.nan), torch.full_like(rms, torch.nan), torch.zeros_like(rms)
+    if length < 2:
+        return centre, width, best
+    narrowest, widest = max(NARROWEST / float(channel.max()), 2), min(WIDEST / float(channel.min()), length - 1)
+    for box in np.unique(np.geomspace(narrowest, max(widest, narrowest), N_BOXES).round().astype(int)).tolist():
+        stride = max(box // OVERLAP, 1)
+        first = torch.arange(0, max(length - box, 0) + 1, stride, device=rms.device)
+        if systemic.isnan().any():
+            first = first.expand(n, -1)
+        else:
+            around = torch.searchsorted(velocity, systemic[:, None]) - box // 2
+            reach = int(NEAR / float(channel.min())) + 1
+            near = torch.arange(-reach, reach + 1, stride, device=rms.device)
+            first = (around + near).clamp(0, max(length - box, 0))
+        last = (first + box).clamp_max(length)
+        held = used.gather(1, last) - used.gather(1, first)
+        snr = (total.gather(1, last) - total.gather(1, first)) / (held.clamp_min(1).sqrt() * rms[:, None])
+        left, right = velocity.gather(1, first), velocity.gather(1, last - 1)
+        middle = (left + right) / 2
+        # A box half masked says little of the line; one far from a known velocity is another source.
+        snr[(held < box / 2) | ((middle - systemic[:, None]).abs() > NEAR)] = 0.0
+        # Channels of different telescopes differ in width, and the boxes for one are out of range for another.
+        snr[(box > 2) & (box * channel < 0.8 * NARROWEST) | (box * channel > 1.2 * WIDEST)] = 0.0
+        highest, where = snr.max(1, keepdim=True)
+        better = highest[:, 0] > best
+        best = torch.where(better, highest[:, 0], best)
+        centre = torch.where(better, middle.gather(1, where)[:, 0], centre)
+        width = torch.where(better, (right - left).gather(1, where)[:, 0] + channel, width)
+    return centre, width, best
+
+
+def noise_beside(flux: Tensor, free: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the rms of the noise, shape (N,), and its autocorrelation at lags of 1 to 5 channels, shape (N, 5).
 
     Parameters
     ----------
-    spectra : Spectra
-        N spectra of L channels.
-    batch : int
-        Spectra worked on at a time, which bounds the memory.
-
-    Returns
-    -------
-    Lines
-        With a signal-to-noise ratio of 0 where no box has positive flux.
+    flux : Tensor, shape (N, L)
+        Any unit.
+    free : Tensor of bool, shape (N, L)
+        Channels without a line; where there are fewer than 64, rms and correlations are 0.
     """
-    centre, width, snr = (np.empty(len(spectra)) for _ in range(3))
-    for start in range(0, len(spectra), batch):
-        rows = slice(start, start + batch)
-        centre[rows], width[rows], snr[rows] = _best_box(
-            spectra.velocity[rows],
-            spectra.flux[rows],
-            spectra.valid[rows],
-            spectra.rms[rows],
-            spectra.systemic[rows],
-        )
-    return Lines(centre, width, snr)
-
-
-def _best_box(
-    velocity: np.ndarray, flux: np.ndarray, valid: np.ndarray, rms: np.ndarray, systemic: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    n, length = flux.shape
-    step = np.median(np.diff(velocity, axis=1), axis=1)
-    total = np.pad(np.cumsum(np.where(valid, flux, 0.0), axis=1, dtype=float), ((0, 0), (1, 0)))
-    used = np.pad(np.cumsum(valid, axis=1), ((0, 0), (1, 0)))
-    rows = np.arange(n)
-    centre, width, best = np.full(n, np.nan), np.full(n, np.nan), np.zeros(n)
-    narrowest, widest = max(NARROWEST / step.max(), 2), min(WIDEST / step.min(), length - 1)
-    for box in np.unique(np.geomspace(narrowest, max(widest, narrowest), N_BOXES).round().astype(int)):
-        first, last = velocity[:, : length - box + 1], velocity[:, box - 1 :]
-        middle = (first + last) / 2
-        channels = used[:, box:] - used[:, :-box]
-        snr = (total[:, box:] - total[:, :-box]) / (rms[:, None] * np.sqrt(np.maximum(channels, 1)))
-        # A box half masked says little of the line; one far from a known velocity is another source.
-        snr[(channels < box / 2) | (np.abs(middle - systemic[:, None]) > NEAR)] = 0.0
-        # Channels of different telescopes differ in width, and the boxes for one are out of range for another.
-        snr[(box > 2) & (box * step < 0.8 * NARROWEST) | (box * step > 1.2 * WIDEST)] = 0.0
-        where = snr.argmax(axis=1)
-        better = snr[rows, where] > best
-        best = np.where(better, snr[rows, where], best)
-        centre = np.where(better, middle[rows, where], centre)
-        width = np.where(better, (last - first)[rows, where] + step, width)
-    return centre, width, best
+    noise, free = flux * free, free.to(flux.dtype)
+    n_free = free.sum(1)
+    variance = torch.where(n_free >= FEWEST_FREE, torch.linalg.vecdot(noise, noise) / n_free, 0)
+    lags = torch.zeros(len(flux), LAGS).to(flux)
+    for lag in range(1, min(LAGS, flux.shape[1] - 1) + 1):
+        pairs = torch.linalg.vecdot(free[:, lag:], free[:, :-lag])
+        covariance = torch.linalg.vecdot(noise[:, lag:], noise[:, :-lag]) / pairs
+        lags[:, lag - 1] = torch.where((pairs >= FEWEST_FREE) & (variance > 0), covariance / variance, 0)
+    return variance.sqrt(), lags

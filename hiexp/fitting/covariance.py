@@ -1,0 +1,53 @@
+"""How sure the parameters of a fit are."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+WEAKEST = 1e-10  # least curvature, of 1 for a parameter alone: where two mean the same, rounding decides below it
+
+
+def covariance(jacobian: Tensor, correlation: Tensor, fixed: Tensor) -> Tensor:
+    """Return the covariance of least-squares parameters under noise that neighbouring channels share.
+
+    With white noise it is the inverse of H = J J^T. Smoothed spectra have correlated noise, R, and the parameters
+    that least squares finds then scatter by H^-1 (J R J^T) H^-1.
+
+    Parameters
+    ----------
+    jacobian : Tensor, shape (B, P, M)
+        Derivatives of the curve by the parameters over the noise of each channel; 0 in channels not used.
+    correlation : Tensor, shape (B, K)
+        Of the noise at lags of 1 to K channels.
+    fixed : Tensor of bool, shape (B, P)
+        Parameters that the data do not determine: they have no (co)variance, and the others are sure of them.
+
+    Returns
+    -------
+    Tensor, shape (B, P, P)
+    """
+    curvature = jacobian @ jacobian.mT
+    diagonal = curvature.diagonal(dim1=1, dim2=2)
+    unit = torch.where(fixed | (diagonal <= 0), 0.0, diagonal.clamp_min(torch.finfo(diagonal.dtype).tiny).rsqrt())
+    scaled = curvature * unit[:, :, None] * unit[:, None]
+    scaled.diagonal(dim1=1, dim2=2).copy_(torch.ones_like(unit))
+    curvatures, directions = torch.linalg.eigh(scaled)
+    inverse = (directions / curvatures.clamp_min(WEAKEST)[:, None]) @ directions.mT
+    inverse = inverse * unit[:, :, None] * unit[:, None]
+    correlated = jacobian.clone()
+    for lag in range(1, min(correlation.shape[1], jacobian.shape[2] - 1) + 1):
+        strength = correlation[:, lag - 1, None, None]
+        correlated[..., lag:].addcmul_(jacobian[..., :-lag], strength)
+        correlated[..., :-lag].addcmul_(jacobian[..., lag:], strength)
+    spread = jacobian @ correlated.mT
+    return inverse @ spread @ inverse
+
+
+def standard_deviations(covariances: Tensor, by_parameters: Tensor | None = None) -> Tensor:
+    """Return one standard deviation of the parameters (B, P), or of numbers with these derivatives (B, Q, P) (B, Q)."""
+    if by_parameters is None:
+        variances = covariances.diagonal(dim1=1, dim2=2)
+    else:
+        variances = ((by_parameters @ covariances) * by_parameters).sum(2)
+    return torch.where(variances > 0, variances.sqrt(), torch.nan)

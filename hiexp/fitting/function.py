@@ -1,0 +1,219 @@
+"""Any line profile that a Python function describes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from hydra.utils import get_method
+from torch import Tensor
+
+from hiexp.errors import InputError
+from hiexp.fitting.engine import around_line, fit_lines
+from hiexp.fitting.least_squares import Curve
+from hiexp.fitting.model import Model, Settings
+from hiexp.fitting.result import MEASUREMENTS, FitResult
+from hiexp.fitting.windows import Windows
+from hiexp.spectra import Spectra
+
+KNOWN = ("peak", "rms", "flux", "centre", "width", "left_horn", "right_horn", "low", "high", "channel")
+
+Function = Callable[[Tensor, Tensor], Tensor]
+Amount = float | Mapping[str, float]
+HORN = 0.25  # of the line's width: over so much of it data are averaged to look for its peak and its horns
+
+
+def fit_function(
+    spectra: Spectra,
+    function: str | Function,
+    parameters: Mapping[str, Mapping[str, Any]],
+    half_window: float = 530.0,
+    **settings: object,
+) -> FitResult:
+    """Fit a function of velocity and parameters to each line.
+
+    Parameters
+    ----------
+    spectra : Spectra
+        N spectra.
+    function : callable, or its dotted name
+        From velocity, km/s, shape (B, M), and P parameters, shape (P, B, 1), to flux density, mJy, shape (B, M), in
+        torch operations: ``def gaussian(velocity, parameters): peak, centre, sigma = parameters; ...``. Derivatives
+        come from automatic differentiation.
+    parameters : mapping
+        For each parameter, in order, a mapping with ``start`` and, if wanted, ``lower``, ``upper`` and ``unit``. A
+        number, or a sum of what is known of the line and its window before the fit, as a mapping from names to
+        factors: ``peak``, ``rms`` (mJy), ``flux`` (mJy km/s), ``centre``, ``width``, ``left_horn``, ``right_horn``,
+        ``low``, ``high``, ``channel`` (km/s). A ``start`` may be a list of these for several starting points. A parameter with
+        ``lower`` equal to ``upper`` is fixed.
+    half_window : float
+        Reach of the window on each side of the line found, km/s.
+    **settings
+        See `Settings`.
+
+    Returns
+    -------
+    FitResult
+        The profile is centred on the line found, not on the curve, so that a fit which is off is seen to be off.
+
+    Raises
+    ------
+    InputError
+        If the function cannot be found or called, or the parameters do not say what they have to.
+    """
+    if isinstance(function, str):
+        try:
+            function = get_method(function)
+        except Exception as error:
+            raise InputError(f"fit.function={function}: cannot be imported ({error})") from error
+    if half_window <= 0:
+        raise InputError(f"fit.half_window={half_window}: give km/s above 0")
+    rows = [_Row.read(name, given) for name, given in parameters.items()]
+    model = Model(
+        parameters={row.name: row.unit for row in rows},
+        value=lambda velocity, values: function(velocity, values.T[:, :, None]),
+        curve=_try_out(function, len(rows)),
+        starts=lambda windows: _starts(rows, windows),
+        bounds=lambda windows: _bounds(rows, windows),
+    )
+    return fit_lines(spectra, model, [around_line(half_window)], Settings(**settings), "fitting lines")
+
+
+def differentiated(function: Function) -> Curve:
+    """Return the function together with its Jacobian, by forward-mode automatic differentiation."""
+
+    def curve(velocity: Tensor, parameters: Tensor, out: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        def of_parameters(values: Tensor) -> Tensor:
+            return function(velocity, values.T[:, :, None])
+
+        def along(direction: Tensor) -> Tensor:
+            return torch.func.jvp(of_parameters, (parameters,), (direction.expand_as(parameters),))[1]
+
+        directions = torch.eye(parameters.shape[1]).to(parameters)
+        return of_parameters(parameters), torch.func.vmap(along, out_dims=1)(directions)
+
+    return curve
+
+
+def differentiated_by_channel(function: Function) -> Curve:
+    """Return the same for functions whose value at a velocity follows from that velocity alone, as most do.
+
+    Each channel is given parameters of its own, and one reverse pass finds all derivatives, several times as fast as
+    a forward pass for each parameter.
+    """
+
+    def curve(velocity: Tensor, parameters: Tensor, out: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        with torch.enable_grad():
+            own = parameters.detach().T[:, :, None].expand(-1, -1, velocity.shape[1]).requires_grad_()
+            value = function(velocity, own)
+            (jacobian,) = torch.autograd.grad(value.sum(), own, materialize_grads=True)
+        return value.detach(), jacobian.transpose(0, 1)
+
+    return curve
+
+
+@dataclass(frozen=True)
+class _Row:
+    """What the configuration says of one parameter."""
+
+    name: str
+    unit: str
+    start: list[Amount]
+    lower: Amount
+    upper: Amount
+
+    @classmethod
+    def read(cls, name: str, given: Mapping[str, Any]) -> _Row:
+        if name in MEASUREMENTS or name in ("id", "status"):
+            raise InputError(f"fit.parameters.{name}: the table of fits has a column of that name; choose another")
+        unknown = set(given) - {"start", "lower", "upper", "unit"}
+        if "start" not in given or unknown:
+            problem = f"unknown key {sorted(unknown)[0]}" if unknown else "start is missing"
+            raise InputError(f"fit.parameters.{name}: {problem}; give start and, if wanted, lower, upper, unit")
+        start = given["start"] if isinstance(given["start"], list) else [given["start"]]
+        row = cls(name, given.get("unit", ""), start, given.get("lower", -torch.inf), given.get("upper", torch.inf))
+        for amount in (*row.start, row.lower, row.upper):
+            names = set(amount) if isinstance(amount, Mapping) else set()
+            if names - set(KNOWN):
+                raise InputError(
+                    f"fit.parameters.{name}: {sorted(names - set(KNOWN))[0]} is not known before the fit; "
+                    f"use numbers and {', '.join(KNOWN)}"
+                )
+        return row
+
+
+def _known(windows: Windows) -> dict[str, Tensor]:
+    """Return what is known of each line before it is fitted, each of shape (B,)."""
+    velocity, used = windows.velocity, windows.weight > 0
+    # Running means over a quarter of the line, at least three channels, by differences of a running sum.
+    span = (HORN * windows.width / windows.channel).round().long().clamp_min(3)
+    total = torch.nn.functional.pad((windows.flux * used).cumsum(1), (1, 0))
+    count = torch.nn.functional.pad(used.to(total.dtype).cumsum(1), (1, 0))
+    first = torch.arange(velocity.shape[1], device=velocity.device).expand_as(velocity)
+    last = (first + span[:, None]).clamp_max(velocity.shape[1])
+    held = count.gather(1, last) - count.gather(1, first)
+    mean = torch.where(held > 0, (total.gather(1, last) - total.gather(1, first)) / held, -torch.inf)
+    middle = (velocity + velocity.gather(1, last - 1)) / 2
+    aside = middle - windows.centre[:, None]
+    in_line = aside.abs() <= windows.width[:, None] / 2
+    horns = {}
+    for name, side in (("left_horn", aside <= 0), ("right_horn", aside >= 0)):
+        highest = torch.where(in_line & side, mean, -torch.inf).argmax(1, keepdim=True)
+        horns[name] = middle.gather(1, highest)[:, 0]
+    inside = used & ((velocity - windows.centre[:, None]).abs() <= windows.width[:, None] / 2)
+    flux = (windows.flux * inside).sum(1) * windows.channel
+    peak = torch.where(in_line, mean, -torch.inf).amax(1)
+    return {
+        "peak": peak.nan_to_num(neginf=0.0),
+        "rms": 1 / windows.weight.amax(1),
+        "flux": flux.clamp_min(0),
+        "centre": windows.centre,
+        "width": windows.width,
+        **horns,
+        "low": windows.low,
+        "high": windows.high,
+        "channel": windows.channel,
+    }
+
+
+def _evaluate(amount: Amount, known: Mapping[str, Tensor]) -> Tensor:
+    if isinstance(amount, Mapping):
+        return sum(factor * known[name] for name, factor in amount.items())
+    return torch.full_like(known["peak"], amount)
+
+
+def _starts(rows: list[_Row], windows: Windows) -> Tensor:
+    known = _known(windows)
+    n_starts = max(len(row.start) for row in rows)
+    points = [[_evaluate(row.start[min(k, len(row.start) - 1)], known) for row in rows] for k in range(n_starts)]
+    return torch.stack([torch.stack(point, dim=1) for point in points])
+
+
+def _bounds(rows: list[_Row], windows: Windows) -> tuple[Tensor, Tensor]:
+    known = _known(windows)
+    return tuple(
+        torch.stack([_evaluate(getattr(row, side), known) for row in rows], dim=1) for side in ("lower", "upper")
+    )
+
+
+def _try_out(function: Function, n_parameters: int) -> Curve:
+    """Call the function once, so that a mistake in it is told as such, and return the faster curve that is right."""
+    velocity = torch.linspace(-100, 100, 5, dtype=torch.float64).repeat(2, 1)
+    parameters = torch.linspace(1, 2, 2 * n_parameters, dtype=torch.float64).view(2, n_parameters)
+    curve, fast = differentiated(function), differentiated_by_channel(function)
+    try:
+        value, jacobian = curve(velocity, parameters)
+    except Exception as error:
+        raise InputError(f"fit.function: fails with {n_parameters} parameters ({error})") from error
+    if value.shape != velocity.shape:
+        raise InputError(
+            f"fit.function: returns shape {tuple(value.shape)} for velocities of shape (2, 5) and parameters of "
+            f"shape ({n_parameters}, 2, 1); it has to return a value for each velocity"
+        )
+    try:
+        by_channel = fast(velocity, parameters)[1]
+    except Exception:  # whatever a function does that wants its parameters alike for all channels
+        return curve
+    return fast if torch.allclose(by_channel, jacobian, equal_nan=True) else curve

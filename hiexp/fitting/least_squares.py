@@ -1,0 +1,180 @@
+"""Non-linear least squares, thousands of small problems at once."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+
+class Curve(Protocol):
+    """A curve with its derivatives."""
+
+    def __call__(self, x: Tensor, parameters: Tensor, out: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return the curve (B, M) and its Jacobian (B, P, M), from x (B, M) and parameters (B, P).
+
+        The Jacobian may be written into `out`; it is the largest array there is, and to ask the system for its
+        memory at every step can take longer than to fill it.
+        """
+
+
+DAMPING = 0.1  # Marquardt's lambda at the start, in units of the problem's own curvature
+EASED, RAISED = 0.2, 3.0  # its factors after a step that went as foreseen and after one that was refused
+MEMORY = {"cpu": 200_000, "cuda": 50_000_000}  # numbers in a Jacobian: on a CPU so few that its cache holds them
+LEAVE = 1 / 16  # of the problems at work have to be finished before they are replaced
+TRIM = 0.9  # working copies are cut when no problem needs more of their width
+LEAST_DAMPING, HOPELESS_DAMPING = 1e-9, 1e9
+
+
+class Solution(NamedTuple):
+    """``parameters`` (B, P), ``chi2`` (B,) and whether each problem came to rest, ``converged`` (B,)."""
+
+    parameters: Tensor
+    chi2: Tensor
+    converged: Tensor
+
+
+def least_squares(
+    curve: Curve,
+    x: Tensor,
+    y: Tensor,
+    weight: Tensor,
+    start: Tensor,
+    lower: Tensor,
+    upper: Tensor,
+    max_steps: int = 100,
+    tolerance: float = 1e-4,
+) -> Solution:
+    """Minimise each chi2 = sum (weight (y - curve))^2 within bounds by Levenberg and Marquardt's method.
+
+    Every problem has its own damping (Marquardt 1963, SIAM J. Appl. Math. 11, 431). A parameter at a bound that its
+    gradient points beyond stands still for that step. A problem that is finished makes room for the next one, so
+    that the few that take many steps hold nobody up.
+
+    Parameters
+    ----------
+    curve : callable
+        From `x` and parameters to values and Jacobian.
+    x, y, weight : Tensor, shape (B, M)
+        Abscissa, data, and the inverse of each datum's noise: 0 leaves it out.
+    start, lower, upper : Tensor, shape (B, P)
+        Where to begin, and bounds; a parameter whose bounds are equal is fixed.
+    max_steps : int
+        Steps, refused ones included.
+    tolerance : float
+        Finished when a step gains no more than this fraction of chi2, and was expected to gain no more.
+
+    Returns
+    -------
+    Solution
+        The best parameters met; never worse than the start.
+    """
+    found = torch.minimum(torch.maximum(start, lower), upper)
+    found_chi2, converged = torch.full_like(found[:, 0], torch.inf), torch.zeros_like(found[:, 0], dtype=torch.bool)
+    # Longest first: the working copies shrink as the queue goes on to shorter ones.
+    place = torch.arange(1, x.shape[1] + 1, device=x.device)
+    length = torch.where(weight > 0, place, 0).amax(1)
+    queue = length.argsort(descending=True)
+
+    def enter(rows: Tensor, width: int) -> list[Tensor]:
+        """Return the state of problems that have not been looked at: their first step leads to their start."""
+        unseen = torch.full_like(found_chi2[rows], torch.inf)
+        n_parameters = found.shape[1]
+        return [
+            rows,
+            *(value[rows, :width] for value in (x, y, weight)),
+            found[rows],
+            lower[rows],
+            upper[rows],
+            unseen,
+            unseen.new_zeros(len(rows), n_parameters),
+            torch.eye(n_parameters).to(unseen).repeat(len(rows), 1, 1),
+            torch.full_like(unseen, DAMPING / EASED),
+            torch.zeros_like(rows),
+            torch.zeros_like(rows, dtype=torch.bool),
+        ]
+
+    width = int(length.max()) if len(length) else 0
+    at_once = rows_at_once(found.shape[1], width, x.device)
+    memory = x.new_empty(min(at_once, len(x)) * found.shape[1] * width)
+    state, waiting = enter(queue[:at_once], width), queue[at_once:]
+    while len(state[0]):
+        rows, x_, y_, weight_, theta, low, high, chi2, slope, curvature, damping, steps, at_rest = state
+        stuck = ((theta <= low) & (slope <= 0)) | ((theta >= high) & (slope >= 0))
+        trial = theta + _damped_step(curvature, slope, damping, stuck)
+        trial = torch.minimum(torch.maximum(trial, low), high)
+        step = trial - theta
+        expected = 2 * (slope * step).sum(1) - (step * (curvature @ step[:, :, None])[:, :, 0]).sum(1)
+        new_chi2, new_curvature, new_slope = _expand(curve, x_, y_, weight_, trial, memory)
+        gain = chi2 - new_chi2
+        taken = (gain > 0) & ~at_rest  # False where the trial is not a number
+        eased = torch.where(gain > 0.5 * expected, EASED, torch.where(gain < 0.1 * expected, 2.0, 1.0))
+        damping = (damping * torch.where(taken, eased, RAISED)).clamp_min(LEAST_DAMPING)
+        theta = torch.where(taken[:, None], trial, theta)
+        chi2 = torch.where(taken, new_chi2, chi2)
+        slope = torch.where(taken[:, None], new_slope, slope)
+        curvature = torch.where(taken[:, None, None], new_curvature, curvature)
+        steps = steps + 1
+        at_rest = at_rest | (gain.abs() <= tolerance * chi2) & (expected <= tolerance * chi2)
+        at_rest |= damping > HOPELESS_DAMPING
+        leaving = at_rest | (steps > max_steps)
+        state = [rows, x_, y_, weight_, theta, low, high, chi2, slope, curvature, damping, steps, at_rest]
+        # To rearrange the batch for each problem that ends would take longer than to go on with some a little.
+        if leaving.sum() >= LEAVE * len(rows):
+            done = rows[leaving]
+            found[done], found_chi2[done], converged[done] = theta[leaving], chi2[leaving], at_rest[leaving]
+            left, n_free = ~leaving, int(leaving.sum())
+            coming, waiting = waiting[:n_free], waiting[n_free:]
+            state = [
+                torch.cat(pair) for pair in zip((v[left] for v in state), enter(coming, x_.shape[1]), strict=True)
+            ]
+            if len(state[0]):
+                width = int(length[state[0]].max())
+                if width < TRIM * x_.shape[1]:
+                    state[1:4] = [value[:, :width].contiguous() for value in state[1:4]]
+    return Solution(found, found_chi2, converged & found_chi2.isfinite())
+
+
+def linear_least_squares(curve: Curve, x: Tensor, y: Tensor, weight: Tensor, start: Tensor) -> Solution:
+    """Minimise the same chi2 where the curve is linear in all parameters that it depends on, in a single step.
+
+    Parameters and result as of `least_squares`; parameters without effect stay at their `start`.
+    """
+    found, chi2 = start.clone(), torch.empty_like(start[:, 0])
+    for rows in torch.arange(len(x), device=x.device).split(rows_at_once(start.shape[1], x.shape[1], x.device)):
+        memory = x.new_empty(len(rows) * start.shape[1] * x.shape[1])
+        chi2[rows], curvature, slope = _expand(curve, x[rows], y[rows], weight[rows], start[rows], memory)
+        undamped = torch.zeros_like(chi2[rows])
+        step = _damped_step(curvature, slope, undamped, torch.zeros_like(slope, dtype=torch.bool))
+        found[rows] += step
+        chi2[rows] -= (slope * step).sum(1)
+    return Solution(found, chi2, found.isfinite().all(1) & chi2.isfinite())
+
+
+def rows_at_once(n_parameters: int, n_channels: int, device: torch.device) -> int:
+    """Return how many problems to work on at a time, such that their Jacobian fits the memory meant for it."""
+    return max(MEMORY[device.type] // max(n_parameters * n_channels, 1), 16)
+
+
+def _expand(
+    curve: Curve, x: Tensor, y: Tensor, weight: Tensor, theta: Tensor, memory: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return chi2 (B,), half its Gauss-Newton Hessian (B, P, P), and half its downward gradient (B, P)."""
+    shape = (*theta.shape, x.shape[1])
+    value, jacobian = curve(x, theta, out=memory[: math.prod(shape)].view(shape))
+    residual = (y - value) * weight
+    jacobian *= weight[:, None]
+    return residual.square().sum(1), jacobian @ jacobian.mT, (jacobian * residual[:, None]).sum(2)
+
+
+def _damped_step(curvature: Tensor, slope: Tensor, damping: Tensor, stuck: Tensor) -> Tensor:
+    """Solve (H + damping diag H) step = slope in units of sqrt(diag H), without the parameters that are stuck."""
+    diagonal = curvature.diagonal(dim1=1, dim2=2)
+    stuck = stuck | (diagonal <= 0)  # a parameter without effect, such as the exponent of a term of height 0
+    unit = torch.where(stuck, 0.0, diagonal.clamp_min(torch.finfo(slope.dtype).tiny).rsqrt())
+    scaled = curvature * unit[:, :, None] * unit[:, None]
+    scaled.diagonal(dim1=1, dim2=2).copy_(torch.where(stuck, 1.0, 1 + damping[:, None]))
+    factor, _ = torch.linalg.cholesky_ex(scaled)  # where it fails the step is refused and the damping raised
+    return torch.cholesky_solve((slope * unit)[:, :, None], factor)[:, :, 0] * unit

@@ -1,0 +1,96 @@
+"""What can be fitted, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from hiexp.errors import InputError
+from hiexp.fitting.least_squares import Curve
+from hiexp.fitting.windows import Windows
+
+
+@dataclass(frozen=True)
+class Model:
+    """A line profile that can be fitted.
+
+    Attributes
+    ----------
+    parameters : mapping of str to str
+        Names, in order, and units.
+    value : callable
+        From velocity (B, M), km/s, and parameters (B, P) to flux density (B, M), mJy.
+    curve : callable
+        The same with its Jacobian (B, P, M).
+    starts : callable
+        From `Windows` to K starting points, shape (K, B, P), the best first.
+    bounds : callable
+        From `Windows` to the lower and upper bounds of the parameters, each of shape (B, P).
+    rescale : callable, optional
+        From parameters, zero and unit of velocity to the parameters of the same curve there. With it, starts and
+        bounds are in half widths of the line from its centre, and the fit is made in these units.
+    core : (float, float), optional
+        Of a curve that vanishes beyond its line: how far from the line's centre channels can matter, in widths of the
+        line and channels to be added. The others are counted once, not at every step.
+    linear : bool
+        Whether the curve is linear in all parameters that are not fixed by their bounds.
+    """
+
+    parameters: Mapping[str, str]
+    value: Callable[[Tensor, Tensor], Tensor]
+    curve: Curve
+    starts: Callable[[Windows], Tensor]
+    bounds: Callable[[Windows], tuple[Tensor, Tensor]]
+    rescale: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None
+    core: tuple[float, float] | None = None
+    linear: bool = False
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What every fit can be told.
+
+    Parameters
+    ----------
+    n_samples : int
+        Samples a profile.
+    min_snr : float
+        Least signal-to-noise ratio, integrated over the line, of a line that is fitted.
+    max_steps : int
+        Steps of the minimiser.
+    tolerance : float
+        A fit is finished when a step gains no more than this fraction of chi2.
+    poor : float
+        A fit with a larger chi2 a degree of freedom is begun anew from the model's other starting points.
+    realisations : int
+        Noise realisations from which errors are taken as well (``*_err_mc``); 0 for none.
+    seed : int
+        Of the realisations.
+    device : str
+        cpu, cuda, or auto for cuda where there is one.
+    """
+
+    n_samples: int = 256
+    min_snr: float = 4.0
+    max_steps: int = 100
+    tolerance: float = 1e-4
+    poor: float = 1.0
+    realisations: int = 0
+    seed: int = 0
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        for name, least in (("n_samples", 2), ("max_steps", 1), ("realisations", 0), ("tolerance", 0)):
+            if getattr(self, name) < least:
+                raise InputError(f"fit.{name}={getattr(self, name)}: must be at least {least}")
+        if self.device not in ("cpu", "cuda", "auto"):
+            raise InputError(f"device={self.device}: use cpu, cuda or auto")
+        if self.device == "cuda" and not torch.cuda.is_available():
+            raise InputError("device=cuda: torch finds no CUDA device here; use device=cpu, or device=auto")
+
+    def torch_device(self) -> torch.device:
+        """Return where to compute."""
+        return torch.device("cuda" if self.device != "cpu" and torch.cuda.is_available() else "cpu")

@@ -1,0 +1,130 @@
+"""Polynomials over a spectrum."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from hiexp.errors import InputError
+from hiexp.fitting.engine import Pass, Rule, around_line, fit_lines, whole
+from hiexp.fitting.line import Channels, Lines
+from hiexp.fitting.model import Model, Settings
+from hiexp.fitting.result import FitResult
+from hiexp.fitting.windows import Windows
+from hiexp.spectra import Spectra
+
+GRID = 512  # samples among which a polynomial's peak is looked for
+
+
+def polynomial(velocity: Tensor, parameters: Tensor) -> Tensor:
+    """Return a sum of Legendre polynomials.
+
+    Parameters
+    ----------
+    velocity : Tensor, shape (B, M)
+        km/s.
+    parameters : Tensor, shape (B, 2 + D + 1)
+        The velocities, km/s, at which the argument of the Legendre polynomials is -1 and 1, and their coefficients,
+        mJy, from degree 0 on.
+
+    Returns
+    -------
+    Tensor, shape (B, M)
+        mJy.
+    """
+    return (parameters[:, None, 2:] @ _legendre(velocity, parameters))[:, 0]
+
+
+def polynomial_with_jacobian(
+    velocity: Tensor, parameters: Tensor, out: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Return the polynomial (B, M) and its derivatives (B, 2 + D + 1, M), which are 0 by the two velocities."""
+    basis = _legendre(velocity, parameters)
+    jacobian = torch.cat([torch.zeros_like(basis[:, :2]), basis], dim=1)
+    return (parameters[:, None, 2:] @ basis)[:, 0], jacobian
+
+
+def _legendre(velocity: Tensor, parameters: Tensor) -> Tensor:
+    """Return the Legendre polynomials by Bonnet's recursion, shape (B, D + 1, M)."""
+    low, high = parameters[:, :1], parameters[:, 1:2]
+    x = (2 * velocity - low - high) / (high - low)
+    terms = x.new_empty(len(x), parameters.shape[1] - 2, x.shape[1])
+    terms[:, 0], terms[:, 1] = 1, x
+    for n in range(1, terms.shape[1] - 1):
+        before = terms[:, n - 1] * (-n / (n + 1))
+        torch.addcmul(before, x, terms[:, n], value=(2 * n + 1) / (n + 1), out=terms[:, n + 1])
+    return terms
+
+
+def around_peak(half_window: float, margin: float) -> Rule:
+    """Look to each side of the highest point of the polynomial before, `margin` of its window left out at each end."""
+
+    def rule(channels: Channels, lines: Lines, before: Pass | None) -> tuple[Tensor, Tensor]:
+        share = torch.linspace(margin, 1 - margin, GRID).to(before.low)
+        velocity = before.low[:, None] + (before.high - before.low)[:, None] * share
+        peak = velocity.gather(1, polynomial(velocity, before.parameters).argmax(1, keepdim=True))[:, 0]
+        return peak - half_window, peak + half_window
+
+    return rule
+
+
+def fit_polynomial(
+    spectra: Spectra,
+    degree: int = 15,
+    half_window: float = 530.0,
+    centre: str = "line",
+    margin: float = 0.1,
+    **settings: object,
+) -> FitResult:
+    """Fit a polynomial to the window around each line.
+
+    Parameters
+    ----------
+    spectra : Spectra
+        N spectra.
+    degree : int
+        Of the polynomial.
+    half_window : float
+        Reach of the window to each side of its centre, km/s.
+    centre : str
+        Of the window: "line", the line found, or "peak", the highest point of a first polynomial over the whole
+        spectrum, as in the study; narrow lines do not show in it.
+    margin : float
+        Fraction of the spectrum at each end in which no such peak is looked for.
+    **settings
+        See `Settings`.
+
+    Returns
+    -------
+    FitResult
+        With the coefficients ``p0``, ``p1``... (mJy) of Legendre polynomials whose argument runs from -1 at ``low`` to 1
+        at ``high`` (km/s).
+
+    Raises
+    ------
+    InputError
+        If a setting is out of its range.
+    """
+    if degree < 1:
+        raise InputError(f"fit.degree={degree}: must be at least 1")
+    if not 0 <= margin < 0.5:
+        raise InputError(f"fit.margin={margin}: give a fraction from 0 to below 0.5")
+    if half_window <= 0:
+        raise InputError(f"fit.half_window={half_window}: give km/s above 0")
+    rules = {"line": [around_line(half_window)], "peak": [whole, around_peak(half_window, margin)]}
+    if centre not in rules:
+        raise InputError(f"fit.centre={centre}: use line or peak")
+
+    def bounds(windows: Windows) -> tuple[Tensor, Tensor]:
+        ends = torch.stack([windows.low, windows.high], dim=1)
+        free = ends.new_full((len(ends), degree + 1), torch.inf)
+        return torch.cat([ends, -free], dim=1), torch.cat([ends, free], dim=1)
+
+    def starts(windows: Windows) -> Tensor:
+        ends = torch.stack([windows.low, windows.high], dim=1)
+        return torch.cat([ends, ends.new_zeros(len(ends), degree + 1)], dim=1)[None]
+
+    coefficients = {f"p{i}": "mJy" for i in range(degree + 1)}
+    parameters = {"low": "km / s", "high": "km / s"} | coefficients
+    model = Model(parameters, polynomial, polynomial_with_jacobian, starts, bounds, linear=True)
+    return fit_lines(spectra, model, rules[centre], Settings(**settings), "fitting polynomials")
