@@ -247,7 +247,7 @@ def test_help_explains_the_groups_and_keys(hiexp_train):
         assert said in text
 
 
-@pytest.mark.parametrize("module", ["hiexp.train"])
+@pytest.mark.parametrize("module", ["hiexp.train", "hiexp.fit"])
 def test_help_waits_for_no_heavy_library(tmp_path, module):
     """What --help needs is imported before anything slow: see which modules importing the command brings in."""
     heavy = {"torch", "mlflow", "pandas", "sklearn", "scipy", "matplotlib", "astropy", "pyarrow"}
