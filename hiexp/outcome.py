@@ -13,7 +13,14 @@ from sklearn.pipeline import Pipeline
 from hiexp.errors import InputError
 from hiexp.evaluation import Scores
 from hiexp.fitting import FitResult
-from hiexp.plots import plot_classes, plot_confusion, plot_images, plot_training
+from hiexp.plots import (
+    plot_classes,
+    plot_confusion,
+    plot_fits,
+    plot_images,
+    plot_parameters,
+    plot_training,
+)
 from hiexp.spectra import UNKNOWN, Spectra
 
 log = logging.getLogger(__name__)
@@ -22,14 +29,15 @@ log = logging.getLogger(__name__)
 def write_sample(spectra: Spectra, fit: FitResult, folder: Path) -> None:
     """Write what is known of a sample before anything is learned from it, and say what is missing.
 
-    ``fits.csv`` and ``catalogue.csv`` always; ``skipped.csv`` and ``unmatched.csv`` where there is any.
+    The fits (`FitResult.write`) and ``catalogue.csv`` always; ``skipped.csv`` and ``unmatched.csv`` where there is
+    any; pictures of the fits where any can be used.
 
     Raises
     ------
     InputError
         If no spectrum can be used.
     """
-    fit.table.to_csv(folder / "fits.csv")
+    fit.write(folder)
     spectra.catalogue.to_csv(folder / "catalogue.csv")
     skipped = pd.concat([spectra.skipped, fit.failures()], ignore_index=True)
     if len(skipped):
@@ -41,7 +49,13 @@ def write_sample(spectra: Spectra, fit: FitResult, folder: Path) -> None:
         for reason, count in spectra.unmatched["reason"].value_counts().items():
             log.info("%d times %s: unmatched.csv", count, reason)
     if not fit.good.any():
-        raise InputError(f"none of the {len(spectra)} spectra can be used; the first: {skipped['reason'].iloc[-1]}")
+        raise InputError(
+            f"none of the {len(spectra)} spectra can be used; the first: {fit.failures()['reason'].iloc[0]}"
+        )
+    plots = folder / "plots"
+    plots.mkdir(exist_ok=True)
+    plot_fits(spectra, fit, plots / "fits.png")
+    plot_parameters(fit, plots / "parameters.png")
 
 
 @dataclass(frozen=True)

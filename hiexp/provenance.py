@@ -63,15 +63,15 @@ def _git(checkout: Path, *words: str) -> str:
     ).stdout.strip()
 
 
-def run_tags(cfg: DictConfig) -> dict[str, str]:
-    """Return the tags of a run, those that the MLflow UI shows in its own columns included."""
+def run_tags(cfg: DictConfig, command: str) -> dict[str, str]:
+    """Return the tags of a run of `command`, those that the MLflow UI shows in its own columns included."""
     version = code_version()
     return {
         "git_commit": version,
         "config_hash": config_hash(cfg),
         "host": platform.node(),
         "mlflow.source.git.commit": version,
-        "mlflow.source.name": "hiexp.train",
+        "mlflow.source.name": command,
         "mlflow.source.type": "LOCAL",
         "mlflow.user": getpass.getuser(),
     }

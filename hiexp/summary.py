@@ -6,7 +6,7 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,14 +15,19 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 if TYPE_CHECKING:
+    from hiexp.fitting import FitResult
     from hiexp.outcome import Outcome
+    from hiexp.spectra import Spectra
 
 STAGES = ("dataset", "fit", "feature", "labels", "classifier", "evaluation")
+MEDIANS = ["position", "w50", "flux_int", "snr"]
+REASONS = 5  # told on the screen; skipped.csv has all of them
 
 
 def opening(job: HydraConf, folder: Path) -> str:
     """Return what a single run is about to do, and where."""
-    stages = "  ".join(f"{stage}={job.runtime.choices[stage]}" for stage in STAGES)
+    choices = job.runtime.choices
+    stages = "  ".join(f"{stage}={choices[stage]}" for stage in STAGES if stage in choices)
     return f"{stages}\nin {shown(folder)}"
 
 
@@ -38,20 +43,39 @@ def one_line(metrics: Mapping[str, float]) -> str:
 
 def summary(outcome: Outcome, metrics: Mapping[str, float], cfg: DictConfig, job: HydraConf, folder: Path) -> str:
     """Return the closing summary of a single run: scores, places, what to type next."""
-    python = python_command()
+    command = f"{python_command()} -m hiexp.train"
+    lines = ["", *_score_table(outcome, metrics), "", f"predictions  {shown(folder / 'predictions.csv')}"]
+    return "\n".join([*lines, *_places(cfg, folder), f"try next:  {command} -m {_words(job, _next_sweep(job))}"])
+
+
+def fit_one_line(metrics: Mapping[str, float]) -> str:
+    """Return how the fits of a job in a sweep went."""
+    text = f"{metrics['n_good']} of {metrics['n_spectra']} fitted in {metrics['fit_seconds']:.2f} s"
+    return f"{text}, median chi2_dof {metrics['median_chi2_dof']:.3f}" if "median_chi2_dof" in metrics else text
+
+
+def fit_summary(
+    spectra: Spectra, fit: FitResult, metrics: Mapping[str, float], cfg: DictConfig, job: HydraConf, folder: Path
+) -> str:
+    """Return the closing summary of a run that fits alone: how it went, places, what to type next."""
+    from hiexp.spectra import UNKNOWN
+
+    table = shown(folder / "fits.ecsv")
+    classes = set() if spectra.reference is None else set(spectra.reference) - {UNKNOWN}
+    labels = f"n_classes={len(classes)}" if len(classes) > 1 else "labels=cluster"
     lines = [
         "",
-        *_score_table(outcome, metrics),
+        f"{metrics['n_good']} of {metrics['n_spectra']} spectra fitted in {metrics['fit_seconds']:.2f} s "
+        f"({metrics['spectra_per_second']:.0f} spectra/s)",
+        *_failure_counts(fit),
         "",
-        f"predictions  {shown(folder / 'predictions.csv')}",
-        *_pictures(folder),
-        f"all of it    {shown(folder)}",
+        *_median_table(fit),
         "",
+        f"table        {table}",
+        *_places(cfg, folder),
+        f"read the table:  from astropy.table import Table; fits = Table.read({table!r})",
+        f"try next:  {python_command()} -m hiexp.train {_words(job, [labels])}",
     ]
-    ui = instantiate(cfg.tracking).hint(python)
-    if ui:
-        lines.append(f"compare runs in a browser:  {ui}")
-    lines.append(f"try next:  {python} -m hiexp.train {_next_command(job)}")
     return "\n".join(lines)
 
 
@@ -88,19 +112,48 @@ def _score_table(outcome: Outcome, metrics: Mapping[str, float]) -> list[str]:
     return rows
 
 
-def _pictures(folder: Path) -> list[str]:
+def _failure_counts(fit: FitResult) -> list[str]:
+    """Count the reasons why objects have no fit, the most frequent first."""
+    counts = fit.failures()["reason"].value_counts()
+    lines = [f"{count:5d}  {reason}" for reason, count in counts.iloc[:REASONS].items()]
+    rest = counts.iloc[REASONS:]
+    return lines + ([f"{rest.sum():5d}  for {len(rest)} other reasons: skipped.csv"] if len(rest) else [])
+
+
+def _median_table(fit: FitResult) -> list[str]:
+    from hiexp.fitting.result import MEASUREMENTS
+
+    good = fit.table.loc[fit.good, MEDIANS].dropna(axis="columns", how="all")
+    if good.empty:
+        return ["The fit measures no line."]
+    quantiles = good.quantile([0.5, 0.16, 0.84])
+    lines = [f"{'':10}{'median':>12}{'16 %':>12}{'84 %':>12}"]
+    for name in good:
+        # Four digits that count, and no exponent for velocities.
+        values = "".join(f"{float(f'{value:.4g}'):12g}" for value in quantiles[name])
+        lines.append(f"{name:10}{values}  {MEASUREMENTS[name]}".rstrip())
+    return lines
+
+
+def _places(cfg: DictConfig, folder: Path) -> list[str]:
     files = sorted((folder / "plots").glob("*.png"))
-    return [f"{'pictures' if i == 0 else '':13}{shown(file)}" for i, file in enumerate(files)]
+    lines = [f"{'pictures' if i == 0 else '':13}{shown(file)}" for i, file in enumerate(files)]
+    lines += [f"all of it    {shown(folder)}", ""]
+    ui = instantiate(cfg.tracking).hint(python_command())
+    return [*lines, f"compare runs in a browser:  {ui}"] if ui else lines
 
 
-def _next_command(job: HydraConf) -> str:
-    """Suggest a sweep over what most changes this run's answer, everything else as it was."""
+def _next_sweep(job: HydraConf) -> list[str]:
+    """Suggest a sweep over what most changes this run's answer."""
     if job.runtime.choices["labels"] == "cluster":
-        sweep = ["n_classes=2,3,4,5"]
-    elif job.runtime.choices["classifier"] == "cnn":
-        sweep = ["model=simple,medium,complex", "test_size=0.3,0.5,0.7"]
-    else:
-        sweep = ["classifier=knn,svm,random_forest"]
-    swept = {word.partition("=")[0] for word in sweep}
-    words = [*job.overrides.task, *(word for word in job.overrides.hydra if word.startswith("hydra.searchpath="))]
-    return shlex.join(["-m", *(word for word in words if word.partition("=")[0] not in swept), *sweep])
+        return ["n_classes=2,3,4,5"]
+    if job.runtime.choices["classifier"] == "cnn":
+        return ["model=simple,medium,complex", "test_size=0.3,0.5,0.7"]
+    return ["classifier=knn,svm,random_forest"]
+
+
+def _words(job: HydraConf, added: Sequence[str]) -> str:
+    """Return what was typed for this run with the words `added`."""
+    changed = {word.partition("=")[0] for word in added}
+    typed = [*job.overrides.task, *(word for word in job.overrides.hydra if word.startswith("hydra.searchpath="))]
+    return shlex.join([*(word for word in typed if word.partition("=")[0] not in changed), *added])

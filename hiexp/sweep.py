@@ -28,6 +28,9 @@ COLUMNS = {
     "accuracy": "accuracy",
     "train_seconds": "seconds",
 }
+FIT_COLUMNS = {"n_good": "fitted", "n_failed": "failed", "median_chi2_dof": "chi2/dof", "fit_seconds": "seconds"}
+NOTE = "success: the highest accuracy over all relabelings; chance: its mean under permuted classes, p beside it"
+FIT_NOTE = "chi2/dof: the median of the objects fitted; nan where the fit has no model"
 
 
 class SweepSummary(Callback):
@@ -69,8 +72,11 @@ def rank(results: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     results : DataFrame
-        One row a job, with the metrics of a run; without ``success_rate`` the order stays.
+        One row a job, with the metrics of a run; without ``success_rate`` fits come by ``median_chi2_dof``, and
+        the order of anything else stays.
     """
+    if "success_rate" not in results and "median_chi2_dof" in results:
+        return results.sort_values("median_chi2_dof", kind="stable")
     if "success_rate" not in results:
         return results
     useful = results["n_predicted_classes"] > 1
@@ -90,11 +96,11 @@ def _row(job: Path, settings: str) -> dict[str, object]:
 
 
 def _ranking_text(ranking: pd.DataFrame) -> str:
-    columns = {name: title for name, title in COLUMNS.items() if name in ranking}
+    titles, note = (FIT_COLUMNS, FIT_NOTE) if "n_good" in ranking else (COLUMNS, NOTE)
+    columns = {name: title for name, title in titles.items() if name in ranking}
     table = ranking[["job", *columns, "settings"]].rename(columns=columns)
-    formats = dict.fromkeys(columns.values(), "{:.3f}".format)
+    formats = {title: "{:.3f}".format for name, title in columns.items() if ranking[name].dtype.kind == "f"}
     text = table.to_string(index=False, formatters=formats | {"settings": " {}".format}, justify="right")
-    note = "success: the highest accuracy over all relabelings; chance: its mean under permuted classes, p beside it"
     return f"{text}\n{note}"
 
 

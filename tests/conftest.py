@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -27,16 +28,21 @@ def appss() -> Path:
     return folder
 
 
-def train(*words: str, cwd: Path, python: str = sys.executable, **env: str) -> subprocess.CompletedProcess[str]:
-    """Run ``python -m hiexp.train`` as a user would, in the folder `cwd`."""
+def command(
+    module: str, *words: str, cwd: Path, python: str = sys.executable, **env: str
+) -> subprocess.CompletedProcess[str]:
+    """Run ``python -m MODULE`` as a user would, in the folder `cwd`."""
     return subprocess.run(
-        [python, "-m", "hiexp.train", *words],
+        [python, "-m", module, *words],
         cwd=cwd,
         env=os.environ | {"COLUMNS": "120"} | env,
         capture_output=True,
         text=True,
         timeout=300,
     )
+
+
+train = partial(command, "hiexp.train")
 
 
 @pytest.fixture
@@ -53,5 +59,5 @@ def hiexp_train(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str
 
 def only_run(folder: Path) -> Path:
     """Return the folder of the single run below `folder`."""
-    (predictions,) = folder.glob("runs/*/*/predictions.csv")
-    return predictions.parent
+    (config,) = folder.glob("runs/*/*/config.yaml")
+    return config.parent

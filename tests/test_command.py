@@ -1,5 +1,6 @@
 """The command as a user types it: each test in an empty folder, in a process of its own."""
 
+import subprocess
 import sys
 
 import numpy as np
@@ -54,13 +55,15 @@ def test_the_main_job(hiexp_train, tmp_path):
     } <= record.data.metrics.keys()
     assert len(client.get_metric_history(record.info.run_id, "train_loss")) == 3
     assert {"git_commit", "config_hash", "host"} <= record.data.tags.keys()
+    assert record.data.tags["mlflow.source.name"] == "hiexp.train"
     assert record.data.params["model"] == "simple"
     assert record.data.params["model.filters"] == "[32, 64, 128]"
     assert record.data.params["classifier.epochs"] == "3"
     stored = {file.path for file in client.list_artifacts(record.info.run_id)}
-    assert {"config.yaml", "predictions.csv", "fits.csv", "plots", "model"} <= stored
+    assert {"config.yaml", "predictions.csv", "fits.ecsv", "fits.parquet", "plots", "model"} <= stored
     pictures = {file.path for file in client.list_artifacts(record.info.run_id, "plots")}
-    assert pictures == {f"plots/{name}.png" for name in ("classes", "confusion", "images", "training")}
+    names = ("classes", "confusion", "fits", "images", "parameters", "training")
+    assert pictures == {f"plots/{name}.png" for name in names}
 
     # What is stored is enough to predict again.
     cfg = OmegaConf.load(run / "config.yaml")
@@ -244,9 +247,9 @@ def test_help_explains_the_groups_and_keys(hiexp_train):
         assert said in text
 
 
-def test_help_waits_for_no_heavy_library(tmp_path):
+@pytest.mark.parametrize("module", ["hiexp.train", "hiexp.fit"])
+def test_help_waits_for_no_heavy_library(tmp_path, module):
     """What --help needs is imported before anything slow: see which modules importing the command brings in."""
-    import subprocess
-
-    code = "import sys, hiexp.train; print({'torch', 'mlflow', 'pandas', 'sklearn', 'astropy'} & set(sys.modules))"
+    heavy = {"torch", "mlflow", "pandas", "sklearn", "scipy", "matplotlib", "astropy", "pyarrow"}
+    code = f"import sys, {module}; print({heavy} & set(sys.modules))"
     assert subprocess.check_output([sys.executable, "-c", code], text=True, cwd=tmp_path).strip() == "set()"

@@ -6,22 +6,27 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
+from hiexp.command import CONFIGS
 from hiexp.provenance import config_hash, flat_parameters
-from hiexp.train import CONFIGS
 
 STAGES = ["dataset", "fit", "feature", "clusterer", "labels", "classifier", "model", "tracking"]
 MEMBERS = [f"{group}={file.stem}" for group in STAGES for file in sorted((CONFIGS / group).glob("*.yaml"))]
 PRESETS = [f"+experiment={file.stem}" for file in sorted((CONFIGS / "experiment").glob("*.yaml"))]
 
 
-def composed(*overrides: str):
+def composed(*overrides: str, command: str = "train"):
     with initialize_config_dir(str(Path(CONFIGS).absolute()), version_base="1.3"):
-        return compose("train", overrides=list(overrides))
+        return compose(command, overrides=list(overrides))
 
 
 @pytest.mark.parametrize("member", MEMBERS)
 def test_every_member_can_be_built(member):
     assert instantiate(composed(member)[member.partition("=")[0]], _convert_="all") is not None
+
+
+@pytest.mark.parametrize("member", [member for member in MEMBERS if member.startswith(("dataset=", "fit="))])
+def test_what_is_fitted_needs_no_key_of_the_training(member):
+    assert flat_parameters(composed(member, command="fit"))
 
 
 @pytest.mark.parametrize("preset", PRESETS)

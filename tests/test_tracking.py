@@ -39,12 +39,12 @@ def test_what_a_run_that_breaks_had_computed_is_kept(tracking, tmp_path, error, 
     folder.mkdir()
     with pytest.raises(type(error)), tracking.run("name", {}, {}, folder) as record:
         record.metrics["fit_seconds"] = 2.0
-        (folder / "fits.csv").write_text("id")
+        (folder / "fits.ecsv").write_text("id")
         raise error
     client, (run,) = runs(tracking)
     assert run.info.status == status
     assert run.data.metrics["fit_seconds"] == 2.0
-    assert [file.path for file in client.list_artifacts(run.info.run_id)] == ["fits.csv"]
+    assert [file.path for file in client.list_artifacts(run.info.run_id)] == ["fits.ecsv"]
     if status == "FAILED":
         assert run.data.tags["error"] == "no luck"
 

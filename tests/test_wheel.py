@@ -9,7 +9,7 @@ from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 
 import pytest
-from conftest import only_run, train
+from conftest import command, only_run, train
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
@@ -49,6 +49,12 @@ def test_a_single_run_of_the_wheel_names_its_version(clean_python, tmp_path):
     result = train("dataset.n_galaxies=60", "feature=raw", "classifier=knn", cwd=tmp_path, python=clean_python)
     assert result.returncode == 0, result.stderr
     assert (only_run(tmp_path) / "plots" / "confusion.png").exists()
+
+
+def test_the_wheel_fits(clean_python, tmp_path):
+    result = command("hiexp.fit", "dataset.n_galaxies=5", "tracking=none", cwd=tmp_path, python=clean_python)
+    assert result.returncode == 0, result.stderr
+    assert (only_run(tmp_path) / "fits.parquet").exists()
 
 
 def test_the_wheel_has_the_archives(clean_python, tmp_path):

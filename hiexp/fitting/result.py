@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -65,6 +66,12 @@ class FitResult:
         failed = self.table.loc[~self.good, "status"]
         return pd.DataFrame({"name": failed.index, "reason": failed.to_numpy()})
 
+    def metrics(self) -> dict[str, float]:
+        """Return the numbers to compare fits by: counts, and the median of ``chi2_dof`` where there is a model."""
+        numbers = {"n_spectra": len(self.table), "n_good": int(self.good.sum()), "n_failed": int((~self.good).sum())}
+        median = self.table.loc[self.good, "chi2_dof"].median() if self.good.any() else np.nan
+        return numbers | ({"median_chi2_dof": float(median)} if np.isfinite(median) else {})
+
     def with_units(self, table: pd.DataFrame | None = None) -> Table:
         """Return `table`, or one of `passes`, as an astropy Table with the unit of every column that has one."""
         from astropy.table import Table
@@ -72,4 +79,17 @@ class FitResult:
         units = MEASUREMENTS | dict(self.parameters)
         units |= {f"{name}_err": unit for name, unit in units.items()}
         frame = (self.table if table is None else table).reset_index()
-        return Table.from_pandas(frame, units={name: units[name] for name in frame if units.get(name)})
+        # Not by Table.from_pandas: its masks of NaN become columns of their own in Parquet.
+        columns = {
+            name: values.fillna("").to_numpy(dtype=str) if pd.api.types.is_string_dtype(values) else values.to_numpy()
+            for name, values in frame.items()
+        }
+        return Table(columns, units={name: units[name] for name in columns if units.get(name)})
+
+    def write(self, folder: Path) -> None:
+        """Write the table as ``fits.ecsv`` and ``fits.parquet``, earlier passes as ``fits_pass1.parquet``, ..."""
+        table = self.with_units()
+        table.write(folder / "fits.ecsv")
+        table.write(folder / "fits.parquet")
+        for number, earlier in enumerate(self.passes, start=1):
+            self.with_units(earlier).write(folder / f"fits_pass{number}.parquet")

@@ -2,7 +2,8 @@
 
 from hiexp.plots.classes import plot_classes
 from hiexp.plots.confusion import plot_confusion
+from hiexp.plots.fits import plot_fits, plot_parameters
 from hiexp.plots.images import plot_images
 from hiexp.plots.training import plot_training
 
-__all__ = ["plot_classes", "plot_confusion", "plot_images", "plot_training"]
+__all__ = ["plot_classes", "plot_confusion", "plot_fits", "plot_images", "plot_parameters", "plot_training"]

@@ -1,0 +1,76 @@
+"""The line fits of a dataset and nothing more: ``python -m hiexp.fit [group=member ...] [key=value ...]``."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from hiexp.command import (
+    CONFIGS,
+    failures_noted,
+    input_errors_as_messages,
+    recorded,
+    run_folder,
+    stopwatch,
+    sweeping,
+)
+from hiexp.summary import fit_one_line, fit_summary, opening
+
+if TYPE_CHECKING:  # --help waits for none of the libraries that a fit needs
+    from hiexp.fitting import FitResult
+    from hiexp.spectra import Spectra
+
+log = logging.getLogger(__name__)
+
+
+def fit_sample(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> tuple[Spectra, FitResult]:
+    """Read a dataset, fit its lines and write what came of it.
+
+    Parameters
+    ----------
+    cfg : DictConfig
+        A composed ``conf/fit.yaml``.
+    folder : Path
+        Receives the files of `write_sample`.
+    metrics : dict
+        Receives ``fit_seconds`` and the numbers of `FitResult.metrics`.
+
+    Raises
+    ------
+    InputError
+        If the data or the settings cannot be used.
+    """
+    from hydra.utils import instantiate
+
+    from hiexp.outcome import write_sample
+
+    spectra = instantiate(cfg.dataset, _convert_="all")()
+    with stopwatch(metrics, "fit_seconds"):
+        fit = instantiate(cfg.fit, _convert_="all")(spectra)
+    metrics |= fit.metrics() | {"spectra_per_second": len(spectra) / metrics["fit_seconds"]}
+    write_sample(spectra, fit, folder)
+    return spectra, fit
+
+
+@hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="fit")
+@input_errors_as_messages()
+@failures_noted()
+def main(cfg: DictConfig) -> None:
+    """Fit one sample, alone or as one job of a sweep, whose failure must not stop the others."""
+    job, folder = HydraConfig.get(), run_folder()
+    if not sweeping():  # a sweep announces its jobs itself
+        log.info(opening(job, folder))
+    with recorded(cfg) as record:
+        spectra, fit = fit_sample(cfg, folder, record.metrics)
+    log.info(
+        fit_one_line(record.metrics) if sweeping() else fit_summary(spectra, fit, record.metrics, cfg, job, folder)
+    )
+
+
+if __name__ == "__main__":
+    main()

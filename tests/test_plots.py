@@ -1,0 +1,158 @@
+"""The pictures of the fits: what is drawn, and that odd samples do not stop a run."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hiexp.datasets import mock_cig
+from hiexp.fitting import FitResult, fit_none, fit_whole
+from hiexp.plots import fits as pictures
+from hiexp.plots import plot_fits, plot_parameters
+
+
+@pytest.fixture(scope="module")
+def spectra():
+    return mock_cig(n_galaxies=12)
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The figures, as they are when they are written."""
+    figures = []
+    monkeypatch.setattr(pictures, "write", lambda figure, file: figures.append(figure))
+    return figures
+
+
+def fit_model(spectra):
+    """A Gaussian for every line, put where the line is and not fitted, so that no fit decides what is tested."""
+    table = fit_none(spectra).table.copy()
+    centre, sigma, peak = (table[name].to_numpy()[:, None] for name in ("position", "w50", "flux_peak"))
+    sigma = sigma / np.sqrt(8 * np.log(2))
+    windows = centre + 400 * np.array([-1.0, 1.0])
+    axis = np.linspace(windows[:, 0], windows[:, 1], 256, axis=1)
+    table = table.assign(centre=centre[:, 0], sigma=sigma[:, 0], chi2_dof=np.arange(1.0, len(table) + 1))
+    profiles = peak * np.exp(-0.5 * ((axis - centre) / sigma) ** 2)
+    return FitResult(table, profiles, windows, {"centre": "km / s", "sigma": "km / s"})
+
+
+def visible(figure):
+    return [panel for panel in figure.axes if panel.get_visible()]
+
+
+def damaged(spectra, n_bad):
+    """The same spectra with nothing to find in the first ones."""
+    flux = spectra.flux.copy()
+    flux[:n_bad] = -1.0
+    return replace(spectra, flux=flux)
+
+
+@pytest.mark.parametrize("fit", [fit_model, fit_none])
+@pytest.mark.parametrize(("n", "n_bad"), [(12, 0), (12, 5), (3, 0), (1, 0)])
+def test_pictures_are_written(tmp_path, spectra, fit, n, n_bad):
+    sample = damaged(spectra.take(slice(0, n)), n_bad)
+    result = fit(sample)
+    assert result.good.sum() == n - n_bad
+    plot_fits(sample, result, tmp_path / "fits.png")
+    plot_parameters(result, tmp_path / "parameters.png")
+    for name in ("fits", "parameters"):
+        with Image.open(tmp_path / f"{name}.png") as image:
+            assert image.width == 1440
+            assert np.ptp(np.asarray(image.convert("L"))) == 255
+
+
+def test_no_picture_where_there_is_nothing_to_draw(tmp_path, spectra):
+    bad = damaged(spectra, 12)
+    plot_fits(bad, fit_none(bad), tmp_path / "fits.png")
+    plot_parameters(fit_none(bad), tmp_path / "parameters.png")
+    plot_fits(spectra, fit_whole(spectra), tmp_path / "fits.png")
+    assert not list(tmp_path.iterdir())
+
+
+def test_series_without_lines_have_their_two_histograms(spectra, drawn):
+    plot_parameters(fit_whole(spectra), "unused")
+    assert [panel.get_xlabel() for panel in visible(drawn[0])] == ["flux_peak (mJy)", "flux_int (Jy km/s)"]
+
+
+def test_the_page_goes_from_the_best_to_the_worst(spectra, drawn):
+    fit = fit_model(spectra)
+    fit.table["chi2_dof"] = [5, 3, 1, 2, 4, 6, 8, 7, 9, 12, 11, np.nan]
+    fit.table["status"] = ["ok"] * 9 + ["lost", "ok", "ok"]
+    plot_fits(spectra, fit, "unused")
+    titles = [panel.get_title().partition(",")[0] for panel in visible(drawn[0])]
+    # Ten fits remain; the residual panels have no title.
+    assert [title for title in titles if title] == [
+        *(spectra.ids[[2, 3, 1]]),
+        *(spectra.ids[[4, 0, 5]]),
+        *(spectra.ids[[6, 8, 10]]),
+    ]
+
+
+def test_without_a_model_the_strongest_lines_come_first(spectra, drawn):
+    fit = fit_none(spectra)
+    plot_fits(spectra, fit, "unused")
+    assert len(visible(drawn[0])) == 9
+    assert visible(drawn[0])[0].get_title().startswith(fit.table["snr"].idxmax())
+    assert "S/N" in drawn[0].get_suptitle()
+
+
+@pytest.mark.parametrize("fit", [fit_model, fit_none])
+def test_the_widths_drawn_are_those_of_the_table(spectra, fit, drawn):
+    result = fit(spectra.take(slice(0, 1)))
+    plot_fits(spectra.take(slice(0, 1)), result, "unused")
+    (line,) = [line for line in drawn[0].axes[0].lines if line.get_label() == "W50"]
+    assert np.ptp(line.get_xdata()) == pytest.approx(result.table["w50"].iloc[0], rel=0.01)
+
+
+def test_masked_channels_are_left_out(spectra, drawn):
+    fit = fit_model(spectra)
+    valid = spectra.valid.copy()
+    middle = np.abs(spectra.velocity - fit.table["position"].to_numpy()[:, None]).argmin(axis=1)
+    valid[np.arange(12), middle] = False
+    plot_fits(replace(spectra, valid=valid), fit, "unused")
+    upper, lower = drawn[0].axes[0].lines[0], drawn[0].axes[3].lines[0]
+    assert np.isnan(upper.get_ydata()).sum() == 1
+    assert np.isnan(lower.get_ydata()).sum() == 1
+
+
+def test_residuals_are_in_units_of_the_noise(spectra, drawn):
+    one = spectra.take(slice(0, 1))
+    fit = fit_model(one)
+    plot_fits(one, fit, "unused")
+    velocity, residual = drawn[0].axes[3].lines[0].get_data()
+    model = np.interp(velocity, np.linspace(*fit.windows[0], 256), fit.profiles[0])
+    data = one.flux[0, np.isin(one.velocity[0], velocity)]
+    assert velocity.size > 100
+    np.testing.assert_allclose(one.rms[0] * residual, data - model)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, 1e20, -1e-9])
+def test_one_value_for_all_is_a_bar_in_the_middle(spectra, drawn, value):
+    fit = fit_none(spectra)
+    fit.table["A_flux"] = value
+    plot_parameters(fit, "unused")
+    panel = next(panel for panel in visible(drawn[0]) if panel.get_xlabel() == "A_flux")
+    assert max(patch.get_height() for patch in panel.containers[0]) == 12
+    assert panel.get_xlim()[0] < value < panel.get_xlim()[1]
+
+
+def test_outliers_neither_stretch_an_axis_nor_go_unsaid(spectra, drawn):
+    fit = fit_model(mock_cig(n_galaxies=300))
+    fit.table.loc[fit.table.index[0], "w50"] = 1e6
+    fit.table.loc[fit.table.index[1], "w50"] = np.inf
+    plot_parameters(fit, "unused")
+    panel = next(panel for panel in visible(drawn[0]) if panel.get_xlabel() == "w50 (km/s)")
+    assert panel.get_xlim()[1] < 2000
+    assert panel.get_title() == "N = 299, 2 outside"
+    assert sum(patch.get_height() for patch in panel.containers[0]) == 297
+
+
+def test_quantities_over_decades_have_logarithmic_axes(spectra, drawn):
+    fit = fit_model(spectra)
+    fit.table["snr"], fit.table["position"] = np.geomspace(5, 5000, 12), np.linspace(1000, 9000, 12)
+    plot_parameters(fit, "unused")
+    scales = {panel.get_xlabel(): panel.get_xscale() for panel in visible(drawn[0])}
+    assert scales["snr"] == "log"
+    assert scales["position (km/s)"] == "linear"
+    assert {"centre (km/s)", "sigma (km/s)", "chi2_dof"} < set(scales)
