@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from hiexp.errors import InputError
-from hiexp.fitting.engine import around_w50, fit_lines, whole
+from hiexp.fitting.engine import fit_lines
 from hiexp.fitting.model import Model, Settings
+from hiexp.fitting.passes import around_w50, whole
 from hiexp.fitting.result import FitResult
 from hiexp.fitting.windows import Windows
 from hiexp.spectra import Spectra

@@ -45,7 +45,7 @@ def covariance(jacobian: Tensor, correlation: Tensor, fixed: Tensor) -> Tensor:
 
 
 def standard_deviations(covariances: Tensor, by_parameters: Tensor | None = None) -> Tensor:
-    """Return one standard deviation of the parameters (B, P), or of numbers with these derivatives (B, Q, P) (B, Q)."""
+    """Return those of the parameters, shape (B, P), or of numbers with these derivatives (B, Q, P), shape (B, Q)."""
     if by_parameters is None:
         variances = covariances.diagonal(dim1=1, dim2=2)
     else:

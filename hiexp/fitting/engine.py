@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -17,88 +16,17 @@ from hiexp.fitting.least_squares import Solution, least_squares, linear_least_sq
 from hiexp.fitting.line import Channels, Lines, find_lines, tensors
 from hiexp.fitting.measure import MEASURED, measure
 from hiexp.fitting.model import Model, Settings
+from hiexp.fitting.passes import Pass, Rule
+from hiexp.fitting.realisations import scatter
 from hiexp.fitting.result import GOOD, FitResult
+from hiexp.fitting.status import after_fitting, before_fitting
 from hiexp.fitting.windows import Windows, gather
 from hiexp.spectra import Spectra
 
-BATCH = 1024  # spectra worked on at a time by each process, which bounds the memory
+BATCH = {"cpu": 1024, "cuda": 16384}  # spectra worked on at a time, which bounds the memory
 SHARED = 6  # batches from which on it pays to start further processes, which takes seconds
-MEASURED_AT_ONCE = {"cpu": 256, "cuda": 8192}  # curves
+MEASURED_AT_ONCE = {"cpu": 256, "cuda": 4096}  # curves: on a CPU few enough for its cache
 FADED = 0.01  # of the noise: a curve fainter than this at the ends of its core is negligible beyond
-
-
-class Pass(NamedTuple):
-    """The curves fitted to N spectra, NaN and False where none was.
-
-    ``parameters`` and ``errors`` (N, P); ``values`` and ``value_errors`` (N, 6) of `MEASURED`, and their ``scatter``
-    over noise realisations, or None; ``chi2`` (N,) of the whole window from ``low`` to ``high`` (N,); ``converged``
-    (N,); the line's 20 % ``edges`` (N, 2) and whether the window has ``cut`` (N,) the line off before them.
-    """
-
-    parameters: Tensor
-    errors: Tensor
-    values: Tensor
-    value_errors: Tensor
-    scatter: Tensor | None
-    chi2: Tensor
-    low: Tensor
-    high: Tensor
-    converged: Tensor
-    edges: Tensor
-    cut: Tensor
-
-    @classmethod
-    def empty(cls, low: Tensor, high: Tensor, n_parameters: int, realise: bool) -> Pass:
-        """Return a pass over these windows in which nothing has been fitted."""
-
-        def unknown(*shape: int) -> Tensor:
-            return low.new_full((len(low), *shape), torch.nan)
-
-        return cls(
-            parameters=unknown(n_parameters),
-            errors=unknown(n_parameters),
-            values=unknown(len(MEASURED)),
-            value_errors=unknown(len(MEASURED)),
-            scatter=unknown(len(MEASURED)) if realise else None,
-            chi2=unknown(),
-            low=low,
-            high=high,
-            converged=torch.zeros_like(low, dtype=torch.bool),
-            edges=unknown(2),
-            cut=torch.zeros_like(low, dtype=torch.bool),
-        )
-
-
-Rule = Callable[[Channels, Lines, Pass | None], tuple[Tensor, Tensor]]
-"""Chooses the windows of a pass, low and high of shape (N,), from the lines found and the pass before."""
-
-
-def whole(channels: Channels, lines: Lines, before: Pass | None) -> tuple[Tensor, Tensor]:
-    """Look at the whole of each spectrum."""
-    return channels.velocity[:, 0], channels.velocity[:, -1]
-
-
-def around_line(half_window: float) -> Rule:
-    """Look `half_window` km/s to each side of the line found."""
-
-    def rule(channels: Channels, lines: Lines, before: Pass | None) -> tuple[Tensor, Tensor]:
-        return lines.centre - half_window, lines.centre + half_window
-
-    return rule
-
-
-def around_w50(margin: float) -> Rule:
-    """Look W50 and `margin` km/s to each side of the position, both as the pass before has them.
-
-    Farther where the 20 % edges lie farther out: beside one high horn W50 may leave out the rest of the line.
-    """
-
-    def rule(channels: Channels, lines: Lines, before: Pass | None) -> tuple[Tensor, Tensor]:
-        position, w50 = before.values[:, 0], before.values[:, 1]
-        low, high = before.edges.unbind(1)
-        return torch.minimum(position - w50, low) - margin, torch.maximum(position + w50, high) + margin
-
-    return rule
 
 
 def fit_lines(spectra: Spectra, model: Model, rules: Sequence[Rule], settings: Settings, title: str) -> FitResult:
@@ -123,13 +51,14 @@ def fit_lines(spectra: Spectra, model: Model, rules: Sequence[Rule], settings: S
         A spectrum that cannot be fitted has NaN and the reason as its status; the others do not notice.
     """
     device = settings.torch_device()
+    starts = range(0, len(spectra), BATCH[device.type])
     batches = (
-        (spectra.take(slice(start, start + BATCH)), model, rules, settings, device, start)
-        for start in range(0, len(spectra), BATCH)
+        (spectra.take(slice(start, start + BATCH[device.type])), model, rules, settings, device, start)
+        for start in starts
     )
     with tqdm(total=len(spectra), desc=title, unit=" spectra", delay=1, leave=False) as bar:
         parts = []
-        for part in _fit_batches(batches, -(-len(spectra) // BATCH), device):
+        for part in _fit_batches(batches, len(starts), device):
             parts.append(part)
             bar.update(len(part.table))
     return FitResult(
@@ -163,38 +92,22 @@ def _fit_batches(batches: Iterable[tuple], n_batches: int, device: torch.device)
 def _fit_batch(
     spectra: Spectra, model: Model, rules: Sequence[Rule], settings: Settings, device: torch.device, first: int
 ) -> FitResult:
+    """Fit some of the spectra, the first of which is number `first` of the sample."""
     channels = tensors(spectra, device)
     lines = find_lines(channels)
-    status = _before_fitting(spectra, channels, lines, settings.min_snr)
+    status = before_fitting(spectra, channels, lines, settings.min_snr)
     tables, fitted = [], None
     for rule in rules:
-        window = _wide_enough(channels, *rule(channels, lines, fitted), 3 * len(model.parameters))
-        fitted = _fit_pass(channels, lines, window, status, model, fitted, settings, first)
-        _after_fitting(channels, fitted, status, settings)
+        low, high = _wide_enough(channels, *rule(channels, lines, fitted), 3 * len(model.parameters))
+        fitted = _fit_pass(channels, lines, low, high, status, model, fitted, settings)
+        after_fitting(channels, fitted, status, settings.max_steps)
         tables.append(_table(spectra, channels, lines, fitted, status, model))
-    profiles, windows = _sample(fitted, status, model, settings.n_samples)
+    rows = torch.tensor(np.flatnonzero(status == GOOD), device=device)
+    if settings.realisations:
+        deviations = _realise(channels, lines, rows, fitted, model, settings, first)
+        tables[-1] = tables[-1].join(deviations.set_index(tables[-1].index))
+    profiles, windows = _sample(fitted, rows, model, settings.n_samples)
     return FitResult(tables[-1], profiles, windows, model.parameters, tuple(tables[:-1]))
-
-
-def _before_fitting(spectra: Spectra, channels: Channels, lines: Lines, min_snr: float) -> np.ndarray:
-    """Return why a spectrum cannot be fitted, or `GOOD`, shape (N,)."""
-    n_valid = channels.valid.sum(1).cpu().numpy()
-    constant = ((channels.flux == channels.flux.amax(1, keepdim=True)) | ~channels.valid).all(1).cpu().numpy()
-    snr = lines.snr.cpu().numpy()
-    silent = ~(spectra.rms > 0) | ~np.isfinite(spectra.rms)
-    status = np.full(len(spectra), GOOD, dtype=object)
-    for row in np.flatnonzero((n_valid < 2) | constant | silent | ~(snr >= min_snr)):
-        if n_valid[row] < 2:
-            status[row] = f"{n_valid[row]} valid channels"
-        elif constant[row]:
-            status[row] = "constant flux"
-        elif silent[row]:
-            status[row] = f"no noise to weigh the channels by (rms {spectra.rms[row]:g} mJy)"
-        elif snr[row] == 0:
-            status[row] = "no emission found"
-        else:
-            status[row] = f"no line found: the best candidate has S/N {snr[row]:.1f}, below {min_snr:g}"
-    return status
 
 
 def _wide_enough(channels: Channels, low: Tensor, high: Tensor, fewest: int) -> tuple[Tensor, Tensor]:
@@ -206,32 +119,33 @@ def _wide_enough(channels: Channels, low: Tensor, high: Tensor, fewest: int) -> 
 def _fit_pass(
     channels: Channels,
     lines: Lines,
-    window: tuple[Tensor, Tensor],
+    low: Tensor,
+    high: Tensor,
     status: np.ndarray,
     model: Model,
     before: Pass | None,
     settings: Settings,
-    first: int,
 ) -> Pass:
     """Fit the spectra whose status is good; note in `status` those whose windows hold too little."""
-    low, high = core = window
+    near, far = low, high
     if model.core is not None:
         reach = model.core[0] * lines.width + model.core[1] * channels.width
-        core = torch.maximum(low, lines.centre - reach), torch.minimum(high, lines.centre + reach)
+        near, far = torch.maximum(low, lines.centre - reach), torch.minimum(high, lines.centre + reach)
     p = len(model.parameters)
-    held = channels.sums(*core)[0].int().cpu().numpy()
+    held = channels.sums(near, far)[0].int().cpu().numpy()
     for row in np.flatnonzero((status == GOOD) & (held <= p)):
         status[row] = f"{held[row]} valid channels in the window, too few for {p} parameters"
-    fitted = Pass.empty(low, high, p, settings.realisations > 0)
-    rows = torch.as_tensor(np.flatnonzero(status == GOOD), device=low.device)
-    start = None if before is None else before.parameters
-    _fit_rows(channels, lines, rows, core, start, fitted, model, settings, first)
+    fitted = Pass.empty(low, high, p)
+    rows = torch.tensor(np.flatnonzero(status == GOOD), device=low.device)
+    _fit_rows(
+        channels, lines, rows, near, far, None if before is None else before.parameters, fitted, model, settings
+    )
     if model.core is not None:
-        beyond = channels.sums(*window)[2] - channels.sums(*core)[2]
+        beyond = channels.sums(low, high)[2] - channels.sums(near, far)[2]
         fitted.chi2.add_(beyond / channels.rms**2)
-        ends = model.value(torch.stack(core, dim=1)[rows], fitted.parameters[rows])
+        ends = model.value(torch.stack([near, far], dim=1)[rows], fitted.parameters[rows])
         rows = rows[(ends.abs() > FADED * channels.rms[rows, None]).any(1)]
-        _fit_rows(channels, lines, rows, window, fitted.parameters, fitted, model, settings, first)
+        _fit_rows(channels, lines, rows, low, high, fitted.parameters, fitted, model, settings)
     return fitted
 
 
@@ -239,15 +153,14 @@ def _fit_rows(
     channels: Channels,
     lines: Lines,
     rows: Tensor,
-    window: tuple[Tensor, Tensor],
+    low: Tensor,
+    high: Tensor,
     start: Tensor | None,
     fitted: Pass,
     model: Model,
     settings: Settings,
-    first: int,
 ) -> None:
-    """Fit the spectra `rows` and write what comes of it into `fitted`."""
-    low, high = window
+    """Fit the spectra `rows` between `low` and `high` and write what comes of it into `fitted`."""
     if not len(rows):
         return
     everything = gather(channels, lines, rows, low[rows], high[rows])
@@ -261,12 +174,10 @@ def _fit_rows(
         covariances = covariance(jacobian * windows.weight[:, None], lines.correlation[part], fixed[chunk])
         measured = measure(model.value, model.curve, parameters, covariances, windows.low, windows.high)
         fitted.errors[part] = standard_deviations(covariances)
-        fitted.values[part] = measured.values
-        fitted.value_errors[part] = measured.errors
+        fitted.numbers[part] = measured.numbers
+        fitted.number_errors[part] = measured.errors
         fitted.edges[part] = torch.stack([measured.low, measured.high], dim=1)
         fitted.cut[part] = measured.cut
-        if settings.realisations:
-            fitted.scatter[part] = _realise(channels, lines, windows, part, parameters, model, settings)
 
 
 def _solve(windows: Windows, model: Model, start: Tensor | None, settings: Settings) -> tuple[Solution, Tensor]:
@@ -303,56 +214,57 @@ def _solve(windows: Windows, model: Model, start: Tensor | None, settings: Setti
     return best, fixed
 
 
-def _after_fitting(channels: Channels, fitted: Pass, status: np.ndarray, settings: Settings) -> None:
-    """Note in `status` what is wrong with fits that were made."""
-    low, high = fitted.edges.unbind(1)
-    used = channels.running[0]
-    first = channels.velocity.gather(1, torch.searchsorted(used, torch.ones_like(used[:, :1])) - 1)[:, 0]
-    last = channels.velocity.gather(1, torch.searchsorted(used, used[:, -1:].contiguous()) - 1)[:, 0]
-    before, beyond = channels.find(low, high)
-    masked = channels.sums(low, high)[0] < 0.5 * (beyond - before)[:, 0]
-    reasons = (
-        (~fitted.converged, f"not converged in {settings.max_steps} steps"),
-        (fitted.values.isnan().any(1), "the fitted curve has no peak"),
-        ((low <= first + channels.width) | (high >= last - channels.width), "the line reaches the edge of the band"),
-        (fitted.cut, "the line is wider than the fit's window"),
-        (masked, "more than half of the line's channels are masked"),
-    )
-    for wrong, reason in reasons:
-        status[(status == GOOD) & wrong.cpu().numpy()] = reason
-
-
 def _table(
     spectra: Spectra, channels: Channels, lines: Lines, fitted: Pass, status: np.ndarray, model: Model
 ) -> pd.DataFrame:
     n, flux, squared = channels.sums(fitted.low, fitted.high)
-    scatter = squared - flux**2 / n
     squares = fitted.chi2 * channels.rms**2
     names = list(model.parameters)
     columns = {
-        **dict(zip(names, fitted.parameters.unbind(1), strict=True)),
-        **dict(zip((f"{name}_err" for name in names), fitted.errors.unbind(1), strict=True)),
-        **dict(zip(MEASURED, fitted.values.unbind(1), strict=True)),
-        **dict(zip((f"{name}_err" for name in MEASURED), fitted.value_errors.unbind(1), strict=True)),
-        **(
-            {}
-            if fitted.scatter is None
-            else dict(zip((f"{name}_err_mc" for name in MEASURED), fitted.scatter.unbind(1), strict=True))
-        ),
+        **_columns(names, fitted.parameters),
+        **_columns([f"{name}_err" for name in names], fitted.errors),
+        **_columns(MEASURED, fitted.numbers),
+        **_columns([f"{name}_err" for name in MEASURED], fitted.number_errors),
         "snr": lines.snr,
         "chi2": fitted.chi2,
         "chi2_dof": fitted.chi2 / (n - len(names)).clamp_min(1),
         "mse": squares / n,
-        "r2": 1 - squares / scatter,
+        "r2": 1 - squares / (squared - flux**2 / n),
     }
     table = pd.DataFrame({name: value.cpu().numpy() for name, value in columns.items()})
     return table.assign(status=status).set_index(pd.Index(spectra.ids, name="id"))
 
 
-def _sample(fitted: Pass, status: np.ndarray, model: Model, n_samples: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return profiles (N, n_samples) and windows (N, 2) of the good fits, NaN for the others."""
-    profiles, windows = np.full((len(status), n_samples), np.nan), np.full((len(status), 2), np.nan)
-    rows = torch.as_tensor(np.flatnonzero(status == GOOD), device=fitted.low.device)
+def _columns(names: Sequence[str], values: Tensor) -> dict[str, Tensor]:
+    return dict(zip(names, values.unbind(1), strict=True))
+
+
+def _realise(
+    channels: Channels, lines: Lines, rows: Tensor, fitted: Pass, model: Model, settings: Settings, first: int
+) -> pd.DataFrame:
+    """Return the scatter of what is measured over noise realisations, a row a spectrum of the batch."""
+    low, high, parameters = fitted.low[rows], fitted.high[rows], fitted.parameters[rows]
+    covariances = parameters.new_zeros(len(rows), len(model.parameters), len(model.parameters))
+
+    def measured_again(simulated: Channels) -> Tensor:
+        windows = gather(simulated, lines, rows, low, high)
+        solution, _ = _solve(windows, model, parameters, settings)
+        return measure(model.value, model.curve, solution.parameters, covariances, low, high).numbers
+
+    velocity = channels.velocity[rows]
+    inside = (velocity >= low[:, None]) & (velocity <= high[:, None])
+    curve = torch.zeros_like(channels.flux)
+    curve[rows] = torch.where(inside, model.value(velocity, parameters), 0)
+    generator = torch.Generator().manual_seed(settings.seed + first)
+    deviations = fitted.numbers.new_full(fitted.numbers.shape, torch.nan)
+    deviations[rows] = scatter(channels, curve, measured_again, settings.realisations, generator)
+    return pd.DataFrame(deviations.cpu().numpy(), columns=[f"{name}_err_mc" for name in MEASURED])
+
+
+def _sample(fitted: Pass, rows: Tensor, model: Model, n_samples: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return profiles (N, n_samples) and windows (N, 2) of the fits `rows`, NaN for the others."""
+    n = len(fitted.low)
+    profiles, windows = np.full((n, n_samples), np.nan), np.full((n, 2), np.nan)
     share = torch.linspace(0, 1, n_samples).to(fitted.low)
     for part in rows.split(rows_at_once(len(model.parameters), n_samples, rows.device)):
         low, high = fitted.low[part, None], fitted.high[part, None]

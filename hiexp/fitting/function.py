@@ -11,9 +11,10 @@ from hydra.utils import get_method
 from torch import Tensor
 
 from hiexp.errors import InputError
-from hiexp.fitting.engine import around_line, fit_lines
+from hiexp.fitting.engine import fit_lines
 from hiexp.fitting.least_squares import Curve
 from hiexp.fitting.model import Model, Settings
+from hiexp.fitting.passes import around_line
 from hiexp.fitting.result import MEASUREMENTS, FitResult
 from hiexp.fitting.windows import Windows
 from hiexp.spectra import Spectra
@@ -46,8 +47,8 @@ def fit_function(
         For each parameter, in order, a mapping with ``start`` and, if wanted, ``lower``, ``upper`` and ``unit``. A
         number, or a sum of what is known of the line and its window before the fit, as a mapping from names to
         factors: ``peak``, ``rms`` (mJy), ``flux`` (mJy km/s), ``centre``, ``width``, ``left_horn``, ``right_horn``,
-        ``low``, ``high``, ``channel`` (km/s). A ``start`` may be a list of these for several starting points. A parameter with
-        ``lower`` equal to ``upper`` is fixed.
+        ``low``, ``high``, ``channel`` (km/s). A ``start`` may be a list of these for several starting points. A
+        parameter with ``lower`` equal to ``upper`` is fixed.
     half_window : float
         Reach of the window on each side of the line found, km/s.
     **settings

@@ -21,12 +21,12 @@ DEVIATES = torch.linspace(-3, 3, 13)  # standard normal deviates at which the ed
 class Measurements(NamedTuple):
     """Numbers of B curves.
 
-    ``values`` (B, 6) in the order of `MEASURED`: km/s, mJy, Jy km/s; NaN where a curve has no positive peak.
+    ``numbers`` (B, 6) in the order of `MEASURED`: km/s, mJy, Jy km/s; NaN where a curve has no positive peak.
     ``errors`` (B, 6): their standard deviations. ``low`` and ``high`` (B,): where the curve passes 20 % of its peak,
     km/s, or where the window ends if it does not. ``cut`` (B,): whether it does not.
     """
 
-    values: Tensor
+    numbers: Tensor
     errors: Tensor
     low: Tensor
     high: Tensor
@@ -46,8 +46,8 @@ def measure(
     The line is the stretch around the highest point where the curve stays above a thousandth of it. W50 and W20 are
     taken at 50 and 20 % of the peak, seen from outside; the position is the flux-weighted mean velocity, as
     BusyFit's; A_flux compares the halves of the line on either side of the middle between the 20 % edges (Haynes et
-    al. 1998, AJ 115, 62). Errors follow from the covariance of the parameters to first order, those of the widths from
-    how far the edges move: beside a horn about as high as the level an edge may jump.
+    al. 1998, AJ 115, 62). Errors follow from the covariance of the parameters to first order, those of the widths
+    from how far the edges move: beside a horn about as high as the level an edge may jump.
 
     Parameters
     ----------
@@ -86,9 +86,9 @@ def measure(
         below = _integral_up_to(velocity, profile, torch.stack([low20, middle, high20], dim=1))
         ratio = (below[:, 1] - below[:, 0]) / (below[:, 2] - below[:, 1])
         a_flux = torch.where(ratio < 1, 1 / ratio, ratio)
-        values = torch.stack([position, high50 - low50, high20 - low20, peak[:, 0], flux / 1000, a_flux], dim=1)
-        by_samples = [torch.autograd.grad(one.sum(), samples, retain_graph=True)[0] for one in values.unbind(1)]
-    values = values.detach()
+        numbers = torch.stack([position, high50 - low50, high20 - low20, peak[:, 0], flux / 1000, a_flux], dim=1)
+        by_samples = [torch.autograd.grad(one.sum(), samples, retain_graph=True)[0] for one in numbers.unbind(1)]
+    numbers = numbers.detach()
     errors = standard_deviations(covariances, torch.stack(by_samples, dim=1) @ by_parameters.mT)
     shared = covariances @ by_parameters
     by_edges = (by_parameters[..., GRID:-1] - levels * by_parameters[..., -1:]) / steepness[:, None]
@@ -102,9 +102,9 @@ def measure(
         linear = by_edges[..., [left, right]].mT @ linear
         alike = linear[:, 0, 1] / (linear[:, 0, 0] * linear[:, 1, 1]).sqrt()
         errors[:, column] = (low_error**2 + high_error**2 - 2 * alike * low_error * high_error).sqrt()
-    measured = (samples[:, -1] > 0) & values.isfinite().all(1)
+    measured = (samples[:, -1] > 0) & numbers.isfinite().all(1)
     return Measurements(
-        torch.where(measured[:, None], values, torch.nan), errors, edges[:, 1], edges[:, 2], cut[:, 1:3].any(1)
+        torch.where(measured[:, None], numbers, torch.nan), errors, edges[:, 1], edges[:, 2], cut[:, 1:3].any(1)
     )
 
 
@@ -119,7 +119,7 @@ def _edge_error(certainty: Tensor, step: Tensor) -> Tensor:
     step : Tensor, shape (N, 1)
         Between samples.
     """
-    reached = certainty.cummax(1).values
+    reached = certainty.cummax(1)[0]
     deviate = DEVIATES.to(reached).expand(len(reached), -1).minimum(reached[:, -1:]).contiguous()
     sample = torch.searchsorted(reached, deviate).clamp(1, GRID - 1)
     below, here = reached.gather(1, sample - 1), reached.gather(1, sample)

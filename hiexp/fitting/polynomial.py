@@ -6,9 +6,10 @@ import torch
 from torch import Tensor
 
 from hiexp.errors import InputError
-from hiexp.fitting.engine import Pass, Rule, around_line, fit_lines, whole
+from hiexp.fitting.engine import fit_lines
 from hiexp.fitting.line import Channels, Lines
 from hiexp.fitting.model import Model, Settings
+from hiexp.fitting.passes import Pass, Rule, around_line, whole
 from hiexp.fitting.result import FitResult
 from hiexp.fitting.windows import Windows
 from hiexp.spectra import Spectra
@@ -35,9 +36,7 @@ def polynomial(velocity: Tensor, parameters: Tensor) -> Tensor:
     return (parameters[:, None, 2:] @ _legendre(velocity, parameters))[:, 0]
 
 
-def polynomial_with_jacobian(
-    velocity: Tensor, parameters: Tensor, out: Tensor | None = None
-) -> tuple[Tensor, Tensor]:
+def with_jacobian(velocity: Tensor, parameters: Tensor, out: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Return the polynomial (B, M) and its derivatives (B, 2 + D + 1, M), which are 0 by the two velocities."""
     basis = _legendre(velocity, parameters)
     jacobian = torch.cat([torch.zeros_like(basis[:, :2]), basis], dim=1)
@@ -57,7 +56,7 @@ def _legendre(velocity: Tensor, parameters: Tensor) -> Tensor:
 
 
 def around_peak(half_window: float, margin: float) -> Rule:
-    """Look to each side of the highest point of the polynomial before, `margin` of its window left out at each end."""
+    """Look around the highest point of the polynomial before, `margin` of its window left out at each end."""
 
     def rule(channels: Channels, lines: Lines, before: Pass | None) -> tuple[Tensor, Tensor]:
         share = torch.linspace(margin, 1 - margin, GRID).to(before.low)
@@ -97,8 +96,8 @@ def fit_polynomial(
     Returns
     -------
     FitResult
-        With the coefficients ``p0``, ``p1``... (mJy) of Legendre polynomials whose argument runs from -1 at ``low`` to 1
-        at ``high`` (km/s).
+        With the coefficients ``p0``, ``p1``... (mJy) of Legendre polynomials whose argument runs from -1 at ``low``
+        to 1 at ``high`` (km/s).
 
     Raises
     ------
@@ -126,5 +125,5 @@ def fit_polynomial(
 
     coefficients = {f"p{i}": "mJy" for i in range(degree + 1)}
     parameters = {"low": "km / s", "high": "km / s"} | coefficients
-    model = Model(parameters, polynomial, polynomial_with_jacobian, starts, bounds, linear=True)
+    model = Model(parameters, polynomial, with_jacobian, starts, bounds, linear=True)
     return fit_lines(spectra, model, rules[centre], Settings(**settings), "fitting polynomials")

@@ -1,0 +1,103 @@
+"""Fits of plain arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from hiexp.datasets.cleaning import noise_rms
+from hiexp.errors import InputError
+from hiexp.fitting.busy import fit_busy
+from hiexp.fitting.result import FitResult
+from hiexp.spectra import Spectra
+
+
+def fit_spectra(
+    velocity: ArrayLike,
+    flux: ArrayLike,
+    rms: ArrayLike | None = None,
+    valid: ArrayLike | None = None,
+    systemic: ArrayLike | None = None,
+    ids: ArrayLike | None = None,
+    fit: Callable[..., FitResult] = fit_busy,
+    **settings: object,
+) -> FitResult:
+    """Fit one spectrum or many.
+
+    Parameters
+    ----------
+    velocity : array_like, shape (L,) or (N, L)
+        km/s, ascending or descending; one axis for all spectra or one each.
+    flux : array_like, shape (L,) or (N, L)
+        mJy; channels that are NaN are not used.
+    rms : array_like, shape (N,) or a number, optional
+        Noise of one channel, mJy; by default measured on the channels without a line.
+    valid : array_like of bool, shape (L,) or (N, L), optional
+        Channels to use; by default all.
+    systemic : array_like, shape (N,) or a number, optional
+        Where the lines are expected, km/s; by default the strongest line anywhere is fitted.
+    ids : array_like of str, shape (N,), optional
+        Names of the spectra; by default their numbers from 0.
+    fit : callable
+        `fit_busy`, `fit_polynomial`, `fit_function` or any other from `Spectra` to a `FitResult`.
+    **settings
+        Of the fit.
+
+    Returns
+    -------
+    FitResult
+        ``.table`` has a row a spectrum, ``.with_units()`` the same as an astropy Table.
+
+    Raises
+    ------
+    InputError
+        If shapes do not agree, or velocities are neither ascending nor descending.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from hiexp.fitting import fit_spectra
+    >>> velocity = np.arange(4000.0, 6000.0, 5.0)
+    >>> noise = np.random.default_rng(1).normal(0, 1, velocity.size)
+    >>> flux = 20 * np.exp(-((velocity - 5000) ** 2) / (2 * 60**2)) + noise
+    >>> table = fit_spectra(velocity, flux).with_units()
+    >>> print(f"{table['w50'][0]:.0f} +- {table['w50_err'][0]:.0f} {table['w50'].unit}")
+    140 +- 3 km / s
+    """
+    flux = np.atleast_2d(np.asarray(flux, dtype=float))
+    n, length = flux.shape
+    try:
+        velocity = np.broadcast_to(np.asarray(velocity, dtype=float), flux.shape)
+        usable = np.isfinite(flux) & np.broadcast_to(
+            True if valid is None else np.asarray(valid, dtype=bool), flux.shape
+        )
+        expected = np.broadcast_to(np.nan if systemic is None else np.asarray(systemic, dtype=float), n)
+        noise = None if rms is None else np.broadcast_to(np.asarray(rms, dtype=float), n)
+    except ValueError as error:
+        raise InputError(f"flux has shape {flux.shape}, and another array does not fit to it: {error}") from error
+    steps = np.diff(velocity, axis=1)
+    falling = (steps < 0).all(axis=1)
+    if not (falling | (steps > 0).all(axis=1)).all():
+        raise InputError("velocity: every spectrum's has to ascend, or to descend, from channel to channel")
+    if noise is None:
+        noise = np.array(
+            [noise_rms(row, use) if use.any() else np.nan for row, use in zip(flux, usable, strict=True)]
+        )
+    order = np.where(falling[:, None], np.arange(length)[::-1], np.arange(length))
+    velocity, flux, usable = (np.take_along_axis(values, order, axis=1) for values in (velocity, flux, usable))
+    names = np.arange(n).astype(str) if ids is None else np.atleast_1d(np.asarray(ids)).astype(str)
+    if names.size != n or np.unique(names).size != n:
+        raise InputError(f"ids: give a name of its own to each of the {n} spectra")
+    spectra = Spectra(
+        ids=names,
+        velocity=velocity,
+        flux=np.where(usable, flux, 0.0),
+        rms=noise,
+        valid=usable,
+        catalogue=pd.DataFrame(index=pd.Index(names, name="id")),
+        systemic=expected,
+    )
+    return fit(spectra, **settings)

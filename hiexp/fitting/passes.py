@@ -1,0 +1,84 @@
+"""One pass over the spectra of a batch, and where the next one looks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from hiexp.fitting.line import Channels, Lines
+from hiexp.fitting.measure import MEASURED
+
+
+class Pass(NamedTuple):
+    """The curves fitted to N spectra, NaN and False where none was.
+
+    ``parameters`` and ``errors`` (N, P); ``numbers`` and ``number_errors`` (N, 6) of `MEASURED`; ``chi2`` (N,) of the
+    whole window from ``low`` to ``high`` (N,); ``converged`` (N,); the line's 20 % ``edges`` (N, 2) and whether the
+    window has ``cut`` (N,) the line off before them.
+    """
+
+    parameters: Tensor
+    errors: Tensor
+    numbers: Tensor
+    number_errors: Tensor
+    chi2: Tensor
+    low: Tensor
+    high: Tensor
+    converged: Tensor
+    edges: Tensor
+    cut: Tensor
+
+    @classmethod
+    def empty(cls, low: Tensor, high: Tensor, n_parameters: int) -> Pass:
+        """Return a pass over these windows in which nothing has been fitted."""
+
+        def unknown(*shape: int) -> Tensor:
+            return low.new_full((len(low), *shape), torch.nan)
+
+        return cls(
+            parameters=unknown(n_parameters),
+            errors=unknown(n_parameters),
+            numbers=unknown(len(MEASURED)),
+            number_errors=unknown(len(MEASURED)),
+            chi2=unknown(),
+            low=low,
+            high=high,
+            converged=torch.zeros_like(low, dtype=torch.bool),
+            edges=unknown(2),
+            cut=torch.zeros_like(low, dtype=torch.bool),
+        )
+
+
+Rule = Callable[[Channels, Lines, Pass | None], tuple[Tensor, Tensor]]
+"""Chooses the windows of a pass, low and high of shape (N,), from the lines found and the pass before."""
+
+
+def whole(channels: Channels, lines: Lines, before: Pass | None) -> tuple[Tensor, Tensor]:
+    """Look at the whole of each spectrum."""
+    return channels.velocity[:, 0], channels.velocity[:, -1]
+
+
+def around_line(half_window: float) -> Rule:
+    """Look `half_window` km/s to each side of the line found."""
+
+    def rule(channels: Channels, lines: Lines, before: Pass | None) -> tuple[Tensor, Tensor]:
+        return lines.centre - half_window, lines.centre + half_window
+
+    return rule
+
+
+def around_w50(margin: float) -> Rule:
+    """Look W50 and `margin` km/s to each side of the position, both as the pass before has them.
+
+    Farther where the 20 % edges lie farther out: beside one high horn W50 may leave out the rest of the line.
+    """
+
+    def rule(channels: Channels, lines: Lines, before: Pass | None) -> tuple[Tensor, Tensor]:
+        position, w50 = before.numbers[:, 0], before.numbers[:, 1]
+        low, high = before.edges.unbind(1)
+        return torch.minimum(position - w50, low) - margin, torch.maximum(position + w50, high) + margin
+
+    return rule

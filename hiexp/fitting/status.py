@@ -1,0 +1,51 @@
+"""What is wrong with a spectrum, or with its fit."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from hiexp.fitting.line import Channels, Lines
+from hiexp.fitting.passes import Pass
+from hiexp.fitting.result import GOOD
+from hiexp.spectra import Spectra
+
+
+def before_fitting(spectra: Spectra, channels: Channels, lines: Lines, min_snr: float) -> np.ndarray:
+    """Return why a spectrum cannot be fitted, or `GOOD`, shape (N,)."""
+    n_valid = channels.valid.sum(1).cpu().numpy()
+    constant = ((channels.flux == channels.flux.amax(1, keepdim=True)) | ~channels.valid).all(1).cpu().numpy()
+    snr = lines.snr.cpu().numpy()
+    silent = ~(spectra.rms > 0) | ~np.isfinite(spectra.rms)
+    status = np.full(len(spectra), GOOD, dtype=object)
+    for row in np.flatnonzero((n_valid < 2) | constant | silent | ~(snr >= min_snr)):
+        if n_valid[row] < 2:
+            status[row] = f"{n_valid[row]} valid channels"
+        elif constant[row]:
+            status[row] = "constant flux"
+        elif silent[row]:
+            status[row] = f"no noise to weigh the channels by (rms {spectra.rms[row]:g} mJy)"
+        elif snr[row] == 0:
+            status[row] = "no emission found"
+        else:
+            status[row] = f"no line found: the best candidate has S/N {snr[row]:.1f}, below {min_snr:g}"
+    return status
+
+
+def after_fitting(channels: Channels, fitted: Pass, status: np.ndarray, max_steps: int) -> None:
+    """Note in `status` what is wrong with fits that were made."""
+    low, high = fitted.edges.unbind(1)
+    used = channels.running[0]
+    first = channels.velocity.gather(1, torch.searchsorted(used, torch.ones_like(used[:, :1])) - 1)[:, 0]
+    last = channels.velocity.gather(1, torch.searchsorted(used, used[:, -1:].contiguous()) - 1)[:, 0]
+    before, beyond = channels.find(low, high)
+    masked = channels.sums(low, high)[0] < 0.5 * (beyond - before)[:, 0]
+    reasons = (
+        (~fitted.converged, f"not converged in {max_steps} steps"),
+        (fitted.numbers.isnan().any(1), "the fitted curve has no peak"),
+        ((low <= first + channels.width) | (high >= last - channels.width), "the line reaches the edge of the band"),
+        (fitted.cut, "the line is wider than the fit's window"),
+        (masked, "more than half of the line's channels are masked"),
+    )
+    for wrong, reason in reasons:
+        status[(status == GOOD) & wrong.cpu().numpy()] = reason
