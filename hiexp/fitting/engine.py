@@ -132,9 +132,8 @@ def _fit_pass(
         reach = model.core[0] * lines.width + model.core[1] * channels.width
         near, far = torch.maximum(low, lines.centre - reach), torch.minimum(high, lines.centre + reach)
     p = len(model.parameters)
-    held = channels.sums(near, far)[0].int().cpu().numpy()
-    for row in np.flatnonzero((status == GOOD) & (held <= p)):
-        status[row] = f"{held[row]} valid channels in the window, too few for {p} parameters"
+    held = channels.sums(near, far)[0].cpu().numpy()
+    status[(status == GOOD) & (held <= p)] = f"no more valid channels in the window than the {p} parameters"
     fitted = Pass.empty(low, high, p)
     rows = torch.tensor(np.flatnonzero(status == GOOD), device=low.device)
     _fit_rows(

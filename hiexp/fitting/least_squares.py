@@ -44,7 +44,7 @@ def least_squares(
     start: Tensor,
     lower: Tensor,
     upper: Tensor,
-    max_steps: int = 100,
+    max_steps: int = 200,
     tolerance: float = 1e-4,
 ) -> Solution:
     """Minimise each chi2 = sum (weight (y - curve))^2 within bounds by Levenberg and Marquardt's method.

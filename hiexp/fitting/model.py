@@ -75,7 +75,7 @@ class Settings:
 
     n_samples: int = 256
     min_snr: float = 4.0
-    max_steps: int = 100
+    max_steps: int = 200
     tolerance: float = 1e-4
     poor: float = 1.0
     realisations: int = 0

@@ -73,12 +73,13 @@ def around_line(half_window: float) -> Rule:
 def around_w50(margin: float) -> Rule:
     """Look W50 and `margin` km/s to each side of the position, both as the pass before has them.
 
-    Farther where the 20 % edges lie farther out: beside one high horn W50 may leave out the rest of the line.
+    Farther where a 20 % edge lies farther from the position: beside one high horn W50 may leave out the rest of the
+    line. The position stays in the middle.
     """
 
     def rule(channels: Channels, lines: Lines, before: Pass | None) -> tuple[Tensor, Tensor]:
         position, w50 = before.numbers[:, 0], before.numbers[:, 1]
-        low, high = before.edges.unbind(1)
-        return torch.minimum(position - w50, low) - margin, torch.maximum(position + w50, high) + margin
+        reach = torch.maximum(w50, (before.edges - position[:, None]).abs().amax(1)) + margin
+        return position - reach, position + reach
 
     return rule

@@ -39,7 +39,8 @@ class FitResult:
     ----------
     table : DataFrame
         One row an object, indexed by id: the columns of `MEASUREMENTS`, the model's parameters, the one-sigma
-        errors of both where there are any (``*_err``), and ``status``: "ok" or what went wrong.
+        errors of both where there are any (``*_err`` from the covariance, ``*_err_mc`` from noise realisations), and
+        ``status``: "ok" or what went wrong.
     profiles : ndarray, shape (N, n_samples)
         The curve, or the data, over the line window, mJy; NaN throughout where ``status`` is not "ok".
     windows : ndarray, shape (N, 2)
@@ -77,7 +78,7 @@ class FitResult:
         from astropy.table import Table
 
         units = MEASUREMENTS | dict(self.parameters)
-        units |= {f"{name}_err": unit for name, unit in units.items()}
+        units |= {f"{name}_{error}": unit for name, unit in units.items() for error in ("err", "err_mc")}
         frame = (self.table if table is None else table).reset_index()
         # Not by Table.from_pandas: its masks of NaN become columns of their own in Parquet.
         columns = {

@@ -14,22 +14,18 @@ from hiexp.spectra import Spectra
 def before_fitting(spectra: Spectra, channels: Channels, lines: Lines, min_snr: float) -> np.ndarray:
     """Return why a spectrum cannot be fitted, or `GOOD`, shape (N,)."""
     n_valid = channels.valid.sum(1).cpu().numpy()
-    constant = ((channels.flux == channels.flux.amax(1, keepdim=True)) | ~channels.valid).all(1).cpu().numpy()
+    highest = channels.flux.where(channels.valid, -torch.inf).amax(1)
+    lowest = channels.flux.where(channels.valid, torch.inf).amin(1)
     snr = lines.snr.cpu().numpy()
-    silent = ~(spectra.rms > 0) | ~np.isfinite(spectra.rms)
-    status = np.full(len(spectra), GOOD, dtype=object)
-    for row in np.flatnonzero((n_valid < 2) | constant | silent | ~(snr >= min_snr)):
-        if n_valid[row] < 2:
-            status[row] = f"{n_valid[row]} valid channels"
-        elif constant[row]:
-            status[row] = "constant flux"
-        elif silent[row]:
-            status[row] = f"no noise to weigh the channels by (rms {spectra.rms[row]:g} mJy)"
-        elif snr[row] == 0:
-            status[row] = "no emission found"
-        else:
-            status[row] = f"no line found: the best candidate has S/N {snr[row]:.1f}, below {min_snr:g}"
-    return status
+    reasons = (
+        (n_valid == 0, "no valid channels"),
+        (n_valid == 1, "a single valid channel"),
+        ((highest == lowest).cpu().numpy(), "constant flux"),
+        (~(np.isfinite(spectra.rms) & (spectra.rms > 0)), "no noise to weigh the channels by: rms is 0 or unknown"),
+        (snr == 0, "no emission found"),
+        (snr < min_snr, f"no line found: no candidate has a S/N of {min_snr:g}"),
+    )
+    return np.select([wrong for wrong, _ in reasons], [reason for _, reason in reasons], GOOD).astype(object)
 
 
 def after_fitting(channels: Channels, fitted: Pass, status: np.ndarray, max_steps: int) -> None:

@@ -206,7 +206,7 @@ def _draw_histogram(panel: Axes, values: np.ndarray, color: str) -> None:
     panel.axvline(median, color="0.2", lw=1.2)
     if logarithmic:
         panel.set_xscale("log")
-        panel.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+        panel.xaxis.set_major_locator(LogLocator(subs=(1, 3) if high < 1e4 * low else (1,), numticks=6))
         panel.xaxis.set_major_formatter("{x:g}")
         panel.xaxis.set_minor_formatter(NullFormatter())
     outside = np.sum((values < low) | (values > high))
