@@ -17,8 +17,9 @@ def before_fitting(spectra: Spectra, channels: Channels, lines: Lines, min_snr: 
     constant = ((channels.flux == channels.flux.amax(1, keepdim=True)) | ~channels.valid).all(1).cpu().numpy()
     snr = lines.snr.cpu().numpy()
     silent = ~(spectra.rms > 0) | ~np.isfinite(spectra.rms)
+    lost = ~((snr > 0) & (snr >= min_snr))
     status = np.full(len(spectra), GOOD, dtype=object)
-    for row in np.flatnonzero((n_valid < 2) | constant | silent | ~(snr >= min_snr)):
+    for row in np.flatnonzero((n_valid < 2) | constant | silent | lost):
         if n_valid[row] < 2:
             status[row] = f"{n_valid[row]} valid channels"
         elif constant[row]:
@@ -35,9 +36,8 @@ def before_fitting(spectra: Spectra, channels: Channels, lines: Lines, min_snr: 
 def after_fitting(channels: Channels, fitted: Pass, status: np.ndarray, max_steps: int) -> None:
     """Note in `status` what is wrong with fits that were made."""
     low, high = fitted.edges.unbind(1)
-    used = channels.running[0]
-    first = channels.velocity.gather(1, torch.searchsorted(used, torch.ones_like(used[:, :1])) - 1)[:, 0]
-    last = channels.velocity.gather(1, torch.searchsorted(used, used[:, -1:].contiguous()) - 1)[:, 0]
+    first = torch.where(channels.valid, channels.velocity, torch.inf).amin(1)
+    last = torch.where(channels.valid, channels.velocity, -torch.inf).amax(1)
     before, beyond = channels.find(low, high)
     masked = channels.sums(low, high)[0] < 0.5 * (beyond - before)[:, 0]
     reasons = (
