@@ -77,7 +77,7 @@ class FitResult:
         from astropy.table import Table
 
         units = MEASUREMENTS | dict(self.parameters)
-        units |= {f"{name}_err": unit for name, unit in units.items()}
+        units |= {f"{name}_{error}": unit for name, unit in units.items() for error in ("err", "err_mc")}
         frame = (self.table if table is None else table).reset_index()
         # Not by Table.from_pandas: its masks of NaN become columns of their own in Parquet.
         columns = {
