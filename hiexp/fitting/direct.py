@@ -11,7 +11,7 @@ from tqdm import tqdm
 from hiexp.fitting.line import find_lines, tensors
 from hiexp.fitting.result import GOOD, FitResult
 from hiexp.fitting.widths import edges, flux_asymmetry, flux_between
-from hiexp.spectra import Spectra
+from hiexp.spectra import Spectra, without_nan
 
 BATCH = 1000  # spectra worked on at a time, which bounds the memory
 
@@ -46,6 +46,7 @@ def fit_none(spectra: Spectra, n_samples: int = 256, half_window: float = 0.75) 
 
 
 def _measure(spectra: Spectra, n_samples: int, half_window: float) -> FitResult:
+    spectra = without_nan(spectra)
     lines = find_lines(tensors(spectra, torch.device("cpu")))
     centre, width, snr = (value.numpy() for value in (lines.centre, lines.width, lines.snr))
     low, high = centre - half_window * width, centre + half_window * width
