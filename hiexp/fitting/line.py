@@ -69,7 +69,7 @@ def tensors(spectra: Spectra, device: torch.device) -> Channels:
     known = np.isfinite(spectra.rms) & (spectra.rms > 0)
 
     def double(values: np.ndarray) -> Tensor:
-        return torch.tensor(values, dtype=torch.float64, device=device)
+        return torch.tensor(np.ascontiguousarray(values), dtype=torch.float64, device=device)
 
     flux = double(spectra.flux)
     valid = torch.tensor(spectra.valid, device=device) & flux.isfinite()
