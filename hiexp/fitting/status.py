@@ -11,20 +11,24 @@ from hiexp.fitting.result import GOOD
 from hiexp.spectra import Spectra
 
 
-def before_fitting(spectra: Spectra, channels: Channels, lines: Lines, min_snr: float) -> np.ndarray:
-    """Return why a spectrum cannot be fitted, or `GOOD`, shape (N,)."""
+def without_content(channels: Channels) -> np.ndarray:
+    """Return why there is nothing to be found in a spectrum, or `GOOD`, shape (N,)."""
     n_valid = channels.valid.sum(1).cpu().numpy()
     constant = ((channels.flux == channels.flux.amax(1, keepdim=True)) | ~channels.valid).all(1).cpu().numpy()
+    status = np.where(constant, "constant flux", GOOD).astype(object)
+    for row in np.flatnonzero(n_valid < 2):
+        status[row] = f"{n_valid[row]} valid channels"
+    return status
+
+
+def before_fitting(spectra: Spectra, channels: Channels, lines: Lines, min_snr: float) -> np.ndarray:
+    """Return why a spectrum cannot be fitted, or `GOOD`, shape (N,)."""
+    status = without_content(channels)
     snr = lines.snr.cpu().numpy()
     silent = ~(spectra.rms > 0) | ~np.isfinite(spectra.rms)
     lost = ~((snr > 0) & (snr >= min_snr))
-    status = np.full(len(spectra), GOOD, dtype=object)
-    for row in np.flatnonzero((n_valid < 2) | constant | silent | lost):
-        if n_valid[row] < 2:
-            status[row] = f"{n_valid[row]} valid channels"
-        elif constant[row]:
-            status[row] = "constant flux"
-        elif silent[row]:
+    for row in np.flatnonzero((status == GOOD) & (silent | lost)):
+        if silent[row]:
             status[row] = f"no noise to weigh the channels by (rms {spectra.rms[row]:g} mJy)"
         elif snr[row] == 0:
             status[row] = "no emission found"
