@@ -70,3 +70,9 @@ class Spectra:
             reference=None if self.reference is None else self.reference[rows],
             held_out=None if self.held_out is None else self.held_out[rows],
         )
+
+
+def without_nan(spectra: Spectra) -> Spectra:
+    """Return the spectra with channels whose flux is not a number marked as not valid."""
+    valid = spectra.valid & np.isfinite(spectra.flux)
+    return replace(spectra, valid=valid, flux=np.where(valid, spectra.flux, 0.0))

@@ -103,7 +103,7 @@ def starts(windows: Windows) -> Tensor:
     With edges and trough given, the height of the box and that of the horns follow from linear least squares. Of each
     pair of steepness and exponent the best trough is taken, and of these the best four.
     """
-    half_width = windows.width / 2
+    half_width, faintest = windows.width / 2, 1e-3 / windows.weight.amax(1, keepdim=True)
     x = (windows.velocity - windows.centre[:, None]) / half_width[:, None]
     weighted = windows.flux * windows.weight
     power = torch.stack([(x - xp).abs() ** n for n in EXPONENTS for xp in TROUGHS], dim=2)  # (B, M, T)
@@ -117,8 +117,8 @@ def starts(windows: Windows) -> Tensor:
         bb, bh, hh = squared.sum(2), (squared @ power)[:, 0], (squared @ power**2)[:, 0]
         by, hy = product.sum(2), (product @ power)[:, 0]
         # Neither may be negative: with horns below 0 the box alone, with the box too low next to nothing of it.
-        determinant = (bb * hh - bh**2).clamp_min(1e-12)
-        alone = (by / bb).clamp_min(1e-3)
+        determinant = torch.maximum(bb * hh - bh**2, 1e-12 * bb * hh)
+        alone = torch.maximum(by / bb, faintest)
         height = torch.maximum((hh * by - bh * hy) / determinant, 0.05 * alone)
         ratio = ((bb * hy - bh * by) / determinant / height).clamp(0.05, 10.0)
         horns = ratio * height

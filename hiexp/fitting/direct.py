@@ -10,8 +10,9 @@ from tqdm import tqdm
 
 from hiexp.fitting.line import find_lines, tensors
 from hiexp.fitting.result import GOOD, FitResult
+from hiexp.fitting.status import without_content
 from hiexp.fitting.widths import edges, flux_asymmetry, flux_between
-from hiexp.spectra import Spectra
+from hiexp.spectra import Spectra, without_nan
 
 BATCH = 1000  # spectra worked on at a time, which bounds the memory
 
@@ -46,12 +47,15 @@ def fit_none(spectra: Spectra, n_samples: int = 256, half_window: float = 0.75) 
 
 
 def _measure(spectra: Spectra, n_samples: int, half_window: float) -> FitResult:
-    lines = find_lines(tensors(spectra, torch.device("cpu")))
+    spectra = without_nan(spectra)
+    channels = tensors(spectra, torch.device("cpu"))
+    lines, status = find_lines(channels), without_content(channels)
     centre, width, snr = (value.numpy() for value in (lines.centre, lines.width, lines.snr))
     low, high = centre - half_window * width, centre + half_window * width
     inside = spectra.valid & (spectra.velocity >= low[:, None]) & (spectra.velocity <= high[:, None])
     smooth = np.where(inside, uniform_filter1d(spectra.flux, 3, axis=1), 0.0)
-    found = snr > 0
+    status[(status == GOOD) & (snr == 0)] = "no emission found"
+    found = status == GOOD
 
     def measured(values: np.ndarray) -> np.ndarray:
         return np.where(found, values, np.nan)
@@ -72,7 +76,7 @@ def _measure(spectra: Spectra, n_samples: int, half_window: float) -> FitResult:
             "chi2_dof": np.nan,
             "mse": np.nan,
             "r2": np.nan,
-            "status": np.where(found, GOOD, "no emission found"),
+            "status": status,
         },
         index=pd.Index(spectra.ids, name="id"),
     )

@@ -95,7 +95,7 @@ def _fit_batch(
     """Fit some of the spectra, the first of which is number `first` of the sample."""
     channels = tensors(spectra, device)
     lines = find_lines(channels)
-    status = before_fitting(spectra, channels, lines, settings.min_snr)
+    status = before_fitting(channels, spectra.rms, lines, settings.min_snr)
     tables, fitted = [], None
     for rule in rules:
         low, high = _wide_enough(channels, *rule(channels, lines, fitted), 3 * len(model.parameters))
@@ -264,7 +264,7 @@ def _sample(fitted: Pass, rows: Tensor, model: Model, n_samples: int) -> tuple[n
     """Return profiles (N, n_samples) and windows (N, 2) of the fits `rows`, NaN for the others."""
     n = len(fitted.low)
     profiles, windows = np.full((n, n_samples), np.nan, dtype=np.float32), np.full((n, 2), np.nan)
-    share = torch.linspace(0, 1, n_samples).to(fitted.low)
+    share = torch.linspace(0, 1, n_samples, dtype=fitted.low.dtype, device=fitted.low.device)
     for part in rows.split(rows_at_once(len(model.parameters), n_samples, rows.device)):
         low, high = fitted.low[part, None], fitted.high[part, None]
         profiles[part.cpu()] = model.value(low + (high - low) * share, fitted.parameters[part]).cpu().numpy()

@@ -201,7 +201,8 @@ def _bounds(rows: list[_Row], windows: Windows) -> tuple[Tensor, Tensor]:
 
 def _try_out(function: Function, n_parameters: int) -> Curve:
     """Call the function once, so that a mistake in it is told as such, and return the faster curve that is right."""
-    velocity = torch.linspace(-100, 100, 5, dtype=torch.float64).repeat(2, 1)
+    # Coarse and fine: in a profile that only one channel sees, channels cannot be told to depend on each other.
+    velocity = torch.tensor([[100.0], [2.0]], dtype=torch.float64) * torch.linspace(-1, 1, 5, dtype=torch.float64)
     parameters = torch.linspace(1, 2, 2 * n_parameters, dtype=torch.float64).view(2, n_parameters)
     curve, fast = differentiated(function), differentiated_by_channel(function)
     try:

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from hiexp.spectra import Spectra
 
-NARROWEST, WIDEST, N_BOXES = 15.0, 1000.0, 40  # km/s; the widths tried are evenly spaced in their logarithm
+NARROWEST, WIDEST = 12.0, 1200.0  # km/s: the widths tried
+BOXES = np.unique((2 * 1.115 ** np.arange(100)).round().astype(int))  # channels
 OVERLAP = 16  # neighbouring boxes of one width lie a sixteenth of it apart
 NEAR = 50.0  # km/s: how far from its expected velocity a line may be
 LAGS = 5  # channels; beyond it lie the ripples of the baseline
@@ -69,7 +70,7 @@ def tensors(spectra: Spectra, device: torch.device) -> Channels:
     known = np.isfinite(spectra.rms) & (spectra.rms > 0)
 
     def double(values: np.ndarray) -> Tensor:
-        return torch.tensor(values, dtype=torch.float64, device=device)
+        return torch.tensor(np.ascontiguousarray(values), dtype=torch.float64, device=device)
 
     flux = double(spectra.flux)
     valid = torch.tensor(spectra.valid, device=device) & flux.isfinite()
@@ -113,7 +114,7 @@ class Lines:
 def find_lines(channels: Channels) -> Lines:
     """Find each line as the box of channels with the highest signal-to-noise ratio.
 
-    A matched filter over boxes of 15 to 1000 km/s (after Saintonge 2007, AJ 133, 2087). Where `systemic` is known,
+    A matched filter over boxes of 12 to 1200 km/s (after Saintonge 2007, AJ 133, 2087). Where `systemic` is known,
     boxes centred within 50 km/s of it are looked at, else all of them.
     """
     n = len(channels.flux)
@@ -144,16 +145,18 @@ def _best_boxes(channels: Channels) -> tuple[Tensor, Tensor, Tensor]:
     centre, width, best = torch.full_like(rms, torch.nan), torch.full_like(rms, torch.nan), torch.zeros_like(rms)
     if length < 2:
         return centre, width, best
-    narrowest, widest = max(NARROWEST / float(channel.max()), 2), min(WIDEST / float(channel.min()), length - 1)
-    for box in np.unique(np.geomspace(narrowest, max(widest, narrowest), N_BOXES).round().astype(int)).tolist():
+    # Each spectrum has boxes of its own choice, whatever spectra it shares the batch with.
+    possible = (float(channel.max()) * BOXES >= NARROWEST) & (float(channel.min()) * BOXES <= WIDEST)
+    possible &= max(length, 3) > BOXES
+    for box in BOXES[possible].tolist():
         stride = max(box // OVERLAP, 1)
         first = torch.arange(0, max(length - box, 0) + 1, stride, device=rms.device)
         if systemic.isnan().any():
             first = first.expand(n, -1)
         else:
             around = torch.searchsorted(velocity, systemic[:, None]) - box // 2
-            reach = int(NEAR / float(channel.min())) + 1
-            near = torch.arange(-reach, reach + 1, stride, device=rms.device)
+            reach = int(NEAR / float(channel.min())) // stride + 1
+            near = stride * torch.arange(-reach, reach + 1, device=rms.device)
             first = (around + near).clamp(0, max(length - box, 0))
         last = (first + box).clamp_max(length)
         held = used.gather(1, last) - used.gather(1, first)
@@ -163,7 +166,7 @@ def _best_boxes(channels: Channels) -> tuple[Tensor, Tensor, Tensor]:
         # A box half masked says little of the line; one far from a known velocity is another source.
         snr[(held < box / 2) | ((middle - systemic[:, None]).abs() > NEAR)] = 0.0
         # Channels of different telescopes differ in width, and the boxes for one are out of range for another.
-        snr[(box > 2) & (box * channel < 0.8 * NARROWEST) | (box * channel > 1.2 * WIDEST)] = 0.0
+        snr[(box * channel < NARROWEST) | (box * channel > WIDEST)] = 0.0
         highest, where = snr.max(1, keepdim=True)
         better = highest[:, 0] > best
         best = torch.where(better, highest[:, 0], best)

@@ -131,7 +131,7 @@ def _edge_error(certainty: Tensor, step: Tensor) -> Tensor:
 
 
 def _grid(low: Tensor, high: Tensor) -> Tensor:
-    return low[:, None] + (high - low)[:, None] * torch.linspace(0, 1, GRID).to(low)
+    return low[:, None] + (high - low)[:, None] * torch.linspace(0, 1, GRID, dtype=low.dtype, device=low.device)
 
 
 def _extent(velocity: Tensor, profile: Tensor) -> tuple[Tensor, Tensor]:

@@ -59,7 +59,7 @@ def around_peak(half_window: float, margin: float) -> Rule:
     """Look around the highest point of the polynomial before, `margin` of its window left out at each end."""
 
     def rule(channels: Channels, lines: Lines, before: Pass | None) -> tuple[Tensor, Tensor]:
-        share = torch.linspace(margin, 1 - margin, GRID).to(before.low)
+        share = torch.linspace(margin, 1 - margin, GRID, dtype=before.low.dtype, device=before.low.device)
         velocity = before.low[:, None] + (before.high - before.low)[:, None] * share
         peak = velocity.gather(1, polynomial(velocity, before.parameters).argmax(1, keepdim=True))[:, 0]
         return peak - half_window, peak + half_window

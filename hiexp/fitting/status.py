@@ -8,32 +8,43 @@ import torch
 from hiexp.fitting.line import Channels, Lines
 from hiexp.fitting.passes import Pass
 from hiexp.fitting.result import GOOD
-from hiexp.spectra import Spectra
 
 
-def before_fitting(spectra: Spectra, channels: Channels, lines: Lines, min_snr: float) -> np.ndarray:
-    """Return why a spectrum cannot be fitted, or `GOOD`, shape (N,)."""
-    n_valid = channels.valid.sum(1).cpu().numpy()
+def without_content(channels: Channels) -> np.ndarray:
+    """Return why there is nothing to be found in a spectrum, or `GOOD`, shape (N,)."""
+    n_valid = channels.valid.sum(1)
     highest = channels.flux.where(channels.valid, -torch.inf).amax(1)
     lowest = channels.flux.where(channels.valid, torch.inf).amin(1)
-    snr = lines.snr.cpu().numpy()
-    reasons = (
+    return _first_reason(
         (n_valid == 0, "no valid channels"),
         (n_valid == 1, "a single valid channel"),
-        ((highest == lowest).cpu().numpy(), "constant flux"),
-        (~(np.isfinite(spectra.rms) & (spectra.rms > 0)), "no noise to weigh the channels by: rms is 0 or unknown"),
-        (snr == 0, "no emission found"),
-        (snr < min_snr, f"no line found: no candidate has a S/N of {min_snr:g}"),
+        (highest == lowest, "constant flux"),
     )
-    return np.select([wrong for wrong, _ in reasons], [reason for _, reason in reasons], GOOD).astype(object)
+
+
+def before_fitting(channels: Channels, rms: np.ndarray, lines: Lines, min_snr: float) -> np.ndarray:
+    """Return why a spectrum cannot be fitted, or `GOOD`, shape (N,); `rms` as the spectra have it, known or not."""
+    noise = torch.as_tensor(rms, device=lines.snr.device)
+    hindered = _first_reason(
+        (~(noise.isfinite() & (noise > 0)), "no noise to weigh the channels by: rms is 0 or unknown"),
+        (lines.snr == 0, "no emission found"),
+        (lines.snr < min_snr, f"no line found: no candidate has a S/N of {min_snr:g}"),
+    )
+    empty = without_content(channels)
+    return np.where(empty == GOOD, hindered, empty)
+
+
+def _first_reason(*reasons: tuple[torch.Tensor, str]) -> np.ndarray:
+    """Return the first reason that applies to each spectrum, or `GOOD`, as Python strings, shape (N,)."""
+    applies = [wrong.cpu().numpy() for wrong, _ in reasons]
+    return np.select(applies, [reason for _, reason in reasons], GOOD).astype(object)
 
 
 def after_fitting(channels: Channels, fitted: Pass, status: np.ndarray, max_steps: int) -> None:
     """Note in `status` what is wrong with fits that were made."""
     low, high = fitted.edges.unbind(1)
-    used = channels.running[0]
-    first = channels.velocity.gather(1, torch.searchsorted(used, torch.ones_like(used[:, :1])) - 1)[:, 0]
-    last = channels.velocity.gather(1, torch.searchsorted(used, used[:, -1:].contiguous()) - 1)[:, 0]
+    first = torch.where(channels.valid, channels.velocity, torch.inf).amin(1)
+    last = torch.where(channels.valid, channels.velocity, -torch.inf).amax(1)
     before, beyond = channels.find(low, high)
     masked = channels.sums(low, high)[0] < 0.5 * (beyond - before)[:, 0]
     reasons = (

@@ -8,7 +8,7 @@ import pandas as pd
 from hiexp.errors import InputError
 from hiexp.fitting.result import GOOD, FitResult
 from hiexp.fitting.widths import flux_between
-from hiexp.spectra import Spectra
+from hiexp.spectra import Spectra, without_nan
 
 
 def fit_whole(spectra: Spectra, n_samples: int | None = None) -> FitResult:
@@ -37,6 +37,7 @@ def fit_whole(spectra: Spectra, n_samples: int | None = None) -> FitResult:
     """
     if n_samples is not None and n_samples < 2:
         raise InputError(f"fit.n_samples={n_samples}: use 2 or more, or null for as many as the series have")
+    spectra = without_nan(spectra)
     enough = spectra.valid.sum(axis=1) >= 2
     peak = np.where(spectra.valid, spectra.flux, -np.inf).max(axis=1)
     everywhere = np.full(len(spectra), np.inf)
