@@ -76,65 +76,93 @@ def least_squares(
     # Longest first: the working copies shrink as the queue goes on to shorter ones.
     place = torch.arange(1, x.shape[1] + 1, device=x.device)
     length = torch.where(weight > 0, place, 0).amax(1)
-    queue = length.argsort(descending=True)
+    waiting = length.argsort(descending=True)
 
-    def enter(rows: Tensor, width: int) -> list[Tensor]:
-        """Return the state of problems that have not been looked at: their first step leads to their start."""
-        unseen = torch.full_like(found_chi2[rows], torch.inf)
-        n_parameters = found.shape[1]
-        return [
-            rows,
-            *(value[rows, :width] for value in (x, y, weight)),
-            found[rows],
-            lower[rows],
-            upper[rows],
-            unseen,
-            unseen.new_zeros(len(rows), n_parameters),
-            torch.eye(n_parameters).to(unseen).repeat(len(rows), 1, 1),
-            torch.full_like(unseen, DAMPING / EASED),
-            torch.zeros_like(rows),
-            torch.zeros_like(rows, dtype=torch.bool),
-        ]
+    def enter(rows: Tensor, width: int) -> _Work:
+        """Return problems that have not been looked at yet: their first step leads to their start."""
+        unseen, (_, p) = torch.full_like(found_chi2[rows], torch.inf), found.shape
+        return _Work(
+            rows=rows,
+            x=x[rows, :width],
+            y=y[rows, :width],
+            weight=weight[rows, :width],
+            theta=found[rows],
+            lower=lower[rows],
+            upper=upper[rows],
+            chi2=unseen,
+            slope=unseen.new_zeros(len(rows), p),
+            curvature=torch.eye(p).to(unseen).repeat(len(rows), 1, 1),
+            damping=torch.full_like(unseen, DAMPING / EASED),
+            steps=torch.zeros_like(rows),
+            at_rest=torch.zeros_like(rows, dtype=torch.bool),
+        )
 
     width = int(length.max()) if len(length) else 0
     at_once = rows_at_once(found.shape[1], width, x.device)
     memory = x.new_empty(min(at_once, len(x)) * found.shape[1] * width)
-    state, waiting = enter(queue[:at_once], width), queue[at_once:]
-    while len(state[0]):
-        rows, x_, y_, weight_, theta, low, high, chi2, slope, curvature, damping, steps, at_rest = state
-        stuck = ((theta <= low) & (slope <= 0)) | ((theta >= high) & (slope >= 0))
-        trial = theta + _damped_step(curvature, slope, damping, stuck)
-        trial = torch.minimum(torch.maximum(trial, low), high)
-        step = trial - theta
-        expected = 2 * (slope * step).sum(1) - (step * (curvature @ step[:, :, None])[:, :, 0]).sum(1)
-        new_chi2, new_curvature, new_slope = _expand(curve, x_, y_, weight_, trial, memory)
-        gain = chi2 - new_chi2
-        taken = (gain > 0) & ~at_rest  # False where the trial is not a number
-        eased = torch.where(gain > 0.5 * expected, EASED, torch.where(gain < 0.1 * expected, 2.0, 1.0))
-        damping = (damping * torch.where(taken, eased, RAISED)).clamp_min(LEAST_DAMPING)
-        theta = torch.where(taken[:, None], trial, theta)
-        chi2 = torch.where(taken, new_chi2, chi2)
-        slope = torch.where(taken[:, None], new_slope, slope)
-        curvature = torch.where(taken[:, None, None], new_curvature, curvature)
-        steps = steps + 1
-        at_rest = at_rest | (gain.abs() <= tolerance * chi2) & (expected <= tolerance * chi2)
-        at_rest |= damping > HOPELESS_DAMPING
-        leaving = at_rest | (steps > max_steps)
-        state = [rows, x_, y_, weight_, theta, low, high, chi2, slope, curvature, damping, steps, at_rest]
+    work, waiting = enter(waiting[:at_once], width), waiting[at_once:]
+    while len(work.rows):
+        work = _step(curve, work, tolerance, memory)
+        leaving = work.at_rest | (work.steps > max_steps)
         # To rearrange the batch for each problem that ends would take longer than to go on with some a little.
-        if leaving.sum() >= LEAVE * len(rows):
-            done = rows[leaving]
-            found[done], found_chi2[done], converged[done] = theta[leaving], chi2[leaving], at_rest[leaving]
-            left, n_free = ~leaving, int(leaving.sum())
-            coming, waiting = waiting[:n_free], waiting[n_free:]
-            state = [
-                torch.cat(pair) for pair in zip((v[left] for v in state), enter(coming, x_.shape[1]), strict=True)
-            ]
-            if len(state[0]):
-                width = int(length[state[0]].max())
-                if width < TRIM * x_.shape[1]:
-                    state[1:4] = [value[:, :width].contiguous() for value in state[1:4]]
+        if leaving.sum() < LEAVE * len(work.rows):
+            continue
+        done = work.rows[leaving]
+        found[done], found_chi2[done], converged[done] = (
+            value[leaving] for value in (work.theta, work.chi2, work.at_rest)
+        )
+        n_free = len(done)
+        staying, coming = _Work._make(value[~leaving] for value in work), enter(waiting[:n_free], work.x.shape[1])
+        work, waiting = _Work._make(torch.cat(pair) for pair in zip(staying, coming, strict=True)), waiting[n_free:]
+        width = int(length[work.rows].max()) if len(work.rows) else 0
+        if width < TRIM * work.x.shape[1]:
+            shorter = {name: getattr(work, name)[:, :width].contiguous() for name in ("x", "y", "weight")}
+            work = work._replace(**shorter)
     return Solution(found, found_chi2, converged & found_chi2.isfinite())
+
+
+class _Work(NamedTuple):
+    """The problems at work: where they stand, what they know there, and how far they have come."""
+
+    rows: Tensor
+    x: Tensor
+    y: Tensor
+    weight: Tensor
+    theta: Tensor
+    lower: Tensor
+    upper: Tensor
+    chi2: Tensor
+    slope: Tensor
+    curvature: Tensor
+    damping: Tensor
+    steps: Tensor
+    at_rest: Tensor
+
+
+def _step(curve: Curve, work: _Work, tolerance: float, memory: Tensor) -> _Work:
+    """Try one step of each problem and take it where it is downhill; what is at rest stays."""
+    theta, slope, curvature = work.theta, work.slope, work.curvature
+    stuck = ((theta <= work.lower) & (slope <= 0)) | ((theta >= work.upper) & (slope >= 0))
+    trial = theta + _damped_step(curvature, slope, work.damping, stuck)
+    trial = torch.minimum(torch.maximum(trial, work.lower), work.upper)
+    step = trial - theta
+    expected = 2 * (slope * step).sum(1) - (step * (curvature @ step[:, :, None])[:, :, 0]).sum(1)
+    new_chi2, new_curvature, new_slope = _expand(curve, work.x, work.y, work.weight, trial, memory)
+    gain = work.chi2 - new_chi2
+    taken = (gain > 0) & ~work.at_rest  # False where the trial is not a number
+    eased = torch.where(gain > 0.5 * expected, EASED, torch.where(gain < 0.1 * expected, 2.0, 1.0))
+    damping = (work.damping * torch.where(taken, eased, RAISED)).clamp_min(LEAST_DAMPING)
+    chi2 = torch.where(taken, new_chi2, work.chi2)
+    settled = (gain.abs() <= tolerance * chi2) & (expected <= tolerance * chi2)
+    return work._replace(
+        theta=torch.where(taken[:, None], trial, theta),
+        chi2=chi2,
+        slope=torch.where(taken[:, None], new_slope, slope),
+        curvature=torch.where(taken[:, None, None], new_curvature, curvature),
+        damping=damping,
+        steps=work.steps + 1,
+        at_rest=work.at_rest | settled | (damping > HOPELESS_DAMPING),
+    )
 
 
 def linear_least_squares(curve: Curve, x: Tensor, y: Tensor, weight: Tensor, start: Tensor) -> Solution:
