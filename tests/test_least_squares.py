@@ -155,7 +155,7 @@ def test_the_derivatives_of_the_busy_function_are_its_differences(seed):
     sizes = [1, 1, 1, 1, 0.1, 0.1, 0.1, 1]
     assert_jacobian(busy_with_jacobian, lambda p: busy(x, p), x, parameters, sizes)
     memory = torch.full((20, 8, 101), torch.nan).double()
-    value, jacobian = busy_with_jacobian(x, parameters, out=memory)
+    _value, jacobian = busy_with_jacobian(x, parameters, out=memory)
     assert jacobian.data_ptr() == memory.data_ptr()
     torch.testing.assert_close(jacobian, busy_with_jacobian(x, parameters)[1])
 
@@ -166,9 +166,7 @@ def test_the_derivatives_of_a_polynomial_are_its_differences():
     x = torch.linspace(-100, 140, 50).double().repeat(5, 1)
     coefficients = parameters[:, 2:]
     value, jacobian = with_jacobian(x, parameters)
-    expected = by_differences(
-        lambda c: polynomial(x, torch.cat([parameters[:, :2], c], 1)), coefficients, [1.0] * 9
-    )
+    expected = by_differences(lambda c: polynomial(x, torch.cat([parameters[:, :2], c], 1)), coefficients, [1.0] * 9)
     torch.testing.assert_close(jacobian[:, 2:], expected, rtol=1e-6, atol=1e-6)
     assert (jacobian[:, :2] == 0).all()
     numpys = np.polynomial.legendre.Legendre(coefficients[2].numpy(), domain=[-100, 140])(x[2].numpy())
@@ -192,9 +190,7 @@ def test_automatic_derivatives_are_the_differences(seed, derive, function, n_par
     parameters = torch.tensor(np.random.default_rng(seed).uniform(0.5, 2, (7, n_parameters)))
     x = torch.linspace(-4, 4, 40).double().repeat(7, 1)
     with torch.no_grad():  # as in the engine
-        assert_jacobian(
-            derive(function), lambda p: function(x, p.T[:, :, None]), x, parameters, [1.0] * n_parameters
-        )
+        assert_jacobian(derive(function), lambda p: function(x, p.T[:, :, None]), x, parameters, [1.0] * n_parameters)
 
 
 def test_a_problem_without_a_channel_that_counts_stays_where_it_began():
@@ -202,4 +198,3 @@ def test_a_problem_without_a_channel_that_counts_stays_where_it_began():
     weight[1] = 0
     solution = least_squares(GAUSSIAN, x, y, weight, start, lower, upper)
     torch.testing.assert_close(solution.parameters[1], start[1].clamp(lower[1], upper[1]))
-

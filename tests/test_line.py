@@ -76,7 +76,7 @@ def test_sums_over_windows_are_those_of_the_channels():
     assert isinstance(channels, Channels)
     low, high = torch.tensor([-100.0, 55.0, 700.0]).double(), torch.tensor([100.0, 50.0, 800.0]).double()
     n, total, squares = channels.sums(low, high)
-    inside = valid & (AXIS >= low.numpy()[:, None]) & (AXIS <= high.numpy()[:, None])
+    inside = valid & (low.numpy()[:, None] <= AXIS) & (high.numpy()[:, None] >= AXIS)
     np.testing.assert_array_equal(n, inside.sum(1))
     np.testing.assert_allclose(total, (flux * inside).sum(1), atol=1e-9)
     np.testing.assert_allclose(squares, (flux**2 * inside).sum(1), atol=1e-9)

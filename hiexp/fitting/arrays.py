@@ -68,6 +68,8 @@ def fit_spectra(
     140 +- 3 km / s
     """
     flux = np.atleast_2d(np.asarray(flux, dtype=float))
+    if flux.ndim != 2 or 0 in flux.shape:
+        raise InputError(f"flux has shape {flux.shape}: give one spectrum, (L,), or many, (N, L)")
     n, length = flux.shape
     try:
         velocity = np.broadcast_to(np.asarray(velocity, dtype=float), flux.shape)

@@ -147,7 +147,7 @@ def _best_boxes(channels: Channels) -> tuple[Tensor, Tensor, Tensor]:
         return centre, width, best
     # Each spectrum has boxes of its own choice, whatever spectra it shares the batch with.
     possible = (float(channel.max()) * BOXES >= NARROWEST) & (float(channel.min()) * BOXES <= WIDEST)
-    for box in BOXES[possible & (BOXES < max(length, 3))].tolist():
+    for box in BOXES[possible & (max(length, 3) > BOXES)].tolist():
         stride = max(box // OVERLAP, 1)
         first = torch.arange(0, max(length - box, 0) + 1, stride, device=rms.device)
         if systemic.isnan().any():
