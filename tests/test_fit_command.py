@@ -82,7 +82,7 @@ def test_objects_that_fail_are_counted_and_listed(tmp_path):
     result = fit("dataset=arrays", "dataset.path=some.npz", "tracking=none", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert "3 of 5 spectra fitted in" in result.stdout
-    assert "    2  no emission found" in result.stdout
+    assert "    2  constant flux" in result.stdout
     assert "labels=cluster" in result.stdout
     assert len(pd.read_csv(only_run(tmp_path) / "skipped.csv")) == 2
 
@@ -122,12 +122,12 @@ def test_faults_are_told_in_a_few_lines(tmp_path, fault):
 def test_a_sample_of_which_nothing_can_be_used(tmp_path):
     result = fit(*flat_spectra(tmp_path), "tracking=none", cwd=tmp_path)
     assert result.returncode == 1
-    said = "none of the 3 spectra can be used; the first: no emission found"
+    said = "none of the 3 spectra can be used; the first: constant flux"
     assert said in result.stderr
     assert "Traceback" not in result.stdout + result.stderr
     run = only_run(tmp_path)
     assert (run / "error.txt").read_text().startswith(f"{said}\n\nTraceback")
-    assert (Table.read(run / "fits.ecsv")["status"] == "no emission found").all()
+    assert (Table.read(run / "fits.ecsv")["status"] == "constant flux").all()
     assert len(pd.read_csv(run / "skipped.csv")) == 3
 
 

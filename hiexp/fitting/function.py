@@ -129,6 +129,8 @@ class _Row:
     def read(cls, name: str, given: Mapping[str, Any]) -> _Row:
         if name in MEASUREMENTS or name in ("id", "status"):
             raise InputError(f"fit.parameters.{name}: the table of fits has a column of that name; choose another")
+        if not isinstance(given, Mapping):
+            raise InputError(f"fit.parameters.{name}={given}: give a mapping with start, such as {{start: {given}}}")
         unknown = set(given) - {"start", "lower", "upper", "unit"}
         if "start" not in given or unknown:
             problem = f"unknown key {sorted(unknown)[0]}" if unknown else "start is missing"
@@ -136,6 +138,11 @@ class _Row:
         start = given["start"] if isinstance(given["start"], list) else [given["start"]]
         row = cls(name, given.get("unit", ""), start, given.get("lower", -torch.inf), given.get("upper", torch.inf))
         for amount in (*row.start, row.lower, row.upper):
+            if not isinstance(amount, (Mapping, int, float)):
+                raise InputError(
+                    f"fit.parameters.{name}: {amount!r} is neither a number nor a sum; "
+                    "give for example 5, or {peak: 1} for the peak of the line found"
+                )
             names = set(amount) if isinstance(amount, Mapping) else set()
             if names - set(KNOWN):
                 raise InputError(
@@ -206,10 +213,11 @@ def _try_out(function: Function, n_parameters: int) -> Curve:
     parameters = torch.linspace(1, 2, 2 * n_parameters, dtype=torch.float64).view(2, n_parameters)
     curve, fast = differentiated(function), differentiated_by_channel(function)
     try:
-        value, jacobian = curve(velocity, parameters)
+        value = function(velocity, parameters.T[:, :, None])
+        jacobian = curve(velocity, parameters)[1] if value.shape == velocity.shape else None
     except Exception as error:
         raise InputError(f"fit.function: fails with {n_parameters} parameters ({error})") from error
-    if value.shape != velocity.shape:
+    if jacobian is None:
         raise InputError(
             f"fit.function: returns shape {tuple(value.shape)} for velocities of shape (2, 5) and parameters of "
             f"shape ({n_parameters}, 2, 1); it has to return a value for each velocity"
