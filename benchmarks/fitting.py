@@ -1,55 +1,89 @@
 """Fits of many spectra at once against one library call a spectrum.
 
-    python benchmarks/fitting.py [number of spectra] [device]
+    python benchmarks/fitting.py [number of spectra, 31502 if not given] [device, cpu if not given]
 
-Model spectra of 1,024 channels from `mock_alfalfa`. Baselines, timed in the same run on the first spectra of the sample:
+Model spectra of 1,024 channels from `mock_alfalfa`. Four questions:
 
-- the Busy Function by `scipy.optimize.least_squares`, on the whole of each spectrum, from the same start;
-- the study's loop (Jaimes-Illanes et al. 2025): `numpy.polyfit` of degree 15 on the spectrum and on the +-100 channels
-  around its peak, `scipy.optimize.curve_fit` of a Gaussian, a Lorentzian and a double Lorentzian on these.
+1. The Busy Function, a single pass over the whole spectrum, on one thread, against `scipy.optimize.least_squares` a
+   spectrum: CPU time and chi2. The baseline starts from the catalogue's velocity, width and flux. Where
+   ``../shared/data/busyfit_reference`` is there, chi2 is compared with that of BusyFit 0.3.2 too.
+2. The whole sample on all cores, in one pass and in three: wall-clock time and the memory of all processes.
+3. Polynomial, Gaussian, Lorentzian and double Lorentzian together, on one thread, against the loop of the study
+   (Jaimes-Illanes et al. 2025): `numpy.polyfit` of degree 15 on the spectrum and on the 201 channels around its peak,
+   `scipy.optimize.curve_fit` of the three others on these channels. NumPy has as many threads as it likes.
+4. Time against the number of spectra, drawn in ``docs/fitting_cost.png``.
 
-Times a spectrum are medians of three rounds in which ours and the baseline take turns, since the machine may be shared.
+Times a spectrum are medians of rounds in which ours and the baseline take turns, since the machine may be shared.
 """
 
 from __future__ import annotations
 
+import os
+import platform
+import re
+import statistics
 import sys
+import threading
 import time
 import warnings
+from collections import Counter
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from scipy.optimize import curve_fit, least_squares
 from scipy.special import erf
 
-from hiexp.datasets import mock_alfalfa
-from hiexp.fitting import FitResult
+from hiexp.datasets import mock_alfalfa, read_alfalfa
+from hiexp.fitting import FitResult, fit_spectra
+from hiexp.plots.canvas import new_figure, write
 from hiexp.spectra import Spectra
 
-CONFIGS = Path(__file__).parents[1] / "conf"
-ROUNDS = 3
-SAMPLE = 2048  # spectra of ours a round
-BASELINE = 100  # spectra of the baselines a round
+REPOSITORY = Path(__file__).resolve().parents[1]
+REFERENCE = REPOSITORY.parent / "shared" / "data" / "busyfit_reference"
+SURVEY = 31502
+ROUNDS = 5
+OURS = 2048  # spectra a round
+BASELINE = 60
 STUDY = ("polynomial", "gaussian", "lorentzian", "double_lorentzian")
+SIZES = (100, 1000, 10_000, 100_000)
+
+Fit = Callable[[Spectra], FitResult]
 
 
-def configured(fit: str, *overrides: str, device: str = "cpu") -> Callable[[Spectra], FitResult]:
+def configured(fit: str, device: str, *overrides: str) -> Fit:
     """Return a fit as conf/fit/ has it."""
-    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+    with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
         cfg = compose("train", [f"fit={fit}", f"device={device}", *overrides])
     return instantiate(cfg.fit, _convert_="all")
 
 
-def seconds(work: Callable[[], object]) -> tuple[float, float]:
-    """Return wall-clock and CPU seconds."""
+def seconds(work: Callable[[], object]) -> np.ndarray:
+    """Return wall-clock and CPU seconds of this process."""
     wall, cpu = time.perf_counter(), time.process_time()
     work()
-    return time.perf_counter() - wall, time.process_time() - cpu
+    return np.array([time.perf_counter() - wall, time.process_time() - cpu])
+
+
+def in_turns(spectra: Spectra, ours: list[Fit], baseline: Callable[[Spectra], object]) -> tuple[np.ndarray, ...]:
+    """Return medians of wall-clock and CPU milliseconds a spectrum, ours on one thread and the baseline's."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    many = spectra.take(slice(0, OURS))
+    for fit in ours:
+        fit(spectra.take(slice(0, 32)))
+    spent = []
+    for number in range(ROUNDS):
+        few = spectra.take(slice(number * BASELINE, (number + 1) * BASELINE))
+        mine = sum(seconds(lambda fit=fit: fit(many)) for fit in ours) / len(many)
+        theirs = seconds(lambda few=few: baseline(few)) / len(few)
+        spent.append([mine, theirs])
+    torch.set_num_threads(threads)
+    return tuple(1000 * np.median(spent, axis=0))
 
 
 def busy(p: np.ndarray, x: np.ndarray) -> np.ndarray:
@@ -67,12 +101,13 @@ def busy_by_scipy(spectra: Spectra) -> np.ndarray:
         width = max(truth["W50"] / channel, 2)
         start = [1000 * truth["HIflux"] / channel / width, 0.3, 0.3, 1e-3, 0, 0, width / 2, 2]
         start[4] = start[5] = np.interp(truth["Vhel"], spectra.velocity[i], x)
-        low, high = [0, 1e-3, 1e-3, 0, 0, 0, 0.1, 0], [np.inf, 3, 3, np.inf, x[-1], x[-1], x[-1] / 2, 8]
+        bounds = [0, 1e-3, 1e-3, 0, 0, 0, 0.1, 0], [np.inf, 3, 3, np.inf, x[-1], x[-1], x[-1] / 2, 8]
         flux, rms = spectra.flux[i].astype(float), spectra.rms[i]
-        fit = least_squares(
-            lambda p: (busy(p, x) - flux) / rms, start, bounds=(low, high), x_scale="jac", max_nfev=100
-        )  # noqa: B023
-        chi2.append(2 * fit.cost)
+
+        def residual(p: np.ndarray, flux: np.ndarray = flux, rms: float = rms) -> np.ndarray:
+            return (busy(p, x) - flux) / rms
+
+        chi2.append(2 * least_squares(residual, start, bounds=bounds, x_scale="jac", max_nfev=100).cost)
     return np.array(chi2)
 
 
@@ -97,16 +132,174 @@ def study_loop(spectra: Spectra) -> np.ndarray:
         crop = slice(max(peak - 100, 0), peak + 101)
         x, y = channel[crop], flux[crop]
         smooth = np.polyval(np.polyfit(x, y, 15), x)
-        first, second = np.argsort(smooth)[[-1, -2]]
-        top = smooth[first]
-        starts = (
-            (gaussian, [top, x[first], 10]),
-            (lorentzian, [top * np.pi * 10, x[first], 10]),
-            (double, [top * np.pi * 10, x[first], 10, smooth[second] * np.pi * 10, x[second], 10]),
-        )
+        second, first = np.argsort(smooth)[-2:]
+        one = [smooth[first], x[first], 10]
+        starts = ((gaussian, one), (lorentzian, one), (double, [*one, smooth[second], x[second], 10]))
         for j, (curve, start) in enumerate(starts):
             try:
                 curve_fit(curve, x, y, p0=start)
             except RuntimeError:
                 failed[i, j] = True
     return failed
+
+
+def say(name: str, *values: object) -> None:
+    """Print a line of the report."""
+    print(f"{name:52}", *values)
+
+
+def compare_busy(spectra: Spectra, device: str) -> None:
+    """Answer the first question."""
+    fit = configured("busy", device, "fit.margins=[]")
+    ours, scipy = in_turns(spectra, [fit], busy_by_scipy)
+    say(
+        "Busy Function, one pass, CPU ms a spectrum",
+        f"{ours[1]:.2f}, scipy {scipy[1]:.1f}: {scipy[1] / ours[1]:.0f} x",
+    )
+    few = spectra.take(slice(0, ROUNDS * BASELINE))
+    result = fit(few)
+    ratio = (result.table["chi2"].to_numpy() / busy_by_scipy(few))[result.good]
+    describe_chi2(f"  chi2 over scipy's, {ratio.size} spectra", ratio)
+    if REFERENCE.is_dir():
+        describe_chi2("  chi2 over BusyFit's, its mock spectra", reference_mock())
+        describe_chi2("  chi2 over BusyFit's, its real spectra", reference_appss())
+
+
+def describe_chi2(name: str, ratio: np.ndarray) -> None:
+    """Print how often ours is as good, better or worse by a thousandth."""
+    good, better, worse = (ratio <= 1.001).sum(), (ratio < 0.999).sum(), (ratio > 1.001).sum()
+    text = f"{good} of {ratio.size} at most 1.001; {better} below 0.999, {worse} above 1.001; from {ratio.min():.3f}"
+    say(name, f"{text} to {ratio.max():.3f}")
+
+
+def reference_mock() -> np.ndarray:
+    """Return ours over BusyFit's chi2 of its mock spectra."""
+    data, theirs = np.load(REFERENCE / "mock_spectra.npz"), pd.read_csv(REFERENCE / "mock.csv")
+    ours = fit_spectra(data["velocity"], data["flux"], rms=data["rms"], margins=[], min_snr=0)
+    return ours.table["chi2"].to_numpy() / theirs["chi2"].to_numpy()
+
+
+def reference_appss() -> np.ndarray:
+    """Return ours over BusyFit's chi2 of the real spectra, over the same channels and with the same rms."""
+    spectra, ratio = read_alfalfa(str(REFERENCE.parent / "appss")), []
+    for name, theirs in pd.read_csv(REFERENCE / "appss.csv").set_index("id").iterrows():
+        row = list(spectra.ids).index(name.removeprefix("A"))
+        part = slice(int(theirs["first_channel"]), int(theirs["first_channel"] + theirs["n_chan"]))
+        flux, velocity = spectra.flux[row, part], spectra.velocity[row, part]
+        ours = fit_spectra(velocity, flux, rms=theirs["rms"], margins=[], min_snr=0)
+        ratio.append(ours.table["chi2"].iloc[0] / theirs["chi2"])
+    return np.array(ratio)
+
+
+def tree_memory() -> float:
+    """Return the memory of this process and all that it started, GiB, shared pages counted once (Linux)."""
+    parents = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            parents[int(folder.name)] = int(re.sub(r".*\)", "", (folder / "stat").read_text()).split()[1])
+        except OSError:
+            continue
+    tree, total = {os.getpid()}, 0
+    while grown := {child for child, parent in parents.items() if parent in tree} - tree:
+        tree |= grown
+    for process in tree:
+        try:
+            rollup = Path(f"/proc/{process}/smaps_rollup").read_text()
+        except OSError:
+            continue
+        total += int(re.search(r"^Pss:\s+(\d+)", rollup, re.MULTILINE)[1])
+    return total / 2**20
+
+
+def peak_memory(work: Callable[[], object]) -> float:
+    """Return the most memory, GiB, that the tree of processes has held during some work."""
+    done, most = threading.Event(), [tree_memory()]
+
+    def watch() -> None:
+        while not done.wait(0.5):
+            most.append(tree_memory())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        work()
+    finally:
+        done.set()
+        watcher.join()
+    return max(most)
+
+
+def time_survey(spectra: Spectra, device: str) -> None:
+    """Answer the second question."""
+    for name, overrides in (("one pass", ["fit.margins=[]"]), ("three passes", [])):
+        fit = configured("busy", device, *overrides)
+        before, spent = tree_memory(), []
+        most = peak_memory(lambda fit=fit, spent=spent: spent.append(seconds(lambda: fit(spectra))[0]))
+        text = f"{spent[0]:.1f} s wall, at most {most:.1f} GiB, of which {before:.1f} GiB were there before"
+        say(f"{len(spectra)} spectra, Busy Function, {name}", text)
+
+
+def compare_study(spectra: Spectra, device: str) -> None:
+    """Answer the third question."""
+    fits = [configured(name, device) for name in STUDY]
+    ours, loop = in_turns(spectra, fits, study_loop)
+    say(
+        "Polynomial and three curves, wall ms a spectrum",
+        f"{ours[0]:.2f}, loop {loop[0]:.1f}: {loop[0] / ours[0]:.0f} x",
+    )
+    say("  CPU ms a spectrum", f"{ours[1]:.2f}, loop {loop[1]:.1f}: {loop[1] / ours[1]:.0f} x")
+    few = spectra.take(slice(0, OURS))
+    failed = study_loop(few)
+    counts = ", ".join(f"{name} {n}" for name, n in zip(STUDY[1:], failed.sum(0), strict=True))
+    say(f"  no fit, loop, of {len(few)} spectra", f"{counts}; any {failed.any(1).sum()}")
+    for name, fit in zip(STUDY, fits, strict=True):
+        reasons = fit(few).failures()["reason"].str.replace(r"\d+(\.\d+)?", "#", regex=True)
+        reasons = Counter(reasons[~reasons.str.startswith("no line found")])
+        said = "; ".join(f"{n} {reason}" for reason, n in reasons.most_common()) or "none"
+        say(f"  no fit though there is a line, {name}", said)
+
+
+def time_sizes(spectra: Spectra, device: str) -> list[float]:
+    """Answer the fourth question; return wall-clock seconds. More spectra than there are come as repetitions."""
+    fit, spent = configured("busy", device, "fit.margins=[]"), []
+    for size in SIZES:
+        walls = []
+        for _ in range(ROUNDS if size <= 1000 else 1):
+            whole, rest = divmod(size, len(spectra))
+            pieces = [spectra] * whole + ([spectra.take(slice(0, rest))] if rest else [])
+            walls.append(sum(seconds(lambda piece=piece: fit(piece))[0] for piece in pieces))
+        spent.append(statistics.median(walls))
+        say(
+            f"{size} spectra, Busy Function, one pass",
+            f"{spent[-1]:.2f} s wall, {1000 * spent[-1] / size:.2f} ms each",
+        )
+    return spent
+
+
+def draw_sizes(spent: list[float], cores: int, file: Path) -> None:
+    """Draw seconds against the number of spectra."""
+    figure = new_figure(5, 3.6)
+    panel = figure.subplots()
+    panel.loglog(SIZES, spent, "o-", label=f"hiexp, {cores} cores")
+    panel.loglog(SIZES, spent[-1] * np.array(SIZES) / SIZES[-1], color="0.7", lw=1, label="in proportion")
+    panel.set_xlabel("spectra of 1,024 channels")
+    panel.set_ylabel("seconds")
+    panel.set_title("Busy Function, one pass")
+    panel.legend()
+    write(figure, file)
+
+
+def main(n: int, device: str) -> None:
+    """Print the answers."""
+    warnings.simplefilter("ignore")  # of polyfit, which finds degree 15 poorly conditioned, and of curve_fit
+    cores = torch.get_num_threads()
+    say("machine", f"{platform.machine()}, {cores} cores, torch {torch.__version__}, device {device}")
+    spectra = mock_alfalfa(n)
+    compare_busy(spectra, device)
+    compare_study(spectra, device)
+    time_survey(spectra, device)
+    draw_sizes(time_sizes(spectra, device), cores, REPOSITORY / "docs" / "fitting_cost.png")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else SURVEY, sys.argv[2] if len(sys.argv) > 2 else "cpu")

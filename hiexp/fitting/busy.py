@@ -55,7 +55,8 @@ def busy(velocity: Tensor, parameters: Tensor) -> Tensor:
     """
     a, b1, b2, c, xe, xp, w, n = parameters[:, :, None].unbind(1)
     left, right = torch.erf(b1 * (w + velocity - xe)) + 1, torch.erf(b2 * (w - velocity + xe)) + 1
-    return a / 4 * left * right * (c * (velocity - xp).abs().clamp_min(NEAREST) ** n + 1)
+    power = (n * (velocity - xp).abs().clamp_min(NEAREST).log()).exp()
+    return a / 4 * left * right * (c * power + 1)
 
 
 def busy_with_jacobian(velocity: Tensor, parameters: Tensor, out: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -106,7 +107,8 @@ def starts(windows: Windows) -> Tensor:
     half_width, faintest = windows.width / 2, 1e-3 / windows.weight.amax(1, keepdim=True)
     x = (windows.velocity - windows.centre[:, None]) / half_width[:, None]
     weighted = windows.flux * windows.weight
-    power = torch.stack([(x - xp).abs() ** n for n in EXPONENTS for xp in TROUGHS], dim=2)  # (B, M, T)
+    distances = [(x - xp).abs() for xp in TROUGHS]
+    power = torch.stack([distance**n for n in EXPONENTS for distance in distances], dim=2)  # (B, M, T)
     row, zero, one = torch.arange(len(x), device=x.device), torch.zeros_like(half_width), torch.ones_like(half_width)
     found = []
     for edge in EDGES:

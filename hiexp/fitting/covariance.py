@@ -35,13 +35,11 @@ def covariance(jacobian: Tensor, correlation: Tensor, fixed: Tensor) -> Tensor:
     curvatures, directions = torch.linalg.eigh(scaled)
     inverse = (directions / curvatures.clamp_min(WEAKEST)[:, None]) @ directions.mT
     inverse = inverse * unit[:, :, None] * unit[:, None]
-    correlated = jacobian.clone()
+    half = jacobian / 2  # J times one triangle of R, and half of the diagonal; the other is its mirror image
     for lag in range(1, min(correlation.shape[1], jacobian.shape[2] - 1) + 1):
-        strength = correlation[:, lag - 1, None, None]
-        correlated[..., lag:].addcmul_(jacobian[..., :-lag], strength)
-        correlated[..., :-lag].addcmul_(jacobian[..., lag:], strength)
-    spread = jacobian @ correlated.mT
-    return inverse @ spread @ inverse
+        half[..., lag:].addcmul_(jacobian[..., :-lag], correlation[:, lag - 1, None, None])
+    spread = jacobian @ half.mT
+    return inverse @ (spread + spread.mT) @ inverse
 
 
 def standard_deviations(covariances: Tensor, by_parameters: Tensor | None = None) -> Tensor:

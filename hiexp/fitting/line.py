@@ -16,6 +16,7 @@ OVERLAP = 16  # neighbouring boxes of one width lie a sixteenth of it apart
 NEAR = 50.0  # km/s: how far from its expected velocity a line may be
 LAGS = 5  # channels; beyond it lie the ripples of the baseline
 AT_ONCE = {"cpu": 128, "cuda": 8192}  # spectra looked at together: on a CPU few enough for its cache
+MORE_AT_ONCE = 4  # times as many where the velocity is known, and few boxes are looked at
 FEWEST_FREE = 64  # channels without a line that say anything of the noise
 
 
@@ -122,8 +123,9 @@ def find_lines(channels: Channels) -> Lines:
     snr, noise = torch.zeros_like(channels.rms), torch.ones_like(channels.rms)
     correlation = torch.zeros(n, LAGS).to(channels.rms)
     blind = channels.systemic.isnan()
-    for known in (blind.nonzero()[:, 0], (~blind).nonzero()[:, 0]):
-        for rows in known.split(AT_ONCE[known.device.type]) if len(known) else ():
+    at_once = AT_ONCE[blind.device.type]
+    for alike, size in ((blind, at_once), (~blind, MORE_AT_ONCE * at_once)):
+        for rows in alike.nonzero()[:, 0].split(size) if alike.any() else ():
             part = channels.take(rows)
             boxes = _best_boxes(part)
             centre[rows], width[rows], snr[rows] = boxes
@@ -146,6 +148,7 @@ def _best_boxes(channels: Channels) -> tuple[Tensor, Tensor, Tensor]:
     if length < 2:
         return centre, width, best
     # Each spectrum has boxes of its own choice, whatever spectra it shares the batch with.
+    expected = torch.searchsorted(velocity, systemic[:, None])
     possible = (float(channel.max()) * BOXES >= NARROWEST) & (float(channel.min()) * BOXES <= WIDEST)
     possible &= max(length, 3) > BOXES
     for box in BOXES[possible].tolist():
@@ -154,7 +157,7 @@ def _best_boxes(channels: Channels) -> tuple[Tensor, Tensor, Tensor]:
         if systemic.isnan().any():
             first = first.expand(n, -1)
         else:
-            around = torch.searchsorted(velocity, systemic[:, None]) - box // 2
+            around = expected - box // 2
             reach = int(NEAR / float(channel.min())) // stride + 1
             near = stride * torch.arange(-reach, reach + 1, device=rms.device)
             first = (around + near).clamp(0, max(length - box, 0))

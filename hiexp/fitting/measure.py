@@ -75,27 +75,39 @@ def measure(
         edges = edges - ((here - threshold) / steepness).clamp(-step, step)
 
     samples, by_parameters = curve(torch.cat([velocity, edges, summit], dim=1), parameters)
+    weight = step.expand(-1, GRID).clone()  # of the samples in an integral, by the trapezoidal rule
+    weight[:, [0, -1]] /= 2
+    profile = samples[:, :GRID]
+    flux = (weight * profile).sum(1, keepdim=True)
+    position = (weight * profile * velocity).sum(1, keepdim=True) / flux
     with torch.enable_grad():
-        samples = samples.detach().requires_grad_()
-        profile, at_edges, peak = samples.split([GRID, 4, 1], dim=1)
+        followed = samples.detach().requires_grad_()
+        profile, at_edges, peak = followed.split([GRID, 4, 1], dim=1)
         # One more step of Newton's changes nothing but makes the edges follow the curve (implicit differentiation).
-        low50, low20, high20, high50 = (edges - (at_edges - levels * peak) / steepness).unbind(1)
-        flux = torch.trapezoid(profile, velocity)
-        position = torch.trapezoid(profile * velocity, velocity) / flux
+        edges = edges - (at_edges - levels * peak) / steepness
+        low50, low20, high20, high50 = edges.unbind(1)
         middle = (low20 + high20) / 2
         below = _integral_up_to(velocity, profile, torch.stack([low20, middle, high20], dim=1))
         ratio = (below[:, 1] - below[:, 0]) / (below[:, 2] - below[:, 1])
         a_flux = torch.where(ratio < 1, 1 / ratio, ratio)
-        numbers = torch.stack([position, high50 - low50, high20 - low20, peak[:, 0], flux / 1000, a_flux], dim=1)
-        by_samples = [torch.autograd.grad(one.sum(), samples, retain_graph=True)[0] for one in numbers.unbind(1)]
-    numbers = numbers.detach()
-    errors = standard_deviations(covariances, torch.stack(by_samples, dim=1) @ by_parameters.mT)
+        (by_followed,) = torch.autograd.grad(a_flux.sum(), followed)
+    columns = [position[:, 0], high50 - low50, high20 - low20, samples[:, -1], flux[:, 0] / 1000, a_flux]
+    numbers, edges = torch.stack(columns, dim=1).detach(), edges.detach()
+
+    by_samples = samples.new_zeros(len(samples), len(MEASURED), samples.shape[1])  # the widths' errors are not linear
+    by_samples[:, 0, :GRID] = weight * (velocity - position) / flux
+    by_samples[:, 3, -1] = 1
+    by_samples[:, 4, :GRID] = weight / 1000
+    by_samples[:, 5] = by_followed
+    errors = standard_deviations(covariances, by_samples @ by_parameters.mT)
     shared = covariances @ by_parameters
+    variance = (shared * by_parameters).sum(1)
+    with_peak = (shared[..., -1:].mT @ by_parameters[..., :GRID])[:, 0]
     by_edges = (by_parameters[..., GRID:-1] - levels * by_parameters[..., -1:]) / steepness[:, None]
     for column, level, left, right in ((1, 0.5, 0, 3), (2, 0.2, 1, 2)):
         above = samples[:, :GRID] - level * samples[:, -1:]
-        by_above = by_parameters[..., :GRID] - level * by_parameters[..., -1:]
-        spread = ((shared[..., :GRID] - level * shared[..., -1:]) * by_above).sum(1).clamp_min(0).sqrt()
+        spread = variance[:, :GRID] - 2 * level * with_peak + level**2 * variance[:, -1:]
+        spread = spread.clamp_min(0).sqrt()
         certainty = above / spread.clamp_min(torch.finfo(spread.dtype).tiny)
         low_error, high_error = _edge_error(certainty, step), _edge_error(certainty.flip(1), step)
         linear = covariances @ by_edges[..., [left, right]]
