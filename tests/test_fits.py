@@ -25,6 +25,7 @@ from lines import (
     noise,
     smoothed_noise,
 )
+from omegaconf import OmegaConf
 
 from hiexp.errors import InputError
 from hiexp.fitting import fit_function, fit_polynomial
@@ -172,6 +173,13 @@ def test_fixed_parameters_stay_fixed_exactly_and_have_no_error():
     free = fit_function(make_spectra(flux), f"{CURVES}.gaussian", LINE).table
     assert (free["chi2"] < table["chi2"]).all()
     assert (table["peak_err"] < free["peak_err"]).all()
+
+
+def test_a_configuration_that_was_not_converted_is_understood_as_well():
+    spectra = make_spectra(gaussian(AXIS, 15, [[10.0], [-40.0]], 50) + noise(1, 1.0, (2, AXIS.size)))
+    kept = OmegaConf.create(LINE | {"centre": {"start": [{"low": 1}, {"centre": 1}]}})
+    ours = fit_function(spectra, f"{CURVES}.gaussian", kept).table
+    np.testing.assert_allclose(ours["centre"], [10, -40], atol=5)
 
 
 def test_bounds_and_several_starts_are_sums_of_what_is_known():

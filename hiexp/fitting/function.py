@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -135,7 +135,8 @@ class _Row:
         if "start" not in given or unknown:
             problem = f"unknown key {sorted(unknown)[0]}" if unknown else "start is missing"
             raise InputError(f"fit.parameters.{name}: {problem}; give start and, if wanted, lower, upper, unit")
-        start = given["start"] if isinstance(given["start"], list) else [given["start"]]
+        start, several = given["start"], isinstance(given["start"], Sequence) and not isinstance(given["start"], str)
+        start = list(start) if several else [start]
         row = cls(name, given.get("unit", ""), start, given.get("lower", -torch.inf), given.get("upper", torch.inf))
         for amount in (*row.start, row.lower, row.upper):
             if not isinstance(amount, (Mapping, int, float)):
