@@ -157,7 +157,8 @@ def fit_busy(spectra: Spectra, margins: Sequence[float] = (10.6, 26.5), **settin
         N spectra.
     margins : sequence of float
         One a further pass: its window reaches W50 and this much, km/s, to each side of the position, both as the pass
-        before has them. The default are the two of Jaimes-Illanes et al. (2025), 2 and 5 channels.
+        before has them. The default are the two of Jaimes-Illanes et al. (2025), 2 and 5 channels. Where such a pass
+        fails, as one that cuts off the line does, the pass before stands.
     **settings
         See `Settings`.
 
@@ -172,8 +173,7 @@ def fit_busy(spectra: Spectra, margins: Sequence[float] = (10.6, 26.5), **settin
     InputError
         If a setting is out of its range.
     """
-    for margin in margins:
-        if margin <= 0:
-            raise InputError(f"fit.margins={list(margins)}: give km/s above 0, or [] for a single pass")
+    if not isinstance(margins, Sequence) or not all(margin > 0 for margin in margins):
+        raise InputError(f"fit.margins={margins}: give a list of km/s above 0, or [] for a single pass")
     rules = [whole, *(around_w50(margin) for margin in margins)]
     return fit_lines(spectra, BUSY, rules, Settings(**settings), "fitting Busy Functions")

@@ -99,14 +99,20 @@ def _fit_batch(
     tables, fitted = [], None
     for rule in rules:
         low, high = _wide_enough(channels, *rule(channels, lines, fitted), 3 * len(model.parameters))
-        fitted = _fit_pass(channels, lines, low, high, status, model, fitted, settings)
+        before, earlier = fitted, status.copy()
+        fitted = _fit_pass(channels, lines, low, high, status, model, before, settings)
         after_fitting(channels, fitted, status, settings.max_steps)
+        if before is not None:
+            # A narrower window may cut a line that the wider one held: then the pass before stands.
+            failed = status != GOOD
+            status = np.where(failed, earlier, status)
+            fitted = fitted.with_rows_of(before, torch.tensor(failed, device=device))
         tables.append(_table(spectra, channels, lines, fitted, status, model))
     rows = torch.tensor(np.flatnonzero(status == GOOD), device=device)
     if settings.realisations:
         deviations = _realise(channels, lines, rows, fitted, model, settings, first)
         tables[-1] = tables[-1].join(deviations.set_index(tables[-1].index))
-    profiles, windows = _sample(fitted, rows, model, settings.n_samples)
+    profiles, windows = _sample(fitted, rows, low, high, model, settings.n_samples)
     return FitResult(tables[-1], profiles, windows, model.parameters, tuple(tables[:-1]))
 
 
@@ -260,13 +266,15 @@ def _realise(
     return pd.DataFrame(deviations.cpu().numpy(), columns=[f"{name}_err_mc" for name in MEASURED])
 
 
-def _sample(fitted: Pass, rows: Tensor, model: Model, n_samples: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return profiles (N, n_samples) and windows (N, 2) of the fits `rows`, NaN for the others."""
-    n = len(fitted.low)
+def _sample(
+    fitted: Pass, rows: Tensor, low: Tensor, high: Tensor, model: Model, n_samples: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return profiles (N, n_samples) from `low` to `high` and these windows (N, 2), NaN for all but `rows`."""
+    n = len(low)
     profiles, windows = np.full((n, n_samples), np.nan, dtype=np.float32), np.full((n, 2), np.nan)
-    share = torch.linspace(0, 1, n_samples, dtype=fitted.low.dtype, device=fitted.low.device)
+    share = torch.linspace(0, 1, n_samples, dtype=low.dtype, device=low.device)
     for part in rows.split(rows_at_once(len(model.parameters), n_samples, rows.device)):
-        low, high = fitted.low[part, None], fitted.high[part, None]
-        profiles[part.cpu()] = model.value(low + (high - low) * share, fitted.parameters[part]).cpu().numpy()
-        windows[part.cpu()] = torch.cat([low, high], dim=1).cpu().numpy()
+        first, last = low[part, None], high[part, None]
+        profiles[part.cpu()] = model.value(first + (last - first) * share, fitted.parameters[part]).cpu().numpy()
+        windows[part.cpu()] = torch.cat([first, last], dim=1).cpu().numpy()
     return profiles, windows

@@ -51,6 +51,15 @@ class Pass(NamedTuple):
             cut=torch.zeros_like(low, dtype=torch.bool),
         )
 
+    def with_rows_of(self, other: Pass, rows: Tensor) -> Pass:
+        """Return this pass with the spectra `rows`, a mask of shape (N,), as they are in another one."""
+        return Pass(
+            *(
+                torch.where(rows[:, None] if mine.ndim == 2 else rows, theirs, mine)
+                for mine, theirs in zip(self, other, strict=True)
+            )
+        )
+
 
 Rule = Callable[[Channels, Lines, Pass | None], tuple[Tensor, Tensor]]
 """Chooses the windows of a pass, low and high of shape (N,), from the lines found and the pass before."""
