@@ -24,7 +24,7 @@ def without_content(channels: Channels) -> np.ndarray:
 
 def before_fitting(channels: Channels, rms: np.ndarray, lines: Lines, min_snr: float) -> np.ndarray:
     """Return why a spectrum cannot be fitted, or `GOOD`, shape (N,); `rms` as the spectra have it, known or not."""
-    noise = torch.as_tensor(rms, device=lines.snr.device)
+    noise = torch.tensor(rms, device=lines.snr.device)
     hindered = _first_reason(
         (~(noise.isfinite() & (noise > 0)), "no noise to weigh the channels by: rms is 0 or unknown"),
         (lines.snr == 0, "no emission found"),
