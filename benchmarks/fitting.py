@@ -21,7 +21,6 @@ from __future__ import annotations
 import os
 import platform
 import re
-import statistics
 import sys
 import threading
 import time
@@ -191,33 +190,34 @@ def reference_appss() -> np.ndarray:
     return np.array(ratio)
 
 
-def tree_memory() -> float:
-    """Return the memory of this process and all that it started, GiB, shared pages counted once (Linux)."""
-    parents = {}
+def tree() -> tuple[float, float]:
+    """Return memory, GiB, shared pages counted once, and CPU seconds of this process and all it started (Linux)."""
+    stats = {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            parents[int(folder.name)] = int(re.sub(r".*\)", "", (folder / "stat").read_text()).split()[1])
+            stats[int(folder.name)] = re.sub(r".*\)", "", (folder / "stat").read_text()).split()
         except OSError:
             continue
-    tree, total = {os.getpid()}, 0
-    while grown := {child for child, parent in parents.items() if parent in tree} - tree:
-        tree |= grown
-    for process in tree:
+    family, memory, ticks = {os.getpid()}, 0, 0
+    while more := {child for child, stat in stats.items() if int(stat[1]) in family} - family:
+        family |= more
+    for process in family:
         try:
             rollup = Path(f"/proc/{process}/smaps_rollup").read_text()
         except OSError:
             continue
-        total += int(re.search(r"^Pss:\s+(\d+)", rollup, re.MULTILINE)[1])
-    return total / 2**20
+        memory += int(re.search(r"^Pss:\s+(\d+)", rollup, re.MULTILINE)[1])
+        ticks += sum(int(spent) for spent in stats[process][11:13])
+    return memory / 2**20, ticks / os.sysconf("SC_CLK_TCK")
 
 
 def peak_memory(work: Callable[[], object]) -> float:
     """Return the most memory, GiB, that the tree of processes has held during some work."""
-    done, most = threading.Event(), [tree_memory()]
+    done, most = threading.Event(), [tree()[0]]
 
     def watch() -> None:
         while not done.wait(0.5):
-            most.append(tree_memory())
+            most.append(tree()[0])
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -232,11 +232,18 @@ def peak_memory(work: Callable[[], object]) -> float:
 def time_survey(spectra: Spectra, device: str) -> None:
     """Answer the second question."""
     for name, overrides in (("one pass", ["fit.margins=[]"]), ("three passes", [])):
-        fit = configured("busy", device, *overrides)
-        before, spent = tree_memory(), []
-        most = peak_memory(lambda fit=fit, spent=spent: spent.append(seconds(lambda: fit(spectra))[0]))
-        text = f"{spent[0]:.1f} s wall, at most {most:.1f} GiB, of which {before:.1f} GiB were there before"
-        say(f"{len(spectra)} spectra, Busy Function, {name}", text)
+        fit, results = configured("busy", device, *overrides), []
+        _, before = tree()
+
+        def work(fit: Fit = fit, results: list = results) -> None:
+            results.append(seconds(lambda: results.append(fit(spectra)))[0])
+
+        most = peak_memory(work)
+        say(
+            f"{len(spectra)} spectra, Busy Function, {name}",
+            f"{results[1]:.1f} s wall, {tree()[1] - before:.0f} s CPU, at most {most:.1f} GiB; "
+            f"{results[0].good.sum()} fits are good; load of the machine {os.getloadavg()[0]:.1f}",
+        )
 
 
 def compare_study(spectra: Spectra, device: str) -> None:
@@ -259,29 +266,35 @@ def compare_study(spectra: Spectra, device: str) -> None:
         say(f"  no fit though there is a line, {name}", said)
 
 
-def time_sizes(spectra: Spectra, device: str) -> list[float]:
-    """Answer the fourth question; return wall-clock seconds. More spectra than there are come as repetitions."""
+def time_sizes(spectra: Spectra, device: str) -> np.ndarray:
+    """Answer the fourth question; return wall-clock and CPU seconds, shape (sizes, 2).
+
+    More spectra than there are come as repetitions.
+    """
     fit, spent = configured("busy", device, "fit.margins=[]"), []
     for size in SIZES:
-        walls = []
+        whole, rest = divmod(size, len(spectra))
+        pieces = [spectra] * whole + ([spectra.take(slice(0, rest))] if rest else [])
+        rounds = []
         for _ in range(ROUNDS if size <= 1000 else 1):
-            whole, rest = divmod(size, len(spectra))
-            pieces = [spectra] * whole + ([spectra.take(slice(0, rest))] if rest else [])
-            walls.append(sum(seconds(lambda piece=piece: fit(piece))[0] for piece in pieces))
-        spent.append(statistics.median(walls))
-        say(
-            f"{size} spectra, Busy Function, one pass",
-            f"{spent[-1]:.2f} s wall, {1000 * spent[-1] / size:.2f} ms each",
-        )
-    return spent
+            (_, before), start = tree(), time.perf_counter()
+            for piece in pieces:
+                fit(piece)
+            rounds.append([time.perf_counter() - start, tree()[1] - before])
+        spent.append(np.median(rounds, axis=0))
+        wall, cpu = spent[-1]
+        each = f"{1000 * wall / size:.2f} and {1000 * cpu / size:.2f} ms each"
+        say(f"{size} spectra, Busy Function, one pass", f"{wall:.2f} s wall, {cpu:.2f} s CPU; {each}")
+    return np.array(spent)
 
 
-def draw_sizes(spent: list[float], cores: int, file: Path) -> None:
+def draw_sizes(spent: np.ndarray, cores: int, file: Path) -> None:
     """Draw seconds against the number of spectra."""
     figure = new_figure(5, 3.6)
     panel = figure.subplots()
-    panel.loglog(SIZES, spent, "o-", label=f"hiexp, {cores} cores")
-    panel.loglog(SIZES, spent[-1] * np.array(SIZES) / SIZES[-1], color="0.7", lw=1, label="in proportion")
+    panel.loglog(SIZES, spent[:, 0], "o-", label=f"wall clock, {cores} cores")
+    panel.loglog(SIZES, spent[:, 1], "s--", label="CPU, all processes")
+    panel.loglog(SIZES, spent[-1, 1] * np.array(SIZES) / SIZES[-1], color="0.7", lw=1, label="in proportion")
     panel.set_xlabel("spectra of 1,024 channels")
     panel.set_ylabel("seconds")
     panel.set_title("Busy Function, one pass")

@@ -118,8 +118,9 @@ def _fit_batch(
 
 def _wide_enough(channels: Channels, low: Tensor, high: Tensor, fewest: int) -> tuple[Tensor, Tensor]:
     """Widen windows that hold fewer channels than a fit needs."""
-    middle, reach = (low + high) / 2, torch.maximum((high - low) / 2, fewest / 2 * channels.width)
-    return middle - reach, middle + reach
+    middle, reach = (low + high) / 2, fewest / 2 * channels.width
+    # Others stay to the last digit: rounding would cost them a channel at an end of the band.
+    return torch.minimum(low, middle - reach), torch.maximum(high, middle + reach)
 
 
 def _fit_pass(
