@@ -11,6 +11,7 @@ from astropy.io import fits
 from conftest import SHARED
 from lines import AXIS, MEASURED, busy, busy_truth, draw_busy, gaussian, make_spectra, noise, smoothed_noise
 
+from hiexp.datasets import mock_alfalfa
 from hiexp.errors import InputError
 from hiexp.fitting import engine, fit_busy
 
@@ -152,6 +153,17 @@ def _parameters(table):
     return table[["a", "b1", "b2", "c", "xe", "xp", "w", "n"]].to_numpy().T[:, :, None]
 
 
+def test_where_a_later_pass_cuts_off_the_line_the_pass_before_stands():
+    spectra = mock_alfalfa(n_galaxies=300, seed=2)
+    fit = fit_busy(spectra, max_steps=400)
+    first = fit.passes[0]
+    assert first["status"].eq("ok").sum() == fit.good.sum() > 280
+    held = fit.good & (fit.table["chi2"] == first["chi2"])
+    assert 0 < held.sum() < 20
+    pd.testing.assert_frame_equal(fit.table[held], first[held])
+    assert np.isfinite(fit.profiles[held]).all()
+
+
 def test_no_margins_mean_one_pass_over_the_whole_spectrum():
     spectra = make_spectra(gaussian(AXIS, 15, [[0.0], [50.0]], 60) + noise(1, 1.0, (2, AXIS.size)))
     one, three = fit_busy(spectra, margins=[]), fit_busy(spectra)
@@ -234,7 +246,8 @@ def test_a_gpu_finds_what_a_cpu_does():
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"margins": [10, 0]}, r"fit\.margins=\[10, 0\]: give km/s above 0, or \[\] for a single pass"),
+        ({"margins": [10, 0]}, r"fit\.margins=\[10, 0\]: give a list of km/s above 0, or \[\] for a single pass"),
+        ({"margins": None}, r"fit\.margins=None: give a list of km/s above 0, or \[\] for a single pass"),
         ({"n_samples": 1}, r"fit\.n_samples=1: must be at least 2"),
         ({"max_steps": 0}, r"fit\.max_steps=0: must be at least 1"),
         ({"realisations": -1}, r"fit\.realisations=-1: must be at least 0"),

@@ -47,7 +47,7 @@ def test_channels_that_are_not_numbers_are_left_out():
     pd.testing.assert_frame_equal(holes.table, fit_spectra(AXIS, FLUX, valid=valid).table)
     assert (holes.table["status"] == "ok").all()
     nothing = fit_spectra(AXIS, np.full(AXIS.size, np.nan))
-    assert nothing.table["status"].tolist() == ["0 valid channels"]
+    assert nothing.table["status"].tolist() == ["no valid channels"]
 
 
 def test_the_noise_is_measured_where_it_is_not_given():

@@ -15,7 +15,7 @@ EVERY = np.ones(N, bool)
 ONLY_ONE = np.arange(N) == 120
 LOWER_HALF, BESIDE = AXIS <= 10, np.abs(AXIS - 10) > 45
 NOTHING, NO_NOISE, EDGE = (
-    "no line found: the best candidate has S/N",
+    "no line found: no candidate has a S/N of 4",
     "no noise to weigh",
     "reaches the edge|wider than",
 )
@@ -24,8 +24,8 @@ NOTHING, NO_NOISE, EDGE = (
 SPECTRA = {
     "a line": (LINE + noise(1), 1, EVERY, "^ok$"),
     "noise": (noise(24), 1, EVERY, NOTHING),
-    "all masked": (LINE + noise(3), 1, ~EVERY, "^0 valid channels"),
-    "one valid channel": (LINE + noise(4), 1, ONLY_ONE, "^1 valid channels"),
+    "all masked": (LINE + noise(3), 1, ~EVERY, "^no valid channels$"),
+    "one valid channel": (LINE + noise(4), 1, ONLY_ONE, "^a single valid channel$"),
     "zero": (0 * AXIS, 1, EVERY, "^constant flux"),
     "a constant": (0 * AXIS + 5, 1, EVERY, "^constant flux"),
     "a constant below zero": (0 * AXIS - 5, 1, EVERY, "^constant flux"),
