@@ -173,6 +173,8 @@ def command(folder: Path, url: str, *words: str) -> subprocess.Popen:
         [sys.executable, "-m", "hiexp.download", f"dataset.path={folder.name}", f"url={url}", *WORDS, *words],
         cwd=folder.parent,
         env=os.environ | {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"},
+        # Tests that a shell runs in the background inherit from it that Ctrl-C is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
