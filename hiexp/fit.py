@@ -29,16 +29,16 @@ log = logging.getLogger(__name__)
 
 
 def fit_sample(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> tuple[Spectra, FitResult]:
-    """Read a dataset, fit its lines and write what came of it.
+    """Read a dataset, fit its lines and write what came of it: the first two stages of every experiment.
 
     Parameters
     ----------
     cfg : DictConfig
-        A composed ``conf/fit.yaml``.
+        A composed ``conf/fit.yaml`` or ``conf/train.yaml``.
     folder : Path
         Receives the files of `write_sample`.
     metrics : dict
-        Receives ``fit_seconds`` and the numbers of `FitResult.metrics`.
+        Receives ``fit_seconds``.
 
     Raises
     ------
@@ -52,7 +52,6 @@ def fit_sample(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> tupl
     spectra = instantiate(cfg.dataset, _convert_="all")()
     with stopwatch(metrics, "fit_seconds"):
         fit = instantiate(cfg.fit, _convert_="all")(spectra)
-    metrics |= fit.metrics() | {"spectra_per_second": len(spectra) / metrics["fit_seconds"]}
     write_sample(spectra, fit, folder)
     return spectra, fit
 
@@ -67,6 +66,8 @@ def main(cfg: DictConfig) -> None:
         log.info(opening(job, folder))
     with recorded(cfg) as record:
         spectra, fit = fit_sample(cfg, folder, record.metrics)
+        rate = len(spectra) / record.metrics["fit_seconds"]
+        record.metrics |= fit.metrics() | {"spectra_per_second": rate}
     log.info(
         fit_one_line(record.metrics) if sweeping() else fit_summary(spectra, fit, record.metrics, cfg, job, folder)
     )

@@ -19,6 +19,7 @@ from hiexp.command import (
     stopwatch,
     sweeping,
 )
+from hiexp.fit import fit_sample
 from hiexp.summary import one_line, opening, summary
 
 if TYPE_CHECKING:  # pandas, scikit-learn and torch take seconds to import, and --help needs none of them
@@ -47,15 +48,11 @@ def run_experiment(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> 
     from hydra.utils import instantiate
 
     from hiexp.evaluation import score, split
-    from hiexp.outcome import Outcome, write_sample
+    from hiexp.outcome import Outcome
     from hiexp.pipeline import build_pipeline, fit_pipeline, predict
     from hiexp.spectra import UNKNOWN
 
-    spectra = instantiate(cfg.dataset, _convert_="all")()
-    with stopwatch(metrics, "fit_seconds"):
-        fit = instantiate(cfg.fit, _convert_="all")(spectra)
-    write_sample(spectra, fit, folder)
-
+    spectra, fit = fit_sample(cfg, folder, metrics)
     labels = instantiate(cfg.labels, _convert_="all")
     taking_part = fit.good & labels.eligible(spectra.reference, len(spectra))
     spectra, profiles = spectra.take(taking_part), fit.profiles[taking_part]
