@@ -27,6 +27,8 @@ if TYPE_CHECKING:  # --help waits for none of the libraries that a fit needs
 
 log = logging.getLogger(__name__)
 
+FITTED = ("ids", "velocity", "flux", "valid", "rms", "systemic")  # what a fit sees of the spectra
+
 
 def fit_sample(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> tuple[Spectra, FitResult]:
     """Read a dataset, fit its lines and write what came of it: the first two stages of every experiment.
@@ -38,7 +40,7 @@ def fit_sample(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> tupl
     folder : Path
         Receives the files of `write_sample`.
     metrics : dict
-        Receives ``fit_seconds``.
+        Receives ``fit_seconds``, unless the cache has the fits.
 
     Raises
     ------
@@ -47,11 +49,16 @@ def fit_sample(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> tupl
     """
     from hydra.utils import instantiate
 
+    from hiexp.fitting import FitResult
     from hiexp.outcome import write_sample
 
     spectra = instantiate(cfg.dataset, _convert_="all")()
-    with stopwatch(metrics, "fit_seconds"):
-        fit = instantiate(cfg.fit, _convert_="all")(spectra)
+    fit = instantiate(cfg.cache).recall(
+        "fit",
+        FitResult,
+        (cfg.fit, *(getattr(spectra, name) for name in FITTED)),
+        stopwatch(metrics, "fit_seconds")(lambda: instantiate(cfg.fit, _convert_="all")(spectra)),
+    )
     write_sample(spectra, fit, folder)
     return spectra, fit
 
@@ -66,8 +73,9 @@ def main(cfg: DictConfig) -> None:
         log.info(opening(job, folder))
     with recorded(cfg) as record:
         spectra, fit = fit_sample(cfg, folder, record.metrics)
-        rate = len(spectra) / record.metrics["fit_seconds"]
-        record.metrics |= fit.metrics() | {"spectra_per_second": rate}
+        record.metrics |= fit.metrics()
+        if "fit_seconds" in record.metrics:
+            record.metrics["spectra_per_second"] = len(spectra) / record.metrics["fit_seconds"]
     log.info(
         fit_one_line(record.metrics) if sweeping() else fit_summary(spectra, fit, record.metrics, cfg, job, folder)
     )

@@ -1,26 +1,63 @@
 """Who says what the classes are.
 
-Each kind of labels has two methods. ``eligible(reference)`` tells which objects take part; ``assign(profiles,
-reference, train)`` gives each of those a class, `UNKNOWN` where it has none to give. Only training objects may
+Each kind of labels has two methods. ``eligible(reference, n_objects)`` tells which objects take part;
+``assign(profiles, reference, train)`` returns the `Assignment` of a class to each of those. Only training objects may
 shape the classes.
 """
 
 from __future__ import annotations
 
 import itertools
+import json
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 from sklearn.base import ClusterMixin, TransformerMixin
 from sklearn.metrics.cluster import contingency_matrix
-from sklearn.neighbors import KNeighborsClassifier
 
+from hiexp.clustering import place
 from hiexp.errors import InputError
+from hiexp.evaluation.groups import group_scores, stability
 from hiexp.spectra import UNKNOWN
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """The classes of N objects, and who learns from whom.
+
+    Attributes
+    ----------
+    classes : ndarray of int, shape (N,)
+        The class of each object; `UNKNOWN` where it has none.
+    taught : ndarray of int
+        Training objects that the classifier learns from, ascending.
+    grouped : ndarray of int
+        Training objects that a clusterer has been fitted on; empty without one.
+    scores : dict of str to float
+        What the groups are worth.
+    """
+
+    classes: np.ndarray
+    taught: np.ndarray
+    grouped: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=int))
+    scores: dict[str, float] = field(default_factory=dict)
+
+    def save(self, folder: Path) -> None:
+        """Write everything into an empty folder, for `load`."""
+        np.savez(folder / "rows.npz", classes=self.classes, taught=self.taught, grouped=self.grouped)
+        (folder / "scores.json").write_text(json.dumps(self.scores))
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote."""
+        with np.load(folder / "rows.npz") as rows:
+            return cls(**rows, scores=json.loads((folder / "scores.json").read_text()))
 
 
 @dataclass(frozen=True)
@@ -50,9 +87,9 @@ class ReferenceLabels:
             log.info("n_classes=%d: class %s left out", self.n_classes, ", ".join(map(str, left_out)))
         return np.isin(reference, used)
 
-    def assign(self, profiles: np.ndarray, reference: np.ndarray, train: np.ndarray) -> np.ndarray:
-        """Return the reference itself, shape (N,)."""
-        return reference
+    def assign(self, profiles: np.ndarray, reference: np.ndarray, train: np.ndarray) -> Assignment:
+        """Return the reference itself."""
+        return Assignment(reference, train)
 
     def _classes(self, reference: np.ndarray) -> np.ndarray:
         present = np.unique(reference[reference != UNKNOWN])
@@ -79,71 +116,112 @@ class RandomLabels(ReferenceLabels):
 
     seed: int
 
-    def assign(self, profiles: np.ndarray, reference: np.ndarray, train: np.ndarray) -> np.ndarray:
-        """Return one of the classes, drawn uniformly, for training objects only; shape (N,)."""
-        labels = np.full(len(reference), UNKNOWN)
-        labels[train] = np.random.default_rng(self.seed).choice(self._classes(reference), len(train))
-        return labels
+    def assign(self, profiles: np.ndarray, reference: np.ndarray, train: np.ndarray) -> Assignment:
+        """Return one of the classes, drawn uniformly, for training objects only."""
+        classes = np.full(len(reference), UNKNOWN)
+        classes[train] = np.random.default_rng(self.seed).choice(self._classes(reference), len(train))
+        return Assignment(classes, train)
 
 
 @dataclass(frozen=True)
 class ClusterLabels:
-    """Groups that a clusterer finds among the training objects.
+    """Groups that a clusterer finds among some of the training objects, as in the study.
+
+    Jaimes-Illanes et al. 2025 (arXiv:2501.11657): a quarter of the sample forms the groups, an equal number of each
+    group teaches the classifier, everything else is classified.
 
     Parameters
     ----------
     clusterer : scikit-learn clusterer
-        Fitted on the training objects. Objects it calls noise (-1) have no class.
+        Objects it calls noise (-1) have no class.
     feature : scikit-learn transformer
-        What the clusterer sees of a profile; fitted on the training objects.
+        What the clusterer sees of a profile; fitted on the objects grouped.
+    fraction : float
+        Of the training objects, drawn at random, that are grouped.
+    smallest : int
+        Groups of fewer objects are left out: their objects have no class.
+    members : int, optional
+        Objects of a group that teach the classifier, at most; every group has as many as the smallest one.
+    resamples : int
+        Subsamples that are clustered again to see whether the groups are the same.
+    seed : int
+        Of every draw.
     """
 
     clusterer: ClusterMixin
     feature: TransformerMixin
+    fraction: float = 0.25
+    smallest: int = 5
+    members: int | None = 100
+    resamples: int = 10
+    seed: int = 0
 
     def eligible(self, reference: np.ndarray | None, n_objects: int) -> np.ndarray:
         """Return True for every object, shape (N,)."""
         return np.ones(n_objects, dtype=bool)
 
-    def assign(self, profiles: np.ndarray, reference: np.ndarray | None, train: np.ndarray) -> np.ndarray:
-        """Group the training objects and place every other object in one of their groups.
+    def assign(self, profiles: np.ndarray, reference: np.ndarray | None, train: np.ndarray) -> Assignment:
+        """Group some of the training objects and place every other object in one of their groups.
 
-        The others are placed by the clusterer's own ``predict``, or with their nearest training object where it
-        has none. Where there is a reference, groups are named after the class they share most training
-        objects with (one to one), so that scores against it mean something.
-
-        Returns
-        -------
-        ndarray of int, shape (N,)
-            The group; `UNKNOWN` for noise.
+        The others are placed by the clusterer's own ``predict``, or with the nearest object grouped where it has
+        none. Where there is a reference, groups are named after the class they share most training objects with
+        (one to one), so that scores against it mean something.
 
         Raises
         ------
         InputError
-            If the clusterer refuses the training objects or finds fewer than two groups among them.
+            If the settings are out of range, or the clusterer refuses the objects or finds fewer than two groups.
         """
-        seen = self.feature.fit(profiles[train]).transform(profiles)
+        if not 0 < self.fraction <= 1:
+            raise InputError(f"labels.fraction={self.fraction}: give a fraction of the training objects, 0 to 1")
+        rng = np.random.default_rng(self.seed)
+        grouped = np.sort(rng.permutation(train)[: round(self.fraction * len(train))])
         name = type(self.clusterer).__name__
         try:
-            groups = self.clusterer.fit_predict(seen[train])
+            seen = self.feature.fit(profiles[grouped]).transform(profiles)
+            groups = self.clusterer.fit_predict(seen[grouped])
         except ValueError as error:
             raise InputError(
-                f"{name} cannot group the {len(train)} training profiles: {error} "
-                "Lower n_classes or test_size, change the clusterer's settings, or bring more spectra."
+                f"{name} cannot group {len(grouped)} of the {len(train)} training profiles: {error} Raise "
+                "labels.fraction, lower n_classes or test_size, change the clusterer's settings or bring more spectra."
             ) from error
-        found = np.unique(groups[groups != UNKNOWN])
-        if found.size < 2:
+        found, sizes = np.unique(groups[groups != UNKNOWN], return_counts=True)
+        kept = found[sizes >= self.smallest]
+        n_noise = int((groups == UNKNOWN).sum())
+        log.info("%s: %s", name, _groups_in_words(sizes, n_noise, self.smallest))
+        if kept.size < 2:
             raise InputError(
-                f"{name} found {found.size} group(s) among the {len(train)} training profiles, "
-                f"{(groups == UNKNOWN).sum()} of them noise; change its settings or choose another clusterer"
+                f"{name} found {kept.size} group(s) of at least labels.smallest={self.smallest} among {len(grouped)} "
+                f"training profiles, {n_noise} of them noise; change its settings or choose another clusterer"
             )
-        inductive = hasattr(self.clusterer, "predict")
-        placing = self.clusterer if inductive else KNeighborsClassifier(1).fit(seen[train], groups)
-        labels = placing.predict(seen)
-        labels[train] = groups
+        scores = group_scores(seen[grouped], groups, None if reference is None else reference[grouped], self.seed)
+        scores["n_groups_left_out"] = found.size - kept.size
+        if self.resamples:
+            mean, deviation = stability(self.clusterer, seen[grouped], groups, self.resamples, seed=self.seed)
+            scores |= {"stability": mean, "stability_sd": deviation}
+        classes = place(self.clusterer, seen[grouped], groups, seen)
+        classes[grouped] = groups
+        classes[~np.isin(classes, kept)] = UNKNOWN
+        taught = _equal_numbers(groups, kept, self.members, rng)
         if reference is not None:
-            labels = _name_after(labels, reference, train)
-        return labels
+            classes = _name_after(classes, reference, train)
+        scores = {f"cluster_{key}": value for key, value in scores.items()}
+        return Assignment(classes, np.sort(grouped[taught]), grouped, scores)
+
+
+def _groups_in_words(sizes: np.ndarray, n_noise: int, smallest: int) -> str:
+    """Return the sizes of the groups, largest first."""
+    shown = ", ".join(map(str, np.sort(sizes)[::-1][:8])) + (", ..." if sizes.size > 8 else "")
+    words = f"{sizes.size} groups" + (f" of {shown}" if sizes.size else "")
+    small = int((sizes < smallest).sum())
+    return words + (f", {small} of them too small" if small else "") + (f"; {n_noise} noise" if n_noise else "")
+
+
+def _equal_numbers(groups: np.ndarray, kept: np.ndarray, members: int | None, rng: np.random.Generator) -> np.ndarray:
+    """Return rows of as many objects of each group kept as the smallest one has, at most `members`."""
+    rows = [np.flatnonzero(groups == name) for name in kept]
+    number = min(*map(len, rows), *([] if members is None else [members]))
+    return np.concatenate([rng.permutation(row)[:number] for row in rows])
 
 
 def _name_after(labels: np.ndarray, reference: np.ndarray, train: np.ndarray) -> np.ndarray:

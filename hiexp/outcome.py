@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from sklearn.metrics import cohen_kappa_score
 from sklearn.pipeline import Pipeline
 
 from hiexp.errors import InputError
-from hiexp.evaluation import Scores
+from hiexp.evaluation import Scores, dependence, medians_by_class
 from hiexp.fitting import FitResult
+from hiexp.labels import Assignment
 from hiexp.plots import (
     plot_classes,
     plot_confusion,
     plot_fits,
     plot_images,
     plot_parameters,
+    plot_parameters_by_class,
     plot_training,
 )
 from hiexp.spectra import UNKNOWN, Spectra
@@ -70,8 +74,10 @@ class Outcome:
         What the feature was made from, mJy.
     reference : ndarray of int, shape (N,), or None
         Reference classes.
-    labels : ndarray of int, shape (N,)
-        What the labels stage said; `UNKNOWN` where it said nothing.
+    assigned : Assignment
+        What the labels stage said.
+    parameters : DataFrame
+        What is known of each object, a column a parameter; NaN where it is not known.
     train, test : ndarray of int
         Indices of the objects trained on and held out.
     predicted : ndarray of int, shape (N,)
@@ -89,7 +95,8 @@ class Outcome:
     ids: np.ndarray
     profiles: np.ndarray
     reference: np.ndarray | None
-    labels: np.ndarray
+    assigned: Assignment
+    parameters: pd.DataFrame
     train: np.ndarray
     test: np.ndarray
     predicted: np.ndarray
@@ -100,17 +107,41 @@ class Outcome:
 
     @property
     def history(self) -> dict[str, list[float]]:
-        """One value an epoch of each quantity that the classifier recorded while it trained."""
-        return getattr(self.model[-1], "history_", {})
+        """One value an epoch of each quantity that feature and classifier recorded while they trained."""
+        return getattr(self.model["feature"], "history_", {}) | getattr(self.model["classifier"], "history_", {})
+
+    @cached_property
+    def dependence(self) -> pd.DataFrame:
+        """How strongly the predicted classes depend on each parameter, as `hiexp.evaluation.dependence` has it."""
+        return dependence(self.parameters, self.predicted)
+
+    def agreement(self) -> dict[str, float]:
+        """Return how often classifier and clusterer agree on objects held out, which neither was fitted on.
+
+        ``agreement``, the share of them, and ``agreement_kappa``, the same with chance agreement taken out (Cohen
+        1960, Educational and Psychological Measurement 20, 37). Empty without a clusterer. Objects that the clusterer
+        takes for noise do not count.
+        """
+        held_out = self.test[self.assigned.classes[self.test] != UNKNOWN]
+        if not self.assigned.grouped.size or not held_out.size:
+            return {}
+        placed, predicted = self.assigned.classes[held_out], self.predicted[held_out]
+        scores = {"agreement": float(np.mean(placed == predicted)), "n_agreement": held_out.size}
+        if np.unique([placed, predicted]).size > 1:
+            scores["agreement_kappa"] = float(cohen_kappa_score(placed, predicted))
+        return scores
 
     def metrics(self) -> dict[str, float]:
-        """Return the numbers to compare runs by: scores, their chance levels, counts."""
+        """Return the numbers to compare runs by: scores, their chance levels, what the classes follow, counts."""
         counts = {
             "n_train": len(self.train),
             "n_test": len(self.test),
-            "n_unlabelled": int(np.sum(self.labels[self.train] == UNKNOWN)),
+            "n_taught": len(self.assigned.taught),
             "n_predicted_classes": np.unique(self.predicted[self.test]).size,
         }
+        counts |= self.assigned.scores | self.agreement()
+        for name, row in self.dependence.iterrows():
+            counts |= {f"epsilon2_{name}": row["epsilon2"], f"information_{name}": row["information"]}
         if self.scores is None:
             return counts
         return (
@@ -122,13 +153,16 @@ class Outcome:
         )
 
     def predictions(self) -> pd.DataFrame:
-        """Return one row an object: id, split, reference, label, predicted, class probabilities."""
+        """Return one row an object: id, split, who learned from it, reference, label, predicted, probabilities."""
+        rows = np.arange(len(self.ids))
         table = pd.DataFrame(
             {
                 "id": self.ids,
-                "split": np.where(np.isin(np.arange(len(self.ids)), self.train), "train", "test"),
+                "split": np.where(np.isin(rows, self.train), "train", "test"),
+                "grouped": np.isin(rows, self.assigned.grouped),
+                "taught": np.isin(rows, self.assigned.taught),
                 "reference": pd.NA if self.reference is None else _known(self.reference),
-                "label": _known(self.labels),
+                "label": _known(self.assigned.classes),
                 "predicted": self.predicted,
             }
         )
@@ -138,11 +172,16 @@ class Outcome:
         return table
 
     def write(self, folder: Path) -> None:
-        """Write ``predictions.csv``, the pictures and the model into `folder`."""
+        """Write ``predictions.csv``, the tables of parameters by class, the pictures and the model into `folder`."""
         self.predictions().to_csv(folder / "predictions.csv", index=False)
+        medians_by_class(self.parameters, self.predicted).to_csv(folder / "parameters_by_class.csv", index=False)
+        self.dependence.to_csv(folder / "dependence.csv")
         plots = folder / "plots"
         plots.mkdir(exist_ok=True)
         plot_classes(self.profiles, self.predicted, plots / "classes.png")
+        if not self.parameters.empty:
+            file = plots / "parameters_by_class.png"
+            plot_parameters_by_class(self.parameters, self.predicted, self.dependence, file)
         if self.scores is not None:
             plot_confusion(self.scores.confusion, self.scores.classes, self.truth_name, plots / "confusion.png")
         if self.history:

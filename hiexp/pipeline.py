@@ -1,9 +1,12 @@
-"""Feature and classifier as one scikit-learn pipeline."""
+"""Feature and classifier: each fitted once, joined in one scikit-learn pipeline."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
 
 import numpy as np
 from sklearn.base import ClassifierMixin, TransformerMixin
@@ -14,55 +17,114 @@ from hiexp.errors import InputError
 from hiexp.features import Flatten
 
 
-def build_pipeline(feature: TransformerMixin, classifier: ClassifierMixin) -> Pipeline:
-    """Join the two; images are laid out in rows for a classifier that takes two-dimensional arrays."""
-    steps = [("feature", feature), ("classifier", classifier)]
-    if get_tags(classifier).input_tags.two_d_array:
-        steps.insert(1, ("flatten", Flatten()))
-    return Pipeline(steps)
+@dataclass(frozen=True)
+class Features:
+    """What a feature makes of N profiles.
+
+    Attributes
+    ----------
+    transformer : scikit-learn transformer
+        Fitted.
+    values : ndarray, shape (N, ...)
+        Its result for every profile.
+    """
+
+    transformer: TransformerMixin
+    values: np.ndarray
+
+    def save(self, folder: Path) -> None:
+        """Write both into an empty folder, for `load`."""
+        from hiexp.persistence import save_model  # skops imports all of scikit-learn, which takes seconds
+
+        np.save(folder / "values.npy", self.values)
+        save_model(Pipeline([("feature", self.transformer)]), folder)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote."""
+        from hiexp.persistence import load_model
+
+        return cls(load_model(folder)["feature"], np.load(folder / "values.npy"))
 
 
-def fit_pipeline(model: Pipeline, profiles: np.ndarray, classes: np.ndarray) -> None:
-    """Fit `model` in place on profiles, shape (M, n), of known classes, shape (M,).
+def learned_from(transformer: TransformerMixin, taught: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Return what a transformer's fit depends on beside the profiles: nothing, where there is nothing to learn.
+
+    Parameters
+    ----------
+    transformer : scikit-learn transformer
+        Its tag ``requires_fit`` tells.
+    taught : ndarray of int
+        Rows to learn from.
+    classes : ndarray of int, shape (N,)
+        Classes of all rows.
+    """
+    return (taught, classes[taught]) if get_tags(transformer).requires_fit else ()
+
+
+def extract(transformer: TransformerMixin, profiles: np.ndarray, taught: np.ndarray, classes: np.ndarray) -> Features:
+    """Fit a transformer on the profiles `taught`, shape (N, n), and their classes, and transform all profiles.
 
     Raises
     ------
     InputError
-        If there is one class only, or a step refuses the data.
+        If the transformer refuses the data.
     """
-    present = np.unique(classes)
+    with _refusal_named(transformer, len(taught)):
+        transformer.fit(profiles[taught], classes[taught])
+        return Features(transformer, transformer.transform(profiles))
+
+
+def learn(features: Features, classifier: ClassifierMixin, taught: np.ndarray, classes: np.ndarray) -> Pipeline:
+    """Fit a classifier on the features of the rows `taught` and return the pipeline of both.
+
+    Images are laid out in rows for a classifier that takes two-dimensional arrays.
+
+    Raises
+    ------
+    InputError
+        If there is one class only, or the classifier refuses the data.
+    """
+    present = np.unique(classes[taught])
     if present.size < 2:
         raise InputError(
-            f"all {len(classes)} training objects are of one class ({present}); "
+            f"all {len(taught)} training objects are of one class ({present}); "
             "a classifier needs two: change labels, clusterer or test_size"
         )
-    with _refusal_named(model, len(profiles)):
-        model.fit(profiles, classes)
+    steps = [("feature", features.transformer)]
+    values = features.values[taught]
+    if values.ndim > 2 and get_tags(classifier).input_tags.two_d_array:
+        steps.append(("flatten", Flatten().fit(values)))
+        values = steps[-1][1].transform(values)
+    with _refusal_named(classifier, len(taught)):
+        classifier.fit(values, classes[taught])
+    return Pipeline([*steps, ("classifier", classifier)])
 
 
-def predict(model: Pipeline, profiles: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return the class of each profile, shape (N,), and class probabilities, shape (N, K), where there are any.
+def predict(model: Pipeline, features: Features) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return the class of each object, shape (N,), and class probabilities, shape (N, K), where there are any.
 
     Raises
     ------
     InputError
-        If a step refuses the data.
+        If the classifier refuses the data.
     """
-    features, classifier = model[:-1].transform(profiles), model[-1]
-    with _refusal_named(model, len(profiles)):
-        predicted = np.asarray(classifier.predict(features))
-        return predicted, classifier.predict_proba(features) if hasattr(classifier, "predict_proba") else None
+    values, classifier = features.values, model["classifier"]
+    for step in model[1:-1]:
+        values = step.transform(values)
+    with _refusal_named(classifier, len(values)):
+        predicted = np.asarray(classifier.predict(values))
+        return predicted, classifier.predict_proba(values) if hasattr(classifier, "predict_proba") else None
 
 
 @contextmanager
-def _refusal_named(model: Pipeline, n_profiles: int) -> Iterator[None]:
+def _refusal_named(estimator: object, n_objects: int) -> Iterator[None]:
     """Turn a library's ValueError into one that says whose it is."""
     try:
         yield
     except InputError:
         raise
     except ValueError as error:
-        name = type(model[-1]).__name__
         raise InputError(
-            f"{name} refuses the {n_profiles} profiles it was given: {error}; change its settings"
+            f"{type(estimator).__name__} refuses the {n_objects} objects it was given: {error}; change its settings"
         ) from error

@@ -44,13 +44,14 @@ def one_line(metrics: Mapping[str, float]) -> str:
 def summary(outcome: Outcome, metrics: Mapping[str, float], cfg: DictConfig, job: HydraConf, folder: Path) -> str:
     """Return the closing summary of a single run: scores, places, what to type next."""
     command = f"{python_command()} -m hiexp.train"
-    lines = ["", *_score_table(outcome, metrics), "", f"predictions  {shown(folder / 'predictions.csv')}"]
+    lines = ["", *_score_table(outcome, metrics), *_groups(metrics), *_followed(outcome), ""]
+    lines.append(f"predictions  {shown(folder / 'predictions.csv')}")
     return "\n".join([*lines, *_places(cfg, folder), f"try next:  {command} -m {_words(job, _next_sweep(job))}"])
 
 
 def fit_one_line(metrics: Mapping[str, float]) -> str:
     """Return how the fits of a job in a sweep went."""
-    text = f"{metrics['n_good']} of {metrics['n_spectra']} fitted in {metrics['fit_seconds']:.2f} s"
+    text = f"{metrics['n_good']} of {metrics['n_spectra']} {_in_how_long(metrics)}"
     return f"{text}, median chi2_dof {metrics['median_chi2_dof']:.3f}" if "median_chi2_dof" in metrics else text
 
 
@@ -65,8 +66,7 @@ def fit_summary(
     labels = f"n_classes={len(classes)}" if len(classes) > 1 else "labels=cluster"
     lines = [
         "",
-        f"{metrics['n_good']} of {metrics['n_spectra']} spectra fitted in {metrics['fit_seconds']:.2f} s "
-        f"({metrics['spectra_per_second']:.0f} spectra/s)",
+        f"{metrics['n_good']} of {metrics['n_spectra']} spectra {_in_how_long(metrics)}",
         *_failure_counts(fit),
         "",
         *_median_table(fit),
@@ -77,6 +77,12 @@ def fit_summary(
         f"try next:  {python_command()} -m hiexp.train {_words(job, [labels])}",
     ]
     return "\n".join(lines)
+
+
+def _in_how_long(metrics: Mapping[str, float]) -> str:
+    if "fit_seconds" not in metrics:
+        return "fitted (in an earlier run; cache=off fits them again)"
+    return f"fitted in {metrics['fit_seconds']:.2f} s ({metrics['spectra_per_second']:.0f} spectra/s)"
 
 
 def python_command() -> str:
@@ -110,6 +116,33 @@ def _score_table(outcome: Outcome, metrics: Mapping[str, float]) -> list[str]:
     if metrics["n_predicted_classes"] == 1:
         rows.append("The classifier put every object held out into one class: it learned nothing of use.")
     return rows
+
+
+def _groups(metrics: Mapping[str, float]) -> list[str]:
+    """Say what the clusterer's groups are worth, where there is one."""
+    titles = {
+        "cluster_silhouette": "silhouette",
+        "cluster_stability": "stability",
+        "cluster_adjusted_rand": "adjusted Rand index against the reference",
+    }
+    worth = ", ".join(f"{title} {metrics[name]:.2f}" for name, title in titles.items() if name in metrics)
+    lines = [f"groups       {metrics['cluster_n_groups']:.0f}: {worth}"] if worth else []
+    if "agreement" in metrics:
+        chance = f" (kappa {metrics['agreement_kappa']:.2f})" if "agreement_kappa" in metrics else ""
+        lines.append(
+            f"agreement    {metrics['agreement']:.3f}{chance} of classifier and clusterer on the "
+            f"{metrics['n_agreement']:.0f} held-out objects that neither was fitted on"
+        )
+    return ["", *lines] if lines else []
+
+
+def _followed(outcome: Outcome) -> list[str]:
+    """Say which parameters the predicted classes depend on most."""
+    strongest = outcome.dependence["epsilon2"].head(4)
+    if strongest.empty:
+        return []
+    values = ", ".join(f"{name} {value:.2f}" for name, value in strongest.items())
+    return ["", f"classes by   {values} (epsilon squared: 0 no dependence, 1 full): dependence.csv"]
 
 
 def _failure_counts(fit: FitResult) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,6 +45,8 @@ class SweepSummary(Callback):
         """Print the ranking, write it as ``ranking.csv``, and exit with 1 if a job failed."""
         import pandas as pd
 
+        from hiexp.report import write_page
+
         folder = Path(config.hydra.sweep.dir)
         jobs = [file.parents[1] for file in folder.rglob(".hydra/overrides.yaml")]
         jobs.sort(key=lambda job: (len(job.name), job.name))  # 2 before 10
@@ -51,11 +54,15 @@ class SweepSummary(Callback):
         failed = [job for job in jobs if job not in done]
         settings = _settings(jobs)
         lines = [""]
+        reasons = [(job.name, settings[job], _reason(job)) for job in failed]
         if done:
             ranking = rank(pd.DataFrame([_row(job, settings[job]) for job in done]))
             ranking.to_csv(folder / "ranking.csv", index=False)
             lines += [_ranking_text(ranking), ""]
-        lines += [f"FAILED  {job.name}  {settings[job]}\n        {_reason(job)}" for job in failed]
+            if "n_test" in ranking:
+                page = write_page(ranking, reasons, folder, _command(config))
+                lines.append(f"everything on one page:  {shown(page)}")
+        lines += [f"FAILED  {name}  {words}\n        {reason}" for name, words, reason in reasons]
         lines.append(f"{len(done)} of {len(jobs)} jobs done, {len(failed)} failed; all of it in {shown(folder)}")
         ui = instantiate(config.tracking).hint(python_command())
         if ui:
@@ -64,6 +71,12 @@ class SweepSummary(Callback):
         if failed:
             # Hydra turns exceptions raised in a callback into warnings; an exit it lets pass.
             sys.exit(1)
+
+
+def _command(config: DictConfig) -> str:
+    """Return the command of the sweep."""
+    hydra = config.hydra
+    return f"python -m hiexp.{hydra.job.name} -m {shlex.join([*hydra.overrides.task, *hydra.overrides.hydra])}"
 
 
 def rank(results: pd.DataFrame) -> pd.DataFrame:

@@ -47,26 +47,40 @@ def run_experiment(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> 
     """
     from hydra.utils import instantiate
 
-    from hiexp.evaluation import score, split
+    from hiexp.evaluation import catalogue_parameters, score, split
+    from hiexp.labels import Assignment
     from hiexp.outcome import Outcome
-    from hiexp.pipeline import build_pipeline, fit_pipeline, predict
+    from hiexp.pipeline import Features, extract, learn, learned_from, predict
     from hiexp.spectra import UNKNOWN
 
+    cache = instantiate(cfg.cache)
     spectra, fit = fit_sample(cfg, folder, metrics)
     labels = instantiate(cfg.labels, _convert_="all")
     taking_part = fit.good & labels.eligible(spectra.reference, len(spectra))
     spectra, profiles = spectra.take(taking_part), fit.profiles[taking_part]
+    parameters = catalogue_parameters(cfg.evaluation.parameters, spectra.catalogue, fit.table[taking_part])
     train, test = split(spectra, cfg.evaluation.split, instantiate(cfg.evaluation.splitter))
     log.info("%d objects to train on, %d held out", len(train), len(test))
-    classes = labels.assign(profiles, spectra.reference, train)
-    labelled = train[classes[train] != UNKNOWN]
-    if len(labelled) < len(train):
-        log.info("%d of the training objects have no class (noise) and are left out", len(train) - len(labelled))
 
-    model = build_pipeline(instantiate(cfg.feature, _convert_="all"), instantiate(cfg.classifier, _convert_="all"))
+    # Each of the next two is computed once for all runs that agree on what it is given.
+    assigned = cache.recall(
+        "labels",
+        Assignment,
+        (cfg.labels, profiles, spectra.reference, train),
+        stopwatch(metrics, "labels_seconds")(lambda: labels.assign(profiles, spectra.reference, train)),
+    )
+    classes, taught = assigned.classes, assigned.taught
+    feature = instantiate(cfg.feature, _convert_="all")
+    features = cache.recall(
+        "feature",
+        Features,
+        (cfg.feature, profiles, *learned_from(feature, taught, classes)),
+        stopwatch(metrics, "feature_seconds")(lambda: extract(feature, profiles, taught, classes)),
+    )
     with stopwatch(metrics, "train_seconds"):
-        fit_pipeline(model, profiles[labelled], classes[labelled])
-    predicted, probability = predict(model, profiles)
+        model = learn(features, instantiate(cfg.classifier, _convert_="all"), taught, classes)
+    with stopwatch(metrics, "predict_seconds"):
+        predicted, probability = predict(model, features)
 
     truth = classes if spectra.reference is None else spectra.reference
     known = test[truth[test] != UNKNOWN]
@@ -74,7 +88,8 @@ def run_experiment(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> 
         ids=spectra.ids,
         profiles=profiles,
         reference=spectra.reference,
-        labels=classes,
+        assigned=assigned,
+        parameters=parameters,
         train=train,
         test=test,
         predicted=predicted,

@@ -8,7 +8,12 @@ from hiexp.classifiers import CNNClassifier, ConvNet
 from hiexp.errors import InputError
 from hiexp.features import DiscImage, RawProfile
 from hiexp.persistence import load_model, save_model
-from hiexp.pipeline import build_pipeline
+from hiexp.pipeline import extract, learn
+
+
+def fitted(feature, classifier, profiles, classes):
+    rows = np.arange(len(profiles))
+    return learn(extract(feature, profiles, rows, classes), classifier, rows, classes)
 
 
 @pytest.mark.parametrize(
@@ -23,7 +28,7 @@ from hiexp.pipeline import build_pipeline
 def test_a_model_loaded_predicts_as_it_did(tmp_path, feature, classifier):
     rng = np.random.default_rng(0)
     profiles, classes = rng.normal(size=(40, 20)), rng.integers(0, 3, 40)
-    model = build_pipeline(feature, classifier).fit(profiles, classes)
+    model = fitted(feature, classifier, profiles, classes)
     save_model(model, tmp_path)
     assert not list(tmp_path.rglob("*.pkl"))
     loaded = load_model(tmp_path)
@@ -44,7 +49,7 @@ class Stranger(RawProfile):
 
 
 def test_strange_types_are_not_built_unasked(tmp_path):
-    model = build_pipeline(Stranger(), SVC()).fit(np.random.default_rng(0).normal(size=(8, 5)), [0, 1] * 4)
+    model = fitted(Stranger(), SVC(), np.random.default_rng(0).normal(size=(8, 5)), np.array([0, 1] * 4))
     save_model(model, tmp_path)
     (name,) = [kind for kind in skops.io.get_untrusted_types(file=tmp_path / "pipeline.skops") if "Stranger" in kind]
     with pytest.raises(InputError, match="Stranger"):

@@ -1,6 +1,7 @@
 """Splits, scores and what the scores are worth."""
 
+from hiexp.evaluation.dependence import catalogue_parameters, dependence, medians_by_class
 from hiexp.evaluation.scores import Scores, score
 from hiexp.evaluation.split import split
 
-__all__ = ["Scores", "score", "split"]
+__all__ = ["Scores", "catalogue_parameters", "dependence", "medians_by_class", "score", "split"]

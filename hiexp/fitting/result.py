@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import pandas as pd
@@ -94,3 +95,24 @@ class FitResult:
         table.write(folder / "fits.parquet")
         for number, earlier in enumerate(self.passes, start=1):
             self.with_units(earlier).write(folder / f"fits_pass{number}.parquet")
+
+    def save(self, folder: Path) -> None:
+        """Write everything into an empty folder, for `load`."""
+        np.save(folder / "profiles.npy", self.profiles)
+        np.save(folder / "windows.npy", self.windows)
+        for number, table in enumerate((self.table, *self.passes)):
+            table.to_parquet(folder / f"table{number}.parquet")
+        (folder / "parameters.json").write_text(json.dumps(dict(self.parameters)))
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote."""
+        tables = sorted(folder.glob("table*.parquet"), key=lambda file: int(file.stem.removeprefix("table")))
+        table, *passes = map(pd.read_parquet, tables)
+        return cls(
+            table=table,
+            profiles=np.load(folder / "profiles.npy"),
+            windows=np.load(folder / "windows.npy"),
+            parameters=json.loads((folder / "parameters.json").read_text()),
+            passes=tuple(passes),
+        )

@@ -4,6 +4,15 @@ from hiexp.plots.classes import plot_classes
 from hiexp.plots.confusion import plot_confusion
 from hiexp.plots.fits import plot_fits, plot_parameters
 from hiexp.plots.images import plot_images
+from hiexp.plots.parameters import plot_parameters_by_class
 from hiexp.plots.training import plot_training
 
-__all__ = ["plot_classes", "plot_confusion", "plot_fits", "plot_images", "plot_parameters", "plot_training"]
+__all__ = [
+    "plot_classes",
+    "plot_confusion",
+    "plot_fits",
+    "plot_images",
+    "plot_parameters",
+    "plot_parameters_by_class",
+    "plot_training",
+]

@@ -1,0 +1,185 @@
+"""Results of stages on disk, so that work shared by a sweep, or by runs of one folder, is done once.
+
+An entry is a folder. Its name has a key made of whatever the result depends on: the stage's settings, its input,
+number by number, and the code. What depends on nothing that has changed is found again; nothing has to be declared.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.util
+import json
+import logging
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Protocol, Self, TypeVar
+
+import numpy as np
+from filelock import FileLock
+from omegaconf import Container, OmegaConf
+
+log = logging.getLogger(__name__)
+
+PACKAGE = Path(__file__).parent
+LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch", "tslearn")  # numbers may differ between their versions
+SIZES_FILE = "sizes.json"  # written last: an entry without it, or of other sizes, is not whole
+
+
+class Stored(Protocol):
+    """A value that can be written to a folder and read again."""
+
+    def save(self, folder: Path) -> None:
+        """Write it into an empty folder."""
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote."""
+
+
+T = TypeVar("T", bound=Stored)
+
+
+@dataclass(frozen=True)
+class NoCache:
+    """Compute everything again."""
+
+    def recall(self, stage: str, kind: type[T], given: tuple[object, ...], make: Callable[[], T]) -> T:
+        """Return ``make()``."""
+        return make()
+
+
+@dataclass(frozen=True)
+class DiskCache:
+    """Keep results in a folder.
+
+    Parameters
+    ----------
+    folder : str
+        May be deleted at any time.
+    """
+
+    folder: str
+
+    def recall(self, stage: str, kind: type[T], given: tuple[object, ...], make: Callable[[], T]) -> T:
+        """Return the result of a stage, computed by `make` unless it is known.
+
+        Of several processes that want the same result one computes it and the others wait. An entry that is
+        damaged is made again; one that cannot be written costs a warning.
+
+        Parameters
+        ----------
+        stage : str
+            Name of the stage, for the entry's name.
+        kind : type
+            Of the result.
+        given : tuple
+            All that the result depends on, as `fingerprint` takes it.
+        make : callable
+            Computes the result.
+        """
+        name = f"{stage}-{fingerprint(*given)}"
+        entry = Path(self.folder) / name
+        try:
+            entry.parent.mkdir(parents=True, exist_ok=True)
+            turn = FileLock(entry.with_name(f".{name}.lock")).acquire()
+        except OSError as error:
+            log.warning("Nothing can be kept in %s (%s); cache=off goes without", self.folder, error)
+            return make()
+        with turn:
+            if entry.is_dir():
+                try:
+                    return _read(entry, kind)
+                except Exception as error:  # whatever a reader makes of half a file
+                    log.warning("%s is damaged (%s) and made again", entry, error)
+                    shutil.rmtree(entry)
+            result = make()
+            try:
+                _write(entry, result)
+            except Exception as error:  # a full disk, or a library's estimator that cannot be stored
+                log.warning("The result of stage %s could not be kept in %s: %s", stage, self.folder, error)
+            return result
+
+
+def _read(entry: Path, kind: type[T]) -> T:
+    sizes = json.loads((entry / SIZES_FILE).read_text())
+    if sizes != _sizes(entry):
+        raise ValueError("its files are not as long as they were")
+    log.info("Known from an earlier run: %s", entry.name)
+    return kind.load(entry)
+
+
+def _write(entry: Path, result: Stored) -> None:
+    """Write under a temporary name, which is given up to the next process if this one is killed, and rename."""
+    partial = entry.with_name(f".{entry.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    try:
+        result.save(partial)
+        (partial / SIZES_FILE).write_text(json.dumps(_sizes(partial)))
+        partial.rename(entry)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    files = (file for file in folder.rglob("*") if file.is_file() and file.name != SIZES_FILE)
+    return {str(file.relative_to(folder)): file.stat().st_size for file in files}
+
+
+def fingerprint(*given: object) -> str:
+    """Return 16 hexadecimal digits that depend on all of `given`, and on the code.
+
+    Parameters
+    ----------
+    *given
+        Arrays, and settings: a configuration (resolved here), a mapping, a sequence, a string, a number or None. The
+        modules that the settings name are counted in, so that a changed function of the user's is not taken for the
+        old one; what it imports in turn is not.
+    """
+    digest = hashlib.sha256(_code().encode())
+    for value in given:
+        if isinstance(value, np.ndarray):
+            digest.update(f"{value.dtype.str}{value.shape}".encode())
+            digest.update(np.ascontiguousarray(value).view(np.uint8))
+        else:
+            settings = OmegaConf.to_container(value, resolve=True) if isinstance(value, Container) else value
+            digest.update(json.dumps(settings, sort_keys=True).encode())
+            for source in sorted({file for name in _strings(settings) if (file := _source(name))}):
+                digest.update(source.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+@functools.cache
+def _code() -> str:
+    """Return what stands for this package's code and the libraries below it."""
+    digest = hashlib.sha256()
+    for file in sorted(PACKAGE.rglob("*.py")):
+        digest.update(file.read_bytes())
+    return " ".join([digest.hexdigest(), *(version(name) for name in LIBRARIES)])
+
+
+def _strings(settings: object) -> Iterator[str]:
+    if isinstance(settings, str):
+        yield settings
+    elif isinstance(settings, Mapping):
+        for value in settings.values():
+            yield from _strings(value)
+    elif isinstance(settings, list | tuple):
+        for value in settings:
+            yield from _strings(value)
+
+
+def _source(name: str) -> Path | None:
+    """Return the file of the module that a dotted name begins with, if there is one."""
+    module, _, attribute = name.rpartition(".")
+    if not module or not all(part.isidentifier() for part in (*module.split("."), attribute)):
+        return None
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, ValueError):
+        return None
+    return Path(spec.origin) if spec is not None and spec.has_location and spec.origin else None
