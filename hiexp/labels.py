@@ -21,7 +21,7 @@ from sklearn.metrics.cluster import contingency_matrix
 
 from hiexp.clustering import place
 from hiexp.errors import InputError
-from hiexp.evaluation.groups import group_scores, stability
+from hiexp.evaluation import group_scores, stability
 from hiexp.spectra import UNKNOWN
 
 log = logging.getLogger(__name__)

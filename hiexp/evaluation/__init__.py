@@ -1,7 +1,17 @@
 """Splits, scores and what the scores are worth."""
 
 from hiexp.evaluation.dependence import catalogue_parameters, dependence, medians_by_class
+from hiexp.evaluation.groups import group_scores, stability
 from hiexp.evaluation.scores import Scores, score
 from hiexp.evaluation.split import split
 
-__all__ = ["Scores", "catalogue_parameters", "dependence", "medians_by_class", "score", "split"]
+__all__ = [
+    "Scores",
+    "catalogue_parameters",
+    "dependence",
+    "group_scores",
+    "medians_by_class",
+    "score",
+    "split",
+    "stability",
+]
