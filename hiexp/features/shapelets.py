@@ -26,12 +26,12 @@ from hiexp.features.shapelet_network import ShapeletNetwork
 
 OPTIMIZERS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
 WINDOWS_TO_START_FROM = 10_000
-# Numbers in one array while distances are computed: 16 MiB each, a few of them at a time.
-BATCH_NUMBERS = 2**22
+# Numbers in one array while distances are computed: 1 MiB, which stays in a processor's cache.
+BATCH_NUMBERS = 2**18
 
 
-class ShapeletModel(BaseEstimator):
-    """What the transformer `LearnedShapelets` and the classifier `ShapeletClassifier` share: everything but the end.
+class LearnedShapelets(TransformerMixin, BaseEstimator):
+    """Turn each profile into its distances to shapelets that are learned with the classes.
 
     Shapelets start at the centres of a k-means of windows drawn at random and are learned, with the linear layer
     over their distances, by cross-entropy.
@@ -93,6 +93,11 @@ class ShapeletModel(BaseEstimator):
         self.device = device
         self.seed = seed
 
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        return tags
+
     def fit(self, X: np.ndarray, y: np.ndarray) -> Self:
         """Learn from profiles `X`, shape (M, n), of classes `y`, shape (M,).
 
@@ -103,18 +108,10 @@ class ShapeletModel(BaseEstimator):
         """
         X, y = validate_data(self, X, y)
         check_classification_targets(y)
-        check_settings(self, X.shape[1])
-        device = torch_device(self.device)
+        self._check_settings(X.shape[1])
         self.classes_, targets = np.unique(y, return_inverse=True)
         self.history_ = {"shapelet_loss": [], "shapelet_accuracy": []}
-        series = self._series(X)
-        # One thread: a step is over before a second one has started.
-        with threadpool_limits(1), torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed)
-            self.network_ = self.build_network()
-            self._start(series)
-            self._train(torch.from_numpy(series).to(device), torch.from_numpy(targets).to(device))
-        self.network_.cpu()
+        self._learn(self._series(X), targets)
         return self
 
     def build_network(self) -> ShapeletNetwork:
@@ -129,15 +126,36 @@ class ShapeletModel(BaseEstimator):
         rows = self.network_.shapelets.detach().numpy()
         return [row[:end].copy() for row, end in zip(rows, length, strict=True)]
 
+    def transform(self, X: np.ndarray) -> np.ndarray:
+        """Return the distances, float32, shape (N, K): mean squared differences over the nearest window."""
+        return self._in_batches(X, lambda network, series: network.distances(series))
+
     def locate(self, X: np.ndarray) -> np.ndarray:
         """Return the sample of each profile where its nearest window to each shapelet starts, shape (N, K)."""
         return self._in_batches(X, lambda network, series: network.locate(series))
 
+    def _check_settings(self, n_samples: int) -> None:
+        """Refuse settings that profiles of `n_samples` cannot meet."""
+        lengths, counts = list(self.lengths), list(self.counts)
+        if not lengths or len(lengths) != len(counts):
+            raise InputError(f"counts={counts}: give as many numbers as in lengths={lengths}, one or more")
+        if min(lengths) < 1 or max(lengths) > n_samples:
+            raise InputError(f"lengths={lengths}: choose lengths from 1 to the {n_samples} samples of a profile")
+        if min(counts) < 1:
+            raise InputError(f"counts={counts}: leave a length out rather than have none of it")
+        for name in ("epochs", "batch_size"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name}={getattr(self, name)}: choose 1 or more")
+        if self.optimizer not in OPTIMIZERS:
+            raise InputError(f"optimizer={self.optimizer}: choose one of {', '.join(OPTIMIZERS)}")
+
     def _series(self, X: np.ndarray) -> np.ndarray:
         return np.ascontiguousarray(unit_range(X) if self.scale else X, np.float32)
 
-    def _in_batches(self, X: np.ndarray, compute: Callable[[ShapeletNetwork, torch.Tensor], torch.Tensor]):
-        """Return what `compute` makes of the network and the profiles, given a bounded number of them at a time."""
+    def _in_batches(
+        self, X: np.ndarray, compute: Callable[[ShapeletNetwork, torch.Tensor], torch.Tensor]
+    ) -> np.ndarray:
+        """Return what `compute` makes of the network and the profiles, some of them at a time."""
         check_is_fitted(self, "network_")
         X = validate_data(self, X, reset=False)
         device = torch_device(self.device)
@@ -148,6 +166,17 @@ class ShapeletModel(BaseEstimator):
             results = [compute(network, batch.to(device)).cpu() for batch in batches]
         network.cpu()
         return torch.cat(results).numpy()
+
+    def _learn(self, series: np.ndarray, targets: np.ndarray) -> None:
+        """Set ``network_`` and ``history_`` by series, shape (M, n), and the numbers of their classes, shape (M,)."""
+        device = torch_device(self.device)
+        # One thread: a step is over before a second one has started.
+        with threadpool_limits(1), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            self.network_ = self.build_network()
+            self._start(series)
+            self._train(torch.from_numpy(series).to(device), torch.from_numpy(targets).to(device))
+        self.network_.cpu()
 
     def _start(self, series: np.ndarray) -> None:
         """Put the shapelets at the centres of a k-means of windows drawn from the profiles."""
@@ -183,41 +212,3 @@ class ShapeletModel(BaseEstimator):
             self.history_["shapelet_loss"].append(float(loss_sum) / len(series))
             self.history_["shapelet_accuracy"].append(float(n_right) / len(series))
             bar.set_postfix(loss=f"{self.history_['shapelet_loss'][-1]:.3f}", refresh=False)
-
-
-class LearnedShapelets(TransformerMixin, ShapeletModel):
-    __doc__ = f"""Turn each profile into its distances to shapelets that are learned with the classes.
-
-    {ShapeletModel.__doc__.partition("end.")[2].strip()}
-    """
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.target_tags.required = True
-        return tags
-
-    def transform(self, X: np.ndarray) -> np.ndarray:
-        """Return the distances, float32, shape (N, K): mean squared differences over the nearest window."""
-        return self._in_batches(X, lambda network, series: network.distances(series))
-
-
-def check_settings(model: BaseEstimator, n_samples: int) -> None:
-    """Refuse settings of a shapelet model that profiles of `n_samples` cannot meet.
-
-    Raises
-    ------
-    InputError
-        Naming the setting.
-    """
-    lengths, counts = list(model.lengths), list(model.counts)
-    if not lengths or len(lengths) != len(counts):
-        raise InputError(f"counts={counts}: give as many numbers as in lengths={lengths}, one or more")
-    if min(lengths) < 1 or max(lengths) > n_samples:
-        raise InputError(f"lengths={lengths}: choose lengths from 1 to the {n_samples} samples of a profile")
-    if min(counts) < 1:
-        raise InputError(f"counts={counts}: leave a length out rather than have none of it")
-    for name in ("epochs", "batch_size"):
-        if getattr(model, name) < 1:
-            raise InputError(f"{name}={getattr(model, name)}: choose 1 or more")
-    if model.optimizer not in OPTIMIZERS:
-        raise InputError(f"optimizer={model.optimizer}: choose one of {', '.join(OPTIMIZERS)}")
