@@ -61,15 +61,15 @@ class ShapeletNetwork(nn.Module):
         """Return the sample where the nearest window to each shapelet starts, shape (N, K).
 
         |x - s|^2 = |x|^2 - 2 x.s + |s|^2: the first is a difference of running sums, the second a correlation, by
-        Fourier transform, the third the same for all windows.
+        Fourier transform, the third the same for all windows. Rounding may choose one of two windows as near.
         """
         n = series.shape[1]
         padded = next_fast_len(n, real=True)
-        spectrum = torch.fft.rfft(series, n=padded)[:, None] * torch.fft.rfft(self.shapelets, n=padded).conj()
-        correlations = torch.fft.irfft(spectrum, n=padded).split(self.counts, dim=1)
+        weighted = torch.fft.rfft(self.shapelets * self.sample_weight, n=padded)
+        correlations = torch.fft.irfft(torch.fft.rfft(series, n=padded)[:, None] * weighted.conj(), n=padded)
         running = functional.pad(series.double().square().cumsum(1), (1, 0))
         starts = []
-        for length, correlation in zip(self.lengths, correlations, strict=True):
-            squares = (running[:, length:] - running[:, :-length]).float()[:, None]
+        for length, correlation in zip(self.lengths, correlations.split(self.counts, dim=1), strict=True):
+            squares = ((running[:, length:] - running[:, :-length]) / length).float()[:, None]
             starts.append(torch.sub(squares, correlation[..., : n - length + 1], alpha=2).argmin(-1))
         return torch.cat(starts, dim=1)

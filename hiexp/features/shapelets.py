@@ -39,7 +39,7 @@ class LearnedShapelets(TransformerMixin, BaseEstimator):
     Parameters
     ----------
     lengths : sequence of int
-        Lengths of the shapelets, in samples.
+        Lengths of the shapelets, in samples, 2 at least.
     counts : sequence of int
         Number of shapelets of each length.
     epochs : int
@@ -139,8 +139,8 @@ class LearnedShapelets(TransformerMixin, BaseEstimator):
         lengths, counts = list(self.lengths), list(self.counts)
         if not lengths or len(lengths) != len(counts):
             raise InputError(f"counts={counts}: give as many numbers as in lengths={lengths}, one or more")
-        if min(lengths) < 1 or max(lengths) > n_samples:
-            raise InputError(f"lengths={lengths}: choose lengths from 1 to the {n_samples} samples of a profile")
+        if min(lengths) < 2 or max(lengths) > n_samples:
+            raise InputError(f"lengths={lengths}: choose lengths from 2 to the {n_samples} samples of a profile")
         if min(counts) < 1:
             raise InputError(f"counts={counts}: leave a length out rather than have none of it")
         for name in ("epochs", "batch_size"):

@@ -44,13 +44,16 @@ def plot_shapelets(profiles: np.ndarray, classes: np.ndarray, model: LearnedShap
         shapelet, nearest = model.shapelets_[number], distances[:, number].argmin()
         panel.plot(series[nearest], color="0.6", lw=1)
         panel.plot(starts[nearest, number] + np.arange(len(shapelet)), shapelet, color="C3", lw=2)
-        samples = f"{len(shapelet)} sample{'s' if len(shapelet) > 1 else ''}"
-        panel.set_title(f"{samples}, class {classes[nearest]}, F = {separation[number]:.3g}", fontsize=9)
+        panel.set_title(
+            f"{len(shapelet)} samples, class {classes[nearest]}, F = {separation[number]:.3g}", fontsize=9
+        )
     for panel in panels.flat[len(order) :]:
         panel.set_visible(False)
     figure.supxlabel("sample of the profile", fontsize=10)
     figure.supylabel("flux density, scaled to 0..1" if model.scale else "flux density", fontsize=10)
     figure.suptitle(
-        f"{len(order)} of {len(distances.T)} shapelets (red), each on the profile nearest to it (grey)", fontsize=11
+        f"{len(order)} of {distances.shape[1]} shapelets (red) on the profiles nearest to them (grey); "
+        "first what separates the classes best (F)",
+        fontsize=11,
     )
     write(figure, file)
