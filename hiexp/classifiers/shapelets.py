@@ -23,4 +23,5 @@ class ShapeletClassifier(ClassifierMixin, LearnedShapelets):
 
     def predict(self, X: np.ndarray) -> np.ndarray:
         """Return the most probable class of each profile, shape (N,)."""
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        most_probable = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[most_probable]

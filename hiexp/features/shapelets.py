@@ -96,6 +96,7 @@ class LearnedShapelets(TransformerMixin, BaseEstimator):
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
+        tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
 
     def fit(self, X: np.ndarray, y: np.ndarray) -> Self:
@@ -106,7 +107,7 @@ class LearnedShapelets(TransformerMixin, BaseEstimator):
         InputError
             If a shapelet is longer than the profiles, or the settings cannot be met.
         """
-        X, y = validate_data(self, X, y)
+        X, y = validate_data(self, X, y, ensure_min_features=2)
         check_classification_targets(y)
         self._check_settings(X.shape[1])
         self.classes_, targets = np.unique(y, return_inverse=True)
