@@ -191,16 +191,10 @@ def test_a_model_loaded_predicts_as_it_did(tmp_path, feature, classifier):
 
 
 def estimator_checks():
-    settings = {
-        "lengths": [2],
-        "counts": [2],
-        "epochs": 15,
-        "optimizer": "adam",
-        "learning_rate": 0.1,
-        "scale": False,
-    }
+    settings = {"lengths": [2], "counts": [2], "scale": False}
+    steps = {"epochs": 15, "optimizer": "adam", "learning_rate": 0.1}
     for kind in (LearnedShapelets, ShapeletClassifier):
-        for model, check in estimator_checks_generator(kind(**settings, scale=False)):
+        for model, check in estimator_checks_generator(kind(**settings | steps)):
             yield pytest.param(model, check, id=f"{kind.__name__}-{check.func.__name__}")
 
 
