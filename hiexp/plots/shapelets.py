@@ -1,0 +1,59 @@
+"""Learned shapelets on the profiles that hold them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from sklearn.feature_selection import f_classif
+
+from hiexp.features.raw import unit_range
+from hiexp.features.shapelets import LearnedShapelets
+from hiexp.plots.canvas import new_figure, write
+
+MOST = 12
+COLUMNS = 4
+
+
+def plot_shapelets(profiles: np.ndarray, classes: np.ndarray, model: LearnedShapelets, file: Path) -> None:
+    """Draw shapelets on the profiles nearest to them, at most 12, those that tell the classes apart best first.
+
+    They are ordered by the F statistic of their distances: variance between the classes over that within them.
+
+    Parameters
+    ----------
+    profiles : ndarray, shape (N, n)
+        As `model` takes them.
+    classes : ndarray, shape (N,)
+        Two at least.
+    model : LearnedShapelets
+        Fitted; a `ShapeletClassifier` is one too.
+    file : Path
+        The PNG to write.
+    """
+    distances, starts = model.transform(profiles), model.locate(profiles)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        separation = np.nan_to_num(f_classif(distances, classes)[0], nan=0)
+    order = np.argsort(-separation, kind="stable")[:MOST]
+    series = unit_range(profiles) if model.scale else profiles
+    columns = min(len(order), COLUMNS)
+    lines = -(-len(order) // columns)
+    figure = new_figure(3.1 * columns + 0.6, 2.3 * lines + 0.8)
+    panels = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
+    for panel, number in zip(panels.flat, order, strict=False):
+        shapelet, nearest = model.shapelets_[number], distances[:, number].argmin()
+        panel.plot(series[nearest], color="0.6", lw=1)
+        panel.plot(starts[nearest, number] + np.arange(len(shapelet)), shapelet, color="C3", lw=2)
+        panel.set_title(
+            f"{len(shapelet)} samples, class {classes[nearest]}, F = {separation[number]:.3g}", fontsize=9
+        )
+    for panel in panels.flat[len(order) :]:
+        panel.set_visible(False)
+    figure.supxlabel("sample of the profile", fontsize=10)
+    figure.supylabel("flux density, scaled to 0..1" if model.scale else "flux density", fontsize=10)
+    figure.suptitle(
+        f"{len(order)} of {distances.shape[1]} shapelets (red) on the profiles nearest to them (grey); "
+        "first what separates the classes best (F)",
+        fontsize=11,
+    )
+    write(figure, file)
