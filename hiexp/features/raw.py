@@ -74,13 +74,11 @@ class RawProfile(StatelessTransformer):
         if self.scaling not in SCALINGS:
             raise InputError(f"feature.scaling={self.scaling}: choose one of {', '.join(SCALINGS)}")
         if self.n_samples is not None and (not isinstance(self.n_samples, Integral) or self.n_samples < 2):
-            raise InputError(
-                f"feature.n_samples={self.n_samples}: choose a whole number from 2, or null for all samples"
-            )
+            raise InputError(f"feature.n_samples={self.n_samples}: choose a whole number from 2, or null for all")
 
 
 def _bin_means(n: int, n_bins: int) -> np.ndarray:
-    """Return the matrix, shape (n, n_bins), that averages profiles, straight between their samples, over equal bins."""
+    """Return the matrix, shape (n, n_bins), that averages profiles over equal bins, straight between samples."""
     profile = np.eye(n)  # one row for each sample that is 1 while the others are 0
     area = np.cumsum((profile[:, 1:] + profile[:, :-1]) / 2, axis=1)
     area = np.concatenate([np.zeros((n, 1)), area], axis=1)
