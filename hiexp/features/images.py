@@ -58,7 +58,7 @@ class DiscImage(StatelessTransformer):
     def transform(self, X: np.ndarray) -> np.ndarray:
         """Return the images, float32, shape (N, 1 or 3, size, size); 0 outside the disc, or its colour."""
         self._check()
-        profiles = validate_data(self, X, reset=False, ensure_min_features=4)
+        profiles = validate_data(self, X, reset=False)
         # Many pixels share a radius: each is interpolated once and then copied to all of its pixels.
         radius, ring = np.unique(self.radius(), return_inverse=True)
         radius = radius[radius <= 1]

@@ -59,13 +59,13 @@ class RawProfile(StatelessTransformer):
             If a setting is none of the choices.
         """
         self._check()
-        validate_data(self, X)
+        validate_data(self, X, ensure_min_features=1 if self.n_samples is None else 2)
         return self
 
     def transform(self, X: np.ndarray) -> np.ndarray:
         """Return the scaled profiles, shape (N, n) or (N, n_samples)."""
         self._check()
-        profiles = validate_data(self, X, reset=False, ensure_min_features=1 if self.n_samples is None else 2)
+        profiles = validate_data(self, X, reset=False)
         if self.n_samples is not None:
             profiles = profiles @ _bin_means(profiles.shape[1], self.n_samples)
         return SCALINGS[self.scaling](profiles)
