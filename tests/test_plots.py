@@ -1,4 +1,4 @@
-"""The pictures of the fits: what is drawn, and that odd samples do not stop a run."""
+"""The pictures of fits and images: what is drawn, and that odd samples do not stop a run."""
 
 from dataclasses import replace
 
@@ -7,9 +7,11 @@ import pytest
 from PIL import Image
 
 from hiexp.datasets import mock_cig
+from hiexp.features import DiscImage
 from hiexp.fitting import FitResult, fit_none, fit_whole
 from hiexp.plots import fits as pictures
-from hiexp.plots import plot_fits, plot_parameters
+from hiexp.plots import images as galleries
+from hiexp.plots import plot_fits, plot_images, plot_parameters
 
 
 @pytest.fixture(scope="module")
@@ -156,3 +158,31 @@ def test_quantities_over_decades_have_logarithmic_axes(spectra, drawn):
     assert scales["snr"] == "log"
     assert scales["position (km/s)"] == "linear"
     assert {"centre (km/s)", "sigma (km/s)", "chi2_dof"} < set(scales)
+
+
+@pytest.mark.parametrize(
+    ("settings", "colours"),
+    [
+        ({"kind": "difference"}, ("RdBu", (-1, 1))),
+        ({"kind": "whole", "quarter": False}, ("magma_r", (0, 1))),
+        ({"kind": "rescaled_difference"}, ("magma_r", (0, 1))),
+        ({"colormap": "RdBu"}, None),
+    ],
+)
+def test_images_are_drawn_on_the_scale_of_their_kind(tmp_path, monkeypatch, settings, colours):
+    figures = []
+    monkeypatch.setattr(galleries, "write", lambda figure, file: figures.append(figure))
+    profiles = np.random.default_rng(0).normal(size=(9, 40)).cumsum(axis=1)
+    predicted = np.array([0, 0, 0, 0, 0, 0, 2, 2, 7])
+    feature = DiscImage(size=8, **settings).fit(profiles)
+    plot_images(profiles, predicted, feature.transform, tmp_path / "images.png")
+    images = [image for panel in figures[0].axes for image in panel.get_images()]
+    assert len(images) == 4 + 2 + 1
+    titles = [panel.get_title(loc="left") for panel in figures[0].axes if panel.get_title(loc="left")]
+    assert titles == ["class 0: 4 of 6 profiles", "class 2: 2 of 2 profiles", "class 7: 1 of 1 profile"]
+    expected = np.moveaxis(feature.transform(profiles[[8]])[0], 0, -1).squeeze()
+    np.testing.assert_allclose(images[-1].get_array(), expected)
+    if colours is None:
+        assert images[0].get_array().shape == (8, 8, 3)
+    else:
+        assert {(image.get_cmap().name, image.get_clim()) for image in images} == {colours}

@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 
 from hiexp.errors import InputError
 from hiexp.features.raw import unit_range
+from hiexp.features.stateless import StatelessTransformer
 
 KINDS = ("whole", "difference", "rescaled_difference")
+BLOCK = 64  # profiles worked on at a time: their values stay in the processor's cache
 
 
-class DiscImage(TransformerMixin, BaseEstimator):
+class DiscImage(StatelessTransformer):
     """Turn each profile into the image of a disc whose brightness depends on radius alone.
 
     The profile is scaled to 0..1 and split at its centre into the right half R(r) and the mirrored left half
@@ -43,32 +44,56 @@ class DiscImage(TransformerMixin, BaseEstimator):
         self.colormap = colormap
 
     def fit(self, X: np.ndarray, y: np.ndarray | None = None) -> Self:
-        """Check the profiles, shape (N, n); there is nothing to learn."""
+        """Check the settings and the profiles, shape (N, n); there is nothing to learn.
+
+        Raises
+        ------
+        InputError
+            If a setting is none of the choices.
+        """
+        self._check()
+        validate_data(self, X, ensure_min_features=4)
+        return self
+
+    def transform(self, X: np.ndarray) -> np.ndarray:
+        """Return the images, float32, shape (N, 1 or 3, size, size); 0 outside the disc, or its colour."""
+        self._check()
+        profiles = validate_data(self, X, reset=False)
+        # Many pixels share a radius: each is interpolated once and then copied to all of its pixels.
+        radius, ring = np.unique(self.radius(), return_inverse=True)
+        radius = radius[radius <= 1]
+        ring = np.minimum(ring, len(radius)).ravel()
+        channels = 1 if self.colormap is None else 3
+        images = np.empty((len(profiles), channels, ring.size), dtype=np.float32)
+        values = np.zeros((BLOCK, len(radius) + 1), dtype=np.float32)  # the last one is for pixels outside the disc
+        for start in range(0, len(profiles), BLOCK):
+            radial = self._radial(unit_range(profiles[start : start + BLOCK])).astype(np.float32)
+            rings = values[: len(radial)]
+            rings[:, :-1] = _interpolate(radial, radius)
+            shown = rings[:, None] if self.colormap is None else self._colours(rings)
+            # mode: numpy writes into `out` without a copy only where no index can be out of range.
+            np.take(shown, ring, axis=2, out=images[start : start + BLOCK], mode="clip")
+        return images.reshape(len(profiles), channels, self.size, self.size)
+
+    def radius(self) -> np.ndarray:
+        """Return the radius of each pixel's centre, 1 at the disc's edge, shape (size, size).
+
+        Pixels at the same distance have the same number, to the last bit.
+        """
+        # In half pixels from the centre: whole numbers, of which equal distances have equal squares.
+        along = 2 * np.arange(self.size, dtype=np.int64) + 1
+        edge = 2 * self.size
+        if not self.quarter:
+            along, edge = along - self.size, self.size
+        return np.sqrt(along[:, None] ** 2 + along[None, :] ** 2) / edge
+
+    def _check(self) -> None:
         if self.kind not in KINDS:
             raise InputError(f"feature.kind={self.kind}: choose one of {', '.join(KINDS)}")
         if self.size < 2:
             raise InputError(f"feature.size={self.size}: an image needs at least 2 pixels a side")
         if self.colormap is not None:
             _colormap(self.colormap)
-        validate_data(self, X, ensure_min_features=4)
-        return self
-
-    def transform(self, X: np.ndarray) -> np.ndarray:
-        """Return the images, float32, shape (N, 1 or 3, size, size); 0 outside the disc, or its colour."""
-        check_is_fitted(self, "n_features_in_")
-        radial = self._radial(unit_range(validate_data(self, X, reset=False))).astype(np.float32)
-        radius = self._radius()
-        inside = radius <= 1
-        sample = radius[inside] * (radial.shape[1] - 1)
-        below = np.minimum(sample.astype(int), radial.shape[1] - 2)
-        share = (sample - below).astype(np.float32)
-        images = np.zeros((len(radial), self.size, self.size), dtype=np.float32)
-        images[:, inside] = radial[:, below] * (1 - share) + radial[:, below + 1] * share
-        if self.colormap is None:
-            return images[:, None]
-        shade = (images + 1) / 2 if self.kind == "difference" else images
-        rgb = _colormap(self.colormap)(shade)[..., :3].astype(np.float32)
-        return np.ascontiguousarray(np.moveaxis(rgb, -1, 1))
 
     def _radial(self, unit: np.ndarray) -> np.ndarray:
         """Return the function of radius, shape (N, m): from the centre of the disc to its edge."""
@@ -78,12 +103,18 @@ class DiscImage(TransformerMixin, BaseEstimator):
         difference = unit[:, -half:] - unit[:, :half][:, ::-1]
         return difference if self.kind == "difference" else unit_range(difference)
 
-    def _radius(self) -> np.ndarray:
-        """Return the radius of each pixel's centre, 1 at the disc's edge, shape (size, size)."""
-        along = (np.arange(self.size) + 0.5) / self.size
-        if not self.quarter:
-            along = 2 * along - 1
-        return np.hypot(along[:, None], along[None, :])
+    def _colours(self, values: np.ndarray) -> np.ndarray:
+        """Return RGB, 0..1, shape (N, 3, m), of values, shape (N, m)."""
+        shade = (values + 1) / 2 if self.kind == "difference" else values
+        return np.moveaxis(_colormap(self.colormap)(shade)[..., :3], -1, 1).astype(np.float32)
+
+
+def _interpolate(radial: np.ndarray, radius: np.ndarray) -> np.ndarray:
+    """Interpolate functions of radius, shape (N, m), at each `radius`, shape (k,), 0..1; shape (N, k)."""
+    sample = radius * (radial.shape[1] - 1)
+    below = np.minimum(sample.astype(int), radial.shape[1] - 2)
+    share = (sample - below).astype(np.float32)
+    return np.take(radial, below, axis=1) * (1 - share) + np.take(radial, below + 1, axis=1) * share
 
 
 def _colormap(name: str):
@@ -94,15 +125,13 @@ def _colormap(name: str):
     return colormaps[name]
 
 
-class Flatten(TransformerMixin, BaseEstimator):
+class Flatten(StatelessTransformer):
     """Images as rows of pixels, for classifiers that take two-dimensional arrays."""
 
     def fit(self, X: np.ndarray, y: np.ndarray | None = None) -> Self:
-        """Remember the shape of one image."""
-        self.image_shape_ = X.shape[1:]
+        """Do nothing: there is nothing to learn."""
         return self
 
     def transform(self, X: np.ndarray) -> np.ndarray:
         """Return shape (N, pixels)."""
-        check_is_fitted(self)
         return X.reshape(len(X), -1)

@@ -21,29 +21,33 @@ def plot_images(
     Parameters
     ----------
     profiles : ndarray, shape (N, n)
-        mJy; drawn scaled to 0..1.
+        mJy; drawn scaled to 0..1, with a mark at the middle, about which differences are taken.
     predicted : ndarray, shape (N,)
         Classes.
     transform : callable
-        From profiles to images, shape (N, channels, height, width), of one channel or RGB.
+        From profiles to images, shape (N, channels, height, width). RGB, 0..1, is drawn as it is; one channel in
+        the study's colours: with values below 0 from -1 (red) to 1 (blue), without from 0 (pale) to 1 (black).
     file : Path
         The PNG to write.
     """
-    classes = np.unique(predicted)
+    classes, counts = np.unique(predicted, return_counts=True)
     examples = [np.flatnonzero(predicted == name)[:EXAMPLES] for name in classes]
+    images = [transform(profiles[members]) for members in examples]
+    differences = any(shown.min() < 0 for shown in images)
+    colours = {"cmap": "RdBu", "vmin": -1, "vmax": 1} if differences else {"cmap": "magma_r", "vmin": 0, "vmax": 1}
     figure = new_figure(1.7 * EXAMPLES + 1, 2.6 * len(examples) + 0.4)
     grid = figure.subplots(2 * len(examples), EXAMPLES, squeeze=False, height_ratios=[0.55, 1] * len(examples))
     for panel in grid.flat:
         panel.set_axis_off()
-    for line, (name, members) in enumerate(zip(classes, examples, strict=True)):
-        images = transform(profiles[members])
-        for column, (member, image) in enumerate(zip(members, images, strict=True)):
-            grid[2 * line, column].plot(unit_range(profiles[[member]])[0], color="C0", lw=1)
-            drawn = grid[2 * line + 1, column].imshow(
-                np.moveaxis(image, 0, -1).squeeze(), cmap="RdBu", vmin=-1, vmax=1
-            )
-        grid[2 * line, 0].set_title(f"class {name}", fontsize=10, loc="left")
+    for line, (name, count, members) in enumerate(zip(classes, counts, examples, strict=True)):
+        for column, (member, image) in enumerate(zip(members, images[line], strict=True)):
+            above, below = grid[2 * line : 2 * line + 2, column]
+            above.axvline((profiles.shape[1] - 1) / 2, color="0.8", lw=0.8)
+            above.plot(unit_range(profiles[[member]])[0], color="C0", lw=1)
+            drawn = below.imshow(np.moveaxis(image, 0, -1).squeeze(), **colours)
+        title = f"class {name}: {len(members)} of {count} profile{'s' if count > 1 else ''}"
+        grid[2 * line, 0].set_title(title, fontsize=10, loc="left")
     figure.suptitle("Profiles and the images made of them, by predicted class", fontsize=11)
-    if images.shape[1] == 1:
+    if images[0].shape[1] == 1:
         figure.colorbar(drawn, ax=grid, label="pixel value", shrink=0.5)
     write(figure, file)
