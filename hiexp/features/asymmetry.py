@@ -10,11 +10,10 @@ from sklearn.utils.validation import validate_data
 
 from hiexp.errors import InputError
 from hiexp.features.stateless import StatelessTransformer
-from hiexp.fitting.widths import edges
 
 NAMES = ("A_flux", "peak_ratio", "centroid_offset", "residual", "W20_W50", "A_F", "A_C", "C_V", "K")
 BLOCK = 32  # profiles worked on at a time: their samples stay in the processor's cache
-HAIR = 1e-6  # samples
+HAIR = 1e-6  # samples; more than rounding moves the middle of a line
 # Gauss-Legendre nodes and weights on 0..1, for integrals over the curve of growth.
 NODES, WEIGHTS = (np.polynomial.legendre.leggauss(24) + np.array([[1], [0]])) / 2
 
@@ -42,9 +41,10 @@ class ProfileAsymmetry(StatelessTransformer):
     ``A_F``, ``A_C``, ``C_V``, ``K``
         From the curve of growth, the flux within a distance of the central velocity as a function of that distance
         (Yu, Ho & Wang 2020, ApJ 898, 102; Yu et al. 2022, ApJS 261, 21). V85 is the distance that holds 85 % of the
-        flux. A_F: ratio of the fluxes of both sides; A_C: ratio of the mean slopes of both sides' curves
-        within V85; C_V: V85 over V25 (3.4 for a box, 4.5 for a Gaussian); K: area between the curve, both axes scaled
-        to end at 1 at V85, and the diagonal (0 for a box, positive for a single peak, negative for two horns).
+        flux. A_F: ratio of the fluxes of both sides. A_C: ratio of the slopes of the straight lines that fit the
+        curves of both sides best within V85. C_V: V85 over V25 (3.4 for a box, 4.5 for a Gaussian). K: area between
+        the curve, both axes scaled to end at 1 at V85, and the diagonal (0 for a box, positive for a single peak,
+        negative for two horns).
         The papers find the line and its flux by a noise threshold; here the central velocity is the centroid
         and the flux that of the whole window, since the window has been chosen around the line.
 
@@ -89,6 +89,8 @@ class ProfileAsymmetry(StatelessTransformer):
 
 def _measure(profiles: np.ndarray, limit: float) -> np.ndarray:
     """Return the measures, shape (N, 9), of profiles, shape (N, n); positions are counted in samples."""
+    from hiexp.fitting.widths import edges  # the package imports torch, which the other features can do without
+
     largest = np.abs(profiles).max(axis=1, keepdims=True)
     lines = np.divide(profiles, largest, out=np.zeros_like(profiles), where=largest > 0)
     sample = np.arange(lines.shape[1], dtype=float)
