@@ -2,10 +2,10 @@
 
     python benchmarks/survey.py [number of spectra ..., 1000 3162 10000 31502 if none is given]
 
-Runs ``python -m hiexp.train +experiment=alfalfa18`` on model spectra of 1,024 channels, each size in an empty folder,
-and adds up what the jobs have recorded: the fits and, for each of six clusterers, groups and shapelets are computed by
-one job and read by the others. Baseline: the same stages without a cache, every job computing its own: the seconds of the
-job that did, times the jobs that would have had to.
+Runs ``python -m hiexp.train +experiment=alfalfa18`` on model spectra of 1,024 channels, each size in an empty
+folder, and adds up what the jobs have recorded: the fits and, for each of six clusterers, groups and shapelets are
+computed by one job and read by the others. Baseline: the same stages without a cache, every job computing its own:
+the seconds of the job that did, times the jobs that would have had to.
 """
 
 from __future__ import annotations

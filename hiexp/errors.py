@@ -1,5 +1,23 @@
-"""The one error that a user can cause and mend."""
+"""The errors that a user can cause and mend."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
 
 
 class InputError(ValueError):
     """Input that cannot be used; the message names the file or key, the value and the remedy."""
+
+
+class NoGroupsError(InputError):
+    """A clusterer has found no groups to learn: in a sweep a result like any other.
+
+    Attributes
+    ----------
+    scores : mapping of str to float
+        What it has found.
+    """
+
+    def __init__(self, message: str, scores: Mapping[str, float]) -> None:
+        super().__init__(message)
+        self.scores = scores

@@ -20,7 +20,7 @@ from sklearn.base import ClusterMixin, TransformerMixin
 from sklearn.metrics.cluster import contingency_matrix
 
 from hiexp.clustering import place
-from hiexp.errors import InputError
+from hiexp.errors import InputError, NoGroupsError
 from hiexp.evaluation import group_scores, stability
 from hiexp.spectra import UNKNOWN
 
@@ -170,32 +170,35 @@ class ClusterLabels:
         Raises
         ------
         InputError
-            If the settings are out of range, or the clusterer refuses the objects or finds fewer than two groups.
+            If the settings are out of range, or the clusterer refuses the objects.
+        NoGroupsError
+            If the clusterer finds fewer than two groups.
         """
         if not 0 < self.fraction <= 1:
             raise InputError(f"labels.fraction={self.fraction}: give a fraction of the training objects, 0 to 1")
         rng = np.random.default_rng(self.seed)
         grouped = np.sort(rng.permutation(train)[: round(self.fraction * len(train))])
-        name = type(self.clusterer).__name__
+        name = type(getattr(self.clusterer, "clusterer", self.clusterer)).__name__
         try:
             seen = self.feature.fit(profiles[grouped]).transform(profiles)
             groups = self.clusterer.fit_predict(seen[grouped])
         except ValueError as error:
             raise InputError(
-                f"{name} cannot group {len(grouped)} of the {len(train)} training profiles: {error} Raise "
-                "labels.fraction, lower n_classes or test_size, change the clusterer's settings or bring more spectra."
+                f"{name} cannot group {len(grouped)} of the {len(train)} training profiles: {error} "
+                "Raise labels.fraction, lower n_classes or test_size, change the clusterer's settings or bring more."
             ) from error
         found, sizes = np.unique(groups[groups != UNKNOWN], return_counts=True)
         kept = found[sizes >= self.smallest]
-        n_noise = int((groups == UNKNOWN).sum())
-        log.info("%s: %s", name, _groups_in_words(sizes, n_noise, self.smallest))
-        if kept.size < 2:
-            raise InputError(
-                f"{name} found {kept.size} group(s) of at least labels.smallest={self.smallest} among {len(grouped)} "
-                f"training profiles, {n_noise} of them noise; change its settings or choose another clusterer"
-            )
         scores = group_scores(seen[grouped], groups, None if reference is None else reference[grouped], self.seed)
         scores["n_groups_left_out"] = found.size - kept.size
+        words = _groups_in_words(sizes, int(scores["n_noise"]), self.smallest)
+        log.info("%s, %d objects: %s", name, len(grouped), words)
+        if kept.size < 2:
+            raise NoGroupsError(
+                f"{name} found no two groups of at least labels.smallest={self.smallest} objects among "
+                f"{len(grouped)} training profiles ({words}); change its settings or choose another clusterer",
+                _named(scores),
+            )
         if self.resamples:
             mean, deviation = stability(self.clusterer, seen[grouped], groups, self.resamples, seed=self.seed)
             scores |= {"stability": mean, "stability_sd": deviation}
@@ -205,8 +208,12 @@ class ClusterLabels:
         taught = _equal_numbers(groups, kept, self.members, rng)
         if reference is not None:
             classes = _name_after(classes, reference, train)
-        scores = {f"cluster_{key}": value for key, value in scores.items()}
-        return Assignment(classes, np.sort(grouped[taught]), grouped, scores)
+        return Assignment(classes, np.sort(grouped[taught]), grouped, _named(scores))
+
+
+def _named(scores: dict[str, float]) -> dict[str, float]:
+    """Return the scores of the groups under names that tell them from those of the classifier."""
+    return {f"cluster_{key}": value for key, value in scores.items()}
 
 
 def _groups_in_words(sizes: np.ndarray, n_noise: int, smallest: int) -> str:

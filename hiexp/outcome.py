@@ -23,6 +23,7 @@ from hiexp.plots import (
     plot_images,
     plot_parameters,
     plot_parameters_by_class,
+    plot_shapelets,
     plot_training,
 )
 from hiexp.spectra import UNKNOWN, Spectra
@@ -189,6 +190,11 @@ class Outcome:
         feature = self.model["feature"]
         if feature.transform(self.profiles[:1]).ndim == 4:
             plot_images(self.profiles, self.predicted, feature.transform, plots / "images.png")
+        for step in (feature, self.model["classifier"]):
+            if hasattr(step, "shapelets_"):
+                taught = self.assigned.taught
+                seen = self.profiles[taught] if step is feature else feature.transform(self.profiles[taught])
+                plot_shapelets(seen, self.assigned.classes[taught], step, plots / "shapelets.png")
         from hiexp.persistence import save_model  # skops imports all of scikit-learn, which takes seconds
 
         try:

@@ -21,17 +21,25 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 METRICS_FILE, ERROR_FILE = "metrics.json", "error.txt"  # a job's folder has one of them when it has ended
-COLUMNS = {
-    "success_rate": "success",
-    "chance_success_rate": "chance",
-    "p_success_rate": "p",
-    "balanced_accuracy": "balanced",
-    "accuracy": "accuracy",
-    "train_seconds": "seconds",
+COLUMNS = {  # title and format of the metrics on the screen
+    "cluster_n_groups": ("groups", ".0f"),
+    "agreement": ("agreement", ".3f"),
+    "success_rate": ("success", ".3f"),
+    "chance_success_rate": ("chance", ".3f"),
+    "p_success_rate": ("p", ".3f"),
+    "balanced_accuracy": ("balanced", ".3f"),
+    "accuracy": ("accuracy", ".3f"),
+    "train_seconds": ("seconds", ".2f"),
 }
-FIT_COLUMNS = {"n_good": "fitted", "n_failed": "failed", "median_chi2_dof": "chi2/dof", "fit_seconds": "seconds"}
+FIT_COLUMNS = {
+    "n_good": ("fitted", ".0f"),
+    "n_failed": ("failed", ".0f"),
+    "median_chi2_dof": ("chi2/dof", ".3f"),
+    "fit_seconds": ("seconds", ".2f"),
+}
 NOTE = "success: the highest accuracy over all relabelings; chance: its mean under permuted classes, p beside it"
-FIT_NOTE = "chi2/dof: the median of the objects fitted; nan where the fit has no model"
+AGREEMENT_NOTE = "agreement: of classifier and clusterer on held-out objects that neither was fitted on"
+FIT_NOTE = "chi2/dof: the median of the objects fitted; empty where the fit has no model"
 
 
 class SweepSummary(Callback):
@@ -59,7 +67,7 @@ class SweepSummary(Callback):
             ranking = rank(pd.DataFrame([_row(job, settings[job]) for job in done]))
             ranking.to_csv(folder / "ranking.csv", index=False)
             lines += [_ranking_text(ranking), ""]
-            if "n_test" in ranking:
+            if "n_test" in ranking:  # classifications, not fits alone
                 page = write_page(ranking, reasons, folder, _command(config))
                 lines.append(f"everything on one page:  {shown(page)}")
         lines += [f"FAILED  {name}  {words}\n        {reason}" for name, words, reason in reasons]
@@ -109,12 +117,16 @@ def _row(job: Path, settings: str) -> dict[str, object]:
 
 
 def _ranking_text(ranking: pd.DataFrame) -> str:
-    titles, note = (FIT_COLUMNS, FIT_NOTE) if "n_good" in ranking else (COLUMNS, NOTE)
-    columns = {name: title for name, title in titles.items() if name in ranking}
-    table = ranking[["job", *columns, "settings"]].rename(columns=columns)
-    formats = {title: "{:.3f}".format for name, title in columns.items() if ranking[name].dtype.kind == "f"}
-    text = table.to_string(index=False, formatters=formats | {"settings": " {}".format}, justify="right")
-    return f"{text}\n{note}"
+    titles, notes = (FIT_COLUMNS, [FIT_NOTE]) if "n_good" in ranking else (COLUMNS, [NOTE])
+    if "agreement" in ranking:
+        notes.append(AGREEMENT_NOTE)
+    columns = {name: shown for name, shown in titles.items() if name in ranking}
+    table = ranking[["job", *columns, "settings"]].copy()
+    for name, (_, form) in columns.items():
+        table[name] = ["" if value != value else format(value, form) for value in ranking[name]]  # NaN: no value
+    table["settings"] = " " + table["settings"]
+    text = table.rename(columns={name: title for name, (title, _) in columns.items()}).to_string(index=False)
+    return "\n".join([text, *notes])
 
 
 def _reason(job: Path) -> str:

@@ -19,6 +19,7 @@ from hiexp.command import (
     stopwatch,
     sweeping,
 )
+from hiexp.errors import NoGroupsError
 from hiexp.fit import fit_sample
 from hiexp.summary import one_line, opening, summary
 
@@ -109,7 +110,14 @@ def main(cfg: DictConfig) -> float | None:
     if not sweeping():  # a sweep announces its jobs itself
         log.info(opening(job, folder))
     with recorded(cfg) as record:
-        outcome = run_experiment(cfg, folder, record.metrics)
+        try:
+            outcome = run_experiment(cfg, folder, record.metrics)
+        except NoGroupsError as nothing:
+            if not sweeping():
+                raise
+            log.info("%s", nothing)
+            record.metrics |= nothing.scores
+            return None
         record.metrics |= outcome.metrics()
         record.curves |= outcome.history
         log.info("Trained in %.1f s; writing predictions, pictures and model", record.metrics["train_seconds"])

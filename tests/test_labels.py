@@ -4,7 +4,7 @@ from sklearn.cluster import DBSCAN, AgglomerativeClustering, KMeans
 from sklearn.metrics.cluster import contingency_matrix
 from sklearn.mixture import GaussianMixture
 
-from hiexp.errors import InputError
+from hiexp.errors import InputError, NoGroupsError
 from hiexp.features import RawProfile
 from hiexp.labels import Assignment, ClusterLabels, RandomLabels, ReferenceLabels
 from hiexp.spectra import UNKNOWN
@@ -170,7 +170,9 @@ def test_too_many_groups_is_an_error_that_names_both(sample):
         cluster_labels(KMeans(500)).assign(profiles, truth, train)
 
 
-def test_one_group_is_an_error(sample):
+def test_no_group_is_an_error_that_tells_what_was_found(sample):
     profiles, truth, train = sample
-    with pytest.raises(InputError, match="found 0 group"):
+    with pytest.raises(NoGroupsError, match=r"DBSCAN found no two groups.*80 noise") as nothing:
         cluster_labels(DBSCAN(eps=1e-6)).assign(profiles, truth, train)
+    assert nothing.value.scores["cluster_n_groups"] == 0
+    assert nothing.value.scores["cluster_noise_fraction"] == 1

@@ -62,7 +62,7 @@ def plot_parameters_by_class(
         panel.set_visible(False)
     figure.supylabel("objects", fontsize=10)
     figure.suptitle("Parameters by predicted class (ε²: share of the ranks' variance between classes)", fontsize=11)
-    handles = [panel for panel in figure.axes[0].patches]
+    handles = list(figure.axes[0].patches)
     figure.legend(
         handles,
         [f"class {name}: {count}" for name, count in zip(names, counts, strict=True)],

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn.feature_selection import f_classif
 
 from hiexp.features.raw import unit_range
-from hiexp.features.shapelets import LearnedShapelets
 from hiexp.plots.canvas import new_figure, write
+
+if TYPE_CHECKING:  # torch takes seconds to import
+    from hiexp.features.shapelets import LearnedShapelets
 
 MOST = 12
 COLUMNS = 4
