@@ -16,8 +16,9 @@ from sklearn.pipeline import Pipeline
 from hiexp.errors import InputError
 
 PIPELINE_FILE = "pipeline.skops"
-# A forest's tree: a forged one can crash the interpreter, which is why skops asks, but not run code.
-HARMLESS = ("sklearn.tree._tree.Tree",)
+# The trees of forests and of gradient boosting: a forged one can crash the interpreter, which is why skops asks, but
+# not run code.
+HARMLESS = ("sklearn.tree._tree.Tree", "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor")
 
 
 def save_model(model: Pipeline, folder: Path) -> None:

@@ -37,9 +37,7 @@ class _Rocket(ClassifierMixin, BaseEstimator):
         try:
             from aeon.classification import convolution_based
         except ModuleNotFoundError as error:
-            raise InputError(
-                f'{name} needs the package {error.name}, which is not installed: pip install "hiexp[aeon]"'
-            ) from error
+            raise InputError(f'{name} needs aeon, which is not installed: pip install "hiexp[aeon]"') from error
         log.info("%s: the first run on a machine compiles for half a minute, later ones do not", name)
         self.model_ = self._build(convolution_based).fit(X, y)
         self.classes_ = np.unique(y)

@@ -99,12 +99,10 @@ class Subsampled(ClusterMixin, BaseEstimator):
                 log.info("%s on %s objects needs up to %.1f GB for their pairs", name, f"{n_objects:,}", needed)
             return np.arange(n_objects)
         why = (
-            f"{needed:.1f} GB, memory_gb={self.memory_gb:g}" if needed > self.memory_gb else f"at_most={self.at_most}"
+            f"at_most={limit}" if limit == self.at_most else f"all need {needed:.1f} GB, memory_gb={self.memory_gb:g}"
         )
-        log.warning(
-            "%s groups a random %s of the %s objects (%s); the others follow them",
-            *(name, f"{limit:,}", f"{n_objects:,}", why),
-        )
+        text = "%s groups a random %s of the %s objects (%s); the others are placed in their groups"
+        log.warning(text, name, f"{limit:,}", f"{n_objects:,}", why)
         return np.sort(np.random.default_rng(self.seed).choice(n_objects, limit, replace=False))
 
     def _limit(self, n_objects: int) -> int:
