@@ -181,7 +181,9 @@ class ClusterLabels:
         name = type(getattr(self.clusterer, "clusterer", self.clusterer)).__name__
         try:
             seen = self.feature.fit(profiles[grouped]).transform(profiles)
-            groups = self.clusterer.fit_predict(seen[grouped])
+            groups, scores = self._group(name, seen[grouped], None if reference is None else reference[grouped])
+        except NoGroupsError:
+            raise
         except ValueError as error:
             raise InputError(
                 f"{name} cannot group {len(grouped)} of the {len(train)} training profiles: {error} "
@@ -189,26 +191,34 @@ class ClusterLabels:
             ) from error
         found, sizes = np.unique(groups[groups != UNKNOWN], return_counts=True)
         kept = found[sizes >= self.smallest]
-        scores = group_scores(seen[grouped], groups, None if reference is None else reference[grouped], self.seed)
-        scores["n_groups_left_out"] = found.size - kept.size
-        words = _groups_in_words(sizes, int(scores["n_noise"]), self.smallest)
-        log.info("%s, %d objects: %s", name, len(grouped), words)
-        if kept.size < 2:
-            raise NoGroupsError(
-                f"{name} found no two groups of at least labels.smallest={self.smallest} objects among "
-                f"{len(grouped)} training profiles ({words}); change its settings or choose another clusterer",
-                _named(scores),
-            )
-        if self.resamples:
-            mean, deviation = stability(self.clusterer, seen[grouped], groups, self.resamples, seed=self.seed)
-            scores |= {"stability": mean, "stability_sd": deviation}
         classes = place(self.clusterer, seen[grouped], groups, seen)
         classes[grouped] = groups
         classes[~np.isin(classes, kept)] = UNKNOWN
         taught = _equal_numbers(groups, kept, self.members, rng)
         if reference is not None:
             classes = _name_after(classes, reference, train)
-        return Assignment(classes, np.sort(grouped[taught]), grouped, _named(scores))
+        return Assignment(classes, np.sort(grouped[taught]), grouped, scores)
+
+    def _group(
+        self, name: str, points: np.ndarray, reference: np.ndarray | None
+    ) -> tuple[np.ndarray, dict[str, float]]:
+        """Return the groups of objects, shape (M, n), and what these groups are worth."""
+        groups = self.clusterer.fit_predict(points)
+        _, sizes = np.unique(groups[groups != UNKNOWN], return_counts=True)
+        n_kept = int((sizes >= self.smallest).sum())
+        scores = group_scores(points, groups, reference, self.seed) | {"n_groups_left_out": sizes.size - n_kept}
+        words = _groups_in_words(sizes, int(scores["n_noise"]), self.smallest)
+        log.info("%s, %d objects: %s", name, len(points), words)
+        if n_kept < 2:
+            raise NoGroupsError(
+                f"{name} found no two groups of at least labels.smallest={self.smallest} objects among "
+                f"{len(points)} training profiles ({words}); change its settings or choose another clusterer",
+                _named(scores),
+            )
+        if self.resamples:
+            mean, deviation = stability(self.clusterer, points, groups, self.resamples, seed=self.seed)
+            scores |= {"stability": mean, "stability_sd": deviation}
+        return groups, _named(scores)
 
 
 def _named(scores: dict[str, float]) -> dict[str, float]:
