@@ -31,6 +31,7 @@ EPOCHS = 350
 FEW = 3
 ROUNDS = 3
 SURVEY = 31502
+TRACE = (([30], [4], 30), ([50, 20], [4, 4], 30), ([100, 50, 30, 10], [10, 8, 5, 3], 50))  # lengths, counts, epochs
 CLASSIFIERS = {"KNN(1)": KNeighborsClassifier(1), "SVM": SVC(), "forest": RandomForestClassifier(random_state=0)}
 
 
@@ -105,7 +106,7 @@ def trace(n_seeds: int) -> None:
 
     X, y, X_test, y_test = CachedDatasets().load_dataset("Trace")
     print(f"{'shapelets':28}{'epochs':>7}  {'seed':5}{'by':9}" + "".join(f"{name:>8}" for name in CLASSIFIERS))
-    for lengths, counts, epochs in (([30], [4], 30), ([50, 20], [4, 4], 30)):
+    for lengths, counts, epochs in TRACE:
         for seed in range(n_seeds):
             for name, kind in (("ours", LearnedShapelets), ("tslearn", TslearnShapelets)):
                 model = kind(lengths, counts, epochs=epochs, seed=seed).fit(X[..., 0], y)

@@ -65,11 +65,11 @@ class ShapeletNetwork(nn.Module):
         """
         n = series.shape[1]
         padded = next_fast_len(n, real=True)
-        weighted = torch.fft.rfft(self.shapelets * self.sample_weight, n=padded)
-        correlations = torch.fft.irfft(torch.fft.rfft(series, n=padded)[:, None] * weighted.conj(), n=padded)
+        means = torch.fft.rfft(self.shapelets * self.sample_weight, n=padded)  # x.s over the length
+        correlations = torch.fft.irfft(torch.fft.rfft(series, n=padded)[:, None] * means.conj(), n=padded)
         running = functional.pad(series.double().square().cumsum(1), (1, 0))
         starts = []
         for length, correlation in zip(self.lengths, correlations.split(self.counts, dim=1), strict=True):
-            squares = ((running[:, length:] - running[:, :-length]) / length).float()[:, None]
-            starts.append(torch.sub(squares, correlation[..., : n - length + 1], alpha=2).argmin(-1))
+            squares = (running[:, length:] - running[:, :-length]).float()[:, None]
+            starts.append(torch.sub(squares, correlation[..., : n - length + 1], alpha=2 * length).argmin(-1))
         return torch.cat(starts, dim=1)
