@@ -64,6 +64,24 @@ def test_the_distance_is_that_of_the_nearest_window(seed, longest, more, size):
         np.testing.assert_allclose(distances[:, number], every.min(axis=1), atol=1e-5 * size**2)
 
 
+@pytest.mark.parametrize("n_classes", [2, 5])
+def test_the_gradient_is_that_of_automatic_differentiation(n_classes):
+    torch.manual_seed(0)
+    network = ShapeletNetwork([20, 7], [3, 4], n_classes)
+    network.shapelets.data.uniform_()
+    series, targets = torch.rand(9, 40), torch.randint(n_classes, (9,))
+    logits = network(series)
+    expected = torch.nn.functional.cross_entropy(logits, targets)
+    expected.backward()
+    gradients = [parameter.grad.clone() for parameter in network.parameters()]
+    loss, n_right = network.backward(series, targets)
+    torch.testing.assert_close(loss, expected.detach())
+    assert n_right == (logits.argmax(dim=1) == targets).sum()
+    for parameter, gradient in zip(network.parameters(), gradients, strict=True):
+        assert gradient.abs().max() > 1e-4
+        torch.testing.assert_close(parameter.grad, gradient, atol=1e-7, rtol=1e-4)
+
+
 @pytest.mark.parametrize("n_samples", [50, 97])
 @pytest.mark.parametrize("scale", [True, False])
 @pytest.mark.parametrize(("lengths", "counts"), [([50], [4]), ([30, 12, 5], [2, 3, 1]), ([2, 41], [5, 2])])
