@@ -2,7 +2,7 @@
 
 ``speed`` takes the settings of conf/feature/shapelet.yaml (26 shapelets, 350 epochs, batches of 10), in CPU time of
 the process and in wall-clock time. 159 profiles of 250 samples are learned by both, in three interleaved rounds:
-ours in full, tslearn for 4 epochs, the last 3 of them extrapolated to 350; its start by k-means is computed and timed
+ours in full, tslearn for 9 epochs, the last 8 of them extrapolated to 350; its start by k-means is computed and timed
 in the first fit and counted in each round. Then ours alone: 600 profiles of 1,000 samples, 5 epochs extrapolated to
 350, and the distances of 31,502.
 
@@ -28,9 +28,10 @@ from hiexp.features.shapelets_tslearn import TslearnShapelets
 from hiexp.fitting import fit_none
 
 EPOCHS = 350
-FEW = 3
+FEW = 8
 ROUNDS = 3
 SURVEY = 31502
+TRACE = (([30], [4], 30), ([50, 20], [4, 4], 30), ([100, 50, 30, 10], [10, 8, 5, 3], 50))  # lengths, counts, epochs
 CLASSIFIERS = {"KNN(1)": KNeighborsClassifier(1), "SVM": SVC(), "forest": RandomForestClassifier(random_state=0)}
 
 
@@ -105,7 +106,7 @@ def trace(n_seeds: int) -> None:
 
     X, y, X_test, y_test = CachedDatasets().load_dataset("Trace")
     print(f"{'shapelets':28}{'epochs':>7}  {'seed':5}{'by':9}" + "".join(f"{name:>8}" for name in CLASSIFIERS))
-    for lengths, counts, epochs in (([30], [4], 30), ([50, 20], [4, 4], 30)):
+    for lengths, counts, epochs in TRACE:
         for seed in range(n_seeds):
             for name, kind in (("ours", LearnedShapelets), ("tslearn", TslearnShapelets)):
                 model = kind(lengths, counts, epochs=epochs, seed=seed).fit(X[..., 0], y)

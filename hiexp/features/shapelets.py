@@ -17,7 +17,6 @@ from sklearn.utils import Tags
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 from threadpoolctl import threadpool_limits
-from torch.nn import functional
 from tqdm import tqdm
 
 from hiexp.classifiers.cnn import torch_device
@@ -203,13 +202,10 @@ class LearnedShapelets(TransformerMixin, BaseEstimator):
         for _ in bar:
             loss_sum = n_right = 0
             for rows in torch.randperm(len(series)).to(series.device).split(self.batch_size):
-                logits, truth = network(series[rows]), targets[rows]
-                loss = functional.cross_entropy(logits, truth)
-                optimizer.zero_grad()
-                loss.backward()
+                loss, right = network.backward(series[rows], targets[rows])
                 optimizer.step()
-                loss_sum += loss.detach() * len(rows)
-                n_right += (logits.detach().argmax(dim=1) == truth).sum()
+                loss_sum += loss * len(rows)
+                n_right += right
             self.history_["shapelet_loss"].append(float(loss_sum) / len(series))
             self.history_["shapelet_accuracy"].append(float(n_right) / len(series))
             bar.set_postfix(loss=f"{self.history_['shapelet_loss'][-1]:.3f}", refresh=False)
