@@ -169,7 +169,7 @@ def _fit_rows(
     """Fit the spectra `rows` between `low` and `high` and write what comes of it into `fitted`."""
     if not len(rows):
         return
-    everything = gather(channels, lines, rows, low[rows], high[rows])
+    everything = gather(channels, lines, rows, low, high)
     solution, fixed = _solve(everything, model, None if start is None else start[rows], settings)
     fitted.chi2[rows] = solution.chi2
     fitted.converged[rows] = solution.converged
@@ -253,7 +253,7 @@ def _realise(
     covariances = parameters.new_zeros(len(rows), len(model.parameters), len(model.parameters))
 
     def measured_again(simulated: Channels) -> Tensor:
-        windows = gather(simulated, lines, rows, low, high)
+        windows = gather(simulated, lines, rows, fitted.low, fitted.high)
         solution, _ = _solve(windows, model, parameters, settings)
         return measure(model.value, model.curve, solution.parameters, covariances, low, high).numbers
 

@@ -59,21 +59,20 @@ class Windows:
 
 
 def gather(channels: Channels, lines: Lines, rows: Tensor, low: Tensor, high: Tensor) -> Windows:
-    """Take the channels between `low` and `high`, shape (B,), of the spectra `rows`."""
-    velocity = channels.velocity[rows]
-    first = torch.searchsorted(velocity, low[:, None])
-    last = torch.searchsorted(velocity, high[:, None], right=True)
+    """Take the channels between `low` and `high`, shape (N,), of the spectra `rows`, shape (B,)."""
+    first, last = (found[rows] for found in channels.find(low, high))
     longest = int((last - first).max()) if len(rows) else 0
     index = first + torch.arange(max(longest, 1), device=rows.device)
     in_window = index < last
-    index = index.clamp_max(velocity.shape[1] - 1)
-    used = in_window & channels.valid[rows[:, None], index]
+    index = index.clamp_max(channels.velocity.shape[1] - 1)
+    row = rows[:, None]
+    used = in_window & channels.valid[row, index]
     return Windows(
-        velocity=velocity.gather(1, index),
-        flux=channels.flux[rows[:, None], index],
-        weight=torch.where(used, 1 / channels.rms[rows, None], 0.0),
-        low=low,
-        high=high,
+        velocity=channels.velocity[row, index],
+        flux=channels.flux[row, index],
+        weight=torch.where(used, 1 / channels.rms[row], 0.0),
+        low=low[rows],
+        high=high[rows],
         centre=lines.centre[rows],
         width=lines.width[rows],
         channel=channels.width[rows],
