@@ -12,7 +12,13 @@ from torch import Tensor
 from tqdm import tqdm
 
 from hiexp.fitting.covariance import covariance, standard_deviations
-from hiexp.fitting.least_squares import Solution, least_squares, linear_least_squares, rows_at_once
+from hiexp.fitting.least_squares import (
+    Solution,
+    least_squares,
+    linear_least_squares,
+    rows_at_once,
+    weighted_jacobian,
+)
 from hiexp.fitting.line import Channels, Lines, find_lines, tensors
 from hiexp.fitting.measure import MEASURED, measure
 from hiexp.fitting.model import Model, Settings
@@ -176,8 +182,8 @@ def _fit_rows(
     fitted.parameters[rows] = solution.parameters
     for chunk in everything.length.argsort().split(MEASURED_AT_ONCE[rows.device.type]):
         part, windows, parameters = rows[chunk], everything.take(chunk), solution.parameters[chunk]
-        _, jacobian = model.curve(windows.velocity, parameters)
-        covariances = covariance(jacobian * windows.weight[:, None], lines.correlation[part], fixed[chunk])
+        jacobian = weighted_jacobian(model.curve(windows.velocity, parameters)[1], windows.weight)
+        covariances = covariance(jacobian, lines.correlation[part], fixed[chunk])
         measured = measure(model.value, model.curve, parameters, covariances, windows.low, windows.high)
         fitted.errors[part] = standard_deviations(covariances)
         fitted.numbers[part] = measured.numbers

@@ -138,7 +138,7 @@ def find_lines(channels: Channels) -> Lines:
 
 
 def _pieces(mask: Tensor, size: int) -> Sequence[Tensor | slice]:
-    """Return where a mask is true, `size` places at a time: slices, which copy nothing, where it is true throughout."""
+    """Return where a mask is true, `size` places at a time: slices, which copy nothing, where it always is."""
     if mask.all():
         return [slice(start, start + size) for start in range(0, len(mask), size)]
     return mask.nonzero()[:, 0].split(size) if mask.any() else []

@@ -52,7 +52,7 @@ def measure(
     Parameters
     ----------
     value, curve : callable
-        From velocity (B, M), km/s, and parameters to the curve (B, M), mJy, without and with its Jacobian.
+        From velocity (B, M), km/s, and parameters to the curve (B, M), mJy, without and with its derivatives.
     parameters, covariances : Tensor, shapes (B, P) and (B, P, P)
         Of the curves.
     low, high : Tensor, shape (B,)
@@ -74,7 +74,8 @@ def measure(
         steepness = torch.where(cut | (steepness == 0), torch.inf, steepness)
         edges = edges - ((here - threshold) / steepness).clamp(-step, step)
 
-    samples, by_parameters = curve(torch.cat([velocity, edges, summit], dim=1), parameters)
+    samples, derivatives = curve(torch.cat([velocity, edges, summit], dim=1), parameters)
+    by_parameters = torch.stack(tuple(derivatives), dim=1)
     weight = step.expand(-1, GRID).clone()  # of the samples in an integral, by the trapezoidal rule
     weight[:, [0, -1]] /= 2
     profile = samples[:, :GRID]
