@@ -264,7 +264,9 @@ def _realise(
         return measure(model.value, model.curve, solution.parameters, covariances, low, high).numbers
 
     velocity = channels.velocity[rows]
-    inside = (velocity >= low[:, None]) & (velocity <= high[:, None])
+    place = torch.arange(velocity.shape[1], device=velocity.device)
+    begin, end = (found[rows] for found in channels.find(fitted.low, fitted.high))
+    inside = (place >= begin) & (place < end)
     curve = torch.zeros_like(channels.flux)
     curve[rows] = torch.where(inside, model.value(velocity, parameters), 0)
     generator = torch.Generator().manual_seed(settings.seed + first)

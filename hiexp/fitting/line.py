@@ -18,6 +18,7 @@ NEAR = 50.0  # km/s: how far from its expected velocity a line may be
 LAGS = 5  # channels; beyond it lie the ripples of the baseline
 AT_ONCE = {"cpu": 128, "cuda": 8192}  # spectra looked at together: on a CPU few enough for its cache
 MORE_AT_ONCE = 4  # times as many where the velocity is known, and few boxes are looked at
+SLACK = 1e-3  # of a channel: what is nearer to the edge of a window than that lies on it
 FEWEST_FREE = 64  # channels without a line that say anything of the noise
 
 
@@ -51,9 +52,13 @@ class Channels:
         return (self.velocity[:, -1] - self.velocity[:, 0]) / max(self.velocity.shape[1] - 1, 1)
 
     def find(self, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the first channel from `low` on and the first one beyond `high`, each of shape (N, 1)."""
-        first = torch.searchsorted(self.velocity, low[:, None].contiguous())
-        return first, torch.searchsorted(self.velocity, high[:, None].contiguous(), right=True)
+        """Return the first channel from `low` on and the first one beyond `high`, each of shape (N, 1).
+
+        A channel at the very edge is inside, whatever rounding has done to either.
+        """
+        slack = SLACK * self.width
+        first = torch.searchsorted(self.velocity, (low - slack)[:, None])
+        return first, torch.searchsorted(self.velocity, (high + slack)[:, None], right=True)
 
     def sums(self, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return number, flux and squared flux of the valid channels in each window, each of shape (N,)."""

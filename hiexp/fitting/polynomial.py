@@ -35,10 +35,11 @@ def polynomial(velocity: Tensor, parameters: Tensor) -> Tensor:
     Tensor, shape (B, M)
         mJy.
     """
-    x, before, here = _argument(velocity, parameters), 0.0, torch.zeros_like(velocity)
+    x = _argument(velocity, parameters)
+    before = here = torch.zeros_like(x)
     for n in range(parameters.shape[1] - 3, -1, -1):  # Clenshaw's summation of Bonnet's recursion
-        coefficient = parameters[:, 2 + n, None] - (n + 1) / (n + 2) * before
-        before, here = here, torch.addcmul(coefficient, x, here, value=(2 * n + 1) / (n + 1))
+        coefficient = torch.add(parameters[:, 2 + n, None], before, alpha=-(n + 1) / (n + 2))
+        before, here = here, coefficient.addcmul_(x, here, value=(2 * n + 1) / (n + 1))
     return here
 
 
