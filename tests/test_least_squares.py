@@ -191,6 +191,23 @@ def test_automatic_derivatives_are_the_differences(seed, derive, function, n_par
         assert_jacobian(derive(function), lambda p: function(x, p.T[:, :, None]), x, parameters, [1.0] * n_parameters)
 
 
+@settings(max_examples=5)
+@given(seed=st.integers(0, 10**6))
+@pytest.mark.parametrize("name", ["gaussian", "lorentzian", "double_lorentzian"])
+def test_derivatives_written_out_are_the_differences(seed, name):
+    function, with_derivatives = getattr(curves, name), getattr(curves, f"{name}_with_derivatives")
+    n_parameters = 6 if name.startswith("double") else 3
+    parameters = torch.tensor(np.random.default_rng(seed).uniform(0.5, 2, (7, n_parameters)))
+    x = torch.linspace(-4, 4, 40).double().repeat(7, 1)
+    assert_jacobian(
+        lambda x, p: with_derivatives(x, p.T[:, :, None]),
+        lambda p: function(x, p.T[:, :, None]),
+        x,
+        parameters,
+        [1.0] * n_parameters,
+    )
+
+
 def test_a_problem_without_a_channel_that_counts_stays_where_it_began():
     x, y, weight, start, lower, upper = problems(3, 1)
     weight[1] = 0

@@ -24,7 +24,6 @@ KNOWN = ("peak", "rms", "flux", "centre", "width", "left_horn", "right_horn", "l
 Function = Callable[[Tensor, Tensor], Tensor]
 FunctionWithDerivatives = Callable[[Tensor, Tensor], tuple[Tensor, Sequence[Tensor]]]
 Amount = float | Mapping[str, float]
-HORN = 0.25  # of the line's width: over so much of it data are averaged to look for its peak and its horns
 
 
 def fit_function(
@@ -163,40 +162,6 @@ class _Row:
         return row
 
 
-def _known(windows: Windows) -> dict[str, Tensor]:
-    """Return what is known of each line before it is fitted, each of shape (B,)."""
-    velocity, used = windows.velocity, windows.weight > 0
-    # Running means over a quarter of the line, at least three channels, by differences of a running sum.
-    span = (HORN * windows.width / windows.channel).round().long().clamp_min(3)
-    total = torch.nn.functional.pad((windows.flux * used).cumsum(1), (1, 0))
-    count = torch.nn.functional.pad(used.to(total.dtype).cumsum(1), (1, 0))
-    first = torch.arange(velocity.shape[1], device=velocity.device).expand_as(velocity)
-    last = (first + span[:, None]).clamp_max(velocity.shape[1])
-    held = count.gather(1, last) - count.gather(1, first)
-    mean = torch.where(held > 0, (total.gather(1, last) - total.gather(1, first)) / held, -torch.inf)
-    middle = (velocity + velocity.gather(1, last - 1)) / 2
-    aside = middle - windows.centre[:, None]
-    in_line = aside.abs() <= windows.width[:, None] / 2
-    horns = {}
-    for name, side in (("left_horn", aside <= 0), ("right_horn", aside >= 0)):
-        highest = torch.where(in_line & side, mean, -torch.inf).argmax(1, keepdim=True)
-        horns[name] = middle.gather(1, highest)[:, 0]
-    inside = used & ((velocity - windows.centre[:, None]).abs() <= windows.width[:, None] / 2)
-    flux = (windows.flux * inside).sum(1) * windows.channel
-    peak = torch.where(in_line, mean, -torch.inf).amax(1)
-    return {
-        "peak": peak.nan_to_num(neginf=0.0),
-        "rms": 1 / windows.weight.amax(1),
-        "flux": flux.clamp_min(0),
-        "centre": windows.centre,
-        "width": windows.width,
-        **horns,
-        "low": windows.low,
-        "high": windows.high,
-        "channel": windows.channel,
-    }
-
-
 def _evaluate(amount: Amount, known: Mapping[str, Tensor]) -> Tensor:
     if isinstance(amount, Mapping):
         return sum(factor * known[name] for name, factor in amount.items())
@@ -204,16 +169,17 @@ def _evaluate(amount: Amount, known: Mapping[str, Tensor]) -> Tensor:
 
 
 def _starts(rows: list[_Row], windows: Windows) -> Tensor:
-    known = _known(windows)
     n_starts = max(len(row.start) for row in rows)
-    points = [[_evaluate(row.start[min(k, len(row.start) - 1)], known) for row in rows] for k in range(n_starts)]
+    points = [
+        [_evaluate(row.start[min(k, len(row.start) - 1)], windows.known) for row in rows] for k in range(n_starts)
+    ]
     return torch.stack([torch.stack(point, dim=1) for point in points])
 
 
 def _bounds(rows: list[_Row], windows: Windows) -> tuple[Tensor, Tensor]:
-    known = _known(windows)
     return tuple(
-        torch.stack([_evaluate(getattr(row, side), known) for row in rows], dim=1) for side in ("lower", "upper")
+        torch.stack([_evaluate(getattr(row, side), windows.known) for row in rows], dim=1)
+        for side in ("lower", "upper")
     )
 
 

@@ -16,8 +16,8 @@ class Curve(Protocol):
         """Return the curve (B, M) and its P derivatives, each (B, M), from x (B, M) and parameters (B, P)."""
 
 
-DAMPING = 0.3  # Marquardt's lambda at the start, in units of the problem's own curvature
-EASED, RAISED = 0.4, 3.0  # its factors after a step that went as foreseen and after one that was refused
+DAMPING = 0.1  # Marquardt's lambda at the start, in units of the problem's own curvature
+EASED, RAISED = 0.2, 3.0  # its factors after a step that went as foreseen and after one that was refused
 MEMORY = {"cpu": 200_000, "cuda": 50_000_000}  # numbers in a Jacobian: on a CPU so few that its cache holds them
 LEAVE = 1 / 16  # of the problems at work have to be finished before they are replaced
 TRIM = 0.9  # working copies are cut when no problem needs more of their width

@@ -60,6 +60,12 @@ class Channels:
         first = torch.searchsorted(self.velocity, (low - slack)[:, None])
         return first, torch.searchsorted(self.velocity, (high + slack)[:, None], right=True)
 
+    def ends(self) -> tuple[Tensor, Tensor]:
+        """Return the first and the last valid channel, each of shape (N, 1); any where there is none."""
+        used = self.running[0]
+        one, all_of_them = torch.ones_like(used[:, :1]), used[:, -1:].contiguous()
+        return tuple((torch.searchsorted(used, n) - 1).clamp(0, used.shape[1] - 2) for n in (one, all_of_them))
+
     def sums(self, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return number, flux and squared flux of the valid channels in each window, each of shape (N,)."""
         first, last = self.find(low, high)
