@@ -10,7 +10,7 @@ import torch
 from astropy import units
 from astropy.table import Table
 from conftest import command, only_run
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from lines import (
     AXIS,
@@ -48,6 +48,7 @@ def in_errors(one, other, name):
 @pytest.mark.parametrize("name", MODELS)
 @settings(max_examples=3)
 @given(shift=st.floats(-3000, 3000), scale=st.sampled_from([1e-5, 0.3, 7.0, 1e5]), seed=st.integers(0, 10**6))
+@example(shift=0.09, scale=1e-5, seed=1)  # windows that end on a channel
 def test_a_fit_follows_shift_and_scale(name, shift, scale, seed):
     flux = busy(BAND, *draw_busy(12, seed)) + noise(seed, 1.0, (12, BAND.size))
     fit = configured(name)
@@ -253,6 +254,15 @@ def test_a_function_of_ones_own_is_a_yaml_file(tmp_path):
     assert np.isfinite(table["w50"][good]).all()
 
 
+@pytest.mark.parametrize("name", ["gaussian", "lorentzian", "double_lorentzian"])
+def test_derivatives_written_out_lead_where_automatic_differentiation_does(name):
+    spectra = make_spectra(busy(BAND, *draw_busy(20, 7)) + noise(3, 1.0, (20, BAND.size)), 1.0, BAND)
+    given = configured(name)(spectra).table
+    automatic = configured(name, "with_derivatives=null")(spectra).table
+    for number in ("chi2", "position", "w50", "flux_int", "w50_err"):
+        np.testing.assert_allclose(given[number], automatic[number], rtol=1e-6)
+
+
 @pytest.mark.parametrize("degree", [1, 8, 15])
 def test_a_polynomial_is_numpys(degree):
     flux = gaussian(BAND, 15, [[100.0], [-40.0]], 50) + noise(1, 1.0, (2, BAND.size))
@@ -305,6 +315,21 @@ def one_number(velocity, parameters):
 
 gaussian_fit = partial(fit_function, function=f"{CURVES}.gaussian")
 FAULTS = {
+    "no such derivatives": (
+        gaussian_fit,
+        {"parameters": LINE, "with_derivatives": f"{CURVES}.magic"},
+        r"fit\.with_derivatives=.*magic: cannot be imported",
+    ),
+    "derivatives of another function": (
+        gaussian_fit,
+        {"parameters": LINE, "with_derivatives": f"{CURVES}.lorentzian_with_derivatives"},
+        r"fit\.with_derivatives: not the values and derivatives of fit\.function",
+    ),
+    "derivatives that fail": (
+        gaussian_fit,
+        {"parameters": LINE, "with_derivatives": fails},
+        r"fit\.with_derivatives: fails with 3 parameters .no such luck",
+    ),
     "no such module": (fit_function, {"function": "nowhere.at_all"}, r"fit\.function=nowhere\.at_all: cannot be"),
     "no such function": (fit_function, {"function": f"{CURVES}.magic"}, r"fit\.function=.*magic: cannot be imported"),
     "a function that fails": (fit_function, {"function": fails}, "fails with 3 parameters .no such luck"),

@@ -82,6 +82,19 @@ def test_noise_alone_is_seldom_taken_for_a_line():
     assert (found(spectra).snr > 4).mean() < 0.1
 
 
+@settings(max_examples=20)
+@given(st.floats(-3000, 3000))
+def test_rounding_takes_no_channel_out_of_a_window_nor_into_it(shift):
+    velocity = AXIS + shift
+    channels = tensors(make_spectra(noise(), velocity=velocity), torch.device("cpu"))
+    step = AXIS[1] - AXIS[0]
+    for off in (-1e-9, 0, 1e-9):
+        first, beyond = channels.find(*(torch.tensor([velocity[i] + off]) for i in (20, 60)))
+        assert (first.item(), beyond.item()) == (20, 61)
+    first, beyond = channels.find(*(torch.tensor([velocity[i] + 0.01 * step]) for i in (20, 60)))
+    assert (first.item(), beyond.item()) == (21, 61)
+
+
 def test_sums_over_windows_are_those_of_the_channels():
     flux, valid = noise(4, shape=(3, AXIS.size)), noise(5, shape=(3, AXIS.size)) > -1
     channels = tensors(make_spectra(flux, valid=valid), torch.device("cpu"))

@@ -59,11 +59,8 @@ def busy(velocity: Tensor, parameters: Tensor) -> Tensor:
     return a / 4 * left * right * (c * power + 1)
 
 
-def busy_with_jacobian(velocity: Tensor, parameters: Tensor, out: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """Return the Busy Function, shape (B, M), and its derivatives by the eight parameters, shape (B, 8, M).
-
-    The derivatives are written into `out` if it is given.
-    """
+def busy_with_derivatives(velocity: Tensor, parameters: Tensor) -> tuple[Tensor, Sequence[Tensor]]:
+    """Return the Busy Function and its derivatives by the eight parameters, each of shape (B, M)."""
     a, b1, b2, c, xe, xp, w, n = parameters[:, :, None].unbind(1)
     inside, outside = w + velocity - xe, w - velocity + xe
     p, q = b1 * inside, b2 * outside
@@ -73,21 +70,25 @@ def busy_with_jacobian(velocity: Tensor, parameters: Tensor, out: Tensor | None 
     logarithm = distance.log()
     power = (n * logarithm).exp()
     horns = c * power + 1
-    jacobian = velocity.new_empty(*parameters.shape, velocity.shape[1]) if out is None else out
     box = left * right / 4
-    by_a = torch.mul(box, horns, out=jacobian[:, 0])
+    by_a = box * horns
     scale = a * horns / (2 * math.sqrt(math.pi))
     by_p, by_q = scale * torch.exp(-p * p) * right, scale * torch.exp(-q * q) * left
-    torch.mul(by_p, inside, out=jacobian[:, 1])
-    torch.mul(by_q, outside, out=jacobian[:, 2])
-    by_c = torch.mul(a * box, power, out=jacobian[:, 3])
-    by_p, by_q = by_p * b1, by_q * b2
-    torch.sub(by_q, by_p, out=jacobian[:, 4])
-    torch.add(by_p, by_q, out=jacobian[:, 6])
+    by_left, by_right = by_p * b1, by_q * b2
+    by_c = a * box * power
     by_power = c * by_c
-    torch.mul(by_power, -n / torch.where(from_trough < 0, -distance, distance), out=jacobian[:, 5])
-    torch.mul(by_power, logarithm, out=jacobian[:, 7])
-    return a * by_a, jacobian
+    by_xp = by_power * (-n / torch.where(from_trough < 0, -distance, distance))
+    derivatives = (
+        by_a,
+        by_p * inside,
+        by_q * outside,
+        by_c,
+        by_right - by_left,
+        by_xp,
+        by_left + by_right,
+        by_power * logarithm,
+    )
+    return a * by_a, derivatives
 
 
 def rescale(parameters: Tensor, zero: Tensor, unit: Tensor) -> Tensor:
@@ -145,7 +146,7 @@ def bounds(windows: Windows) -> tuple[Tensor, Tensor]:
     return lower.expand_as(upper), upper
 
 
-BUSY = Model(PARAMETERS, busy, busy_with_jacobian, starts, bounds, rescale, CORE)
+BUSY = Model(PARAMETERS, busy, busy_with_derivatives, starts, bounds, rescale, CORE)
 
 
 def fit_busy(spectra: Spectra, margins: Sequence[float] = (10.6, 26.5), **settings: object) -> FitResult:

@@ -32,8 +32,12 @@ def covariance(jacobian: Tensor, correlation: Tensor, fixed: Tensor) -> Tensor:
     unit = torch.where(fixed | (diagonal <= 0), 0.0, diagonal.clamp_min(torch.finfo(diagonal.dtype).tiny).rsqrt())
     scaled = curvature * unit[:, :, None] * unit[:, None]
     scaled.diagonal(dim1=1, dim2=2).copy_(torch.ones_like(unit))
-    curvatures, directions = torch.linalg.eigh(scaled)
-    inverse = (directions / curvatures.clamp_min(WEAKEST)[:, None]) @ directions.mT
+    inverse, failed = torch.linalg.inv_ex(scaled)
+    # No curvature along any direction is less than 1 / the norm of the inverse.
+    weak = (failed > 0) | ~(torch.linalg.matrix_norm(inverse) < 0.1 / WEAKEST)
+    if weak.any():
+        curvatures, directions = torch.linalg.eigh(scaled[weak])
+        inverse[weak] = (directions / curvatures.clamp_min(WEAKEST)[:, None]) @ directions.mT
     inverse = inverse * unit[:, :, None] * unit[:, None]
     half = jacobian / 2  # J times one triangle of R, and half of the diagonal; the other is its mirror image
     for lag in range(1, min(correlation.shape[1], jacobian.shape[2] - 1) + 1):

@@ -12,7 +12,13 @@ from torch import Tensor
 from tqdm import tqdm
 
 from hiexp.fitting.covariance import covariance, standard_deviations
-from hiexp.fitting.least_squares import Solution, least_squares, linear_least_squares, rows_at_once
+from hiexp.fitting.least_squares import (
+    Solution,
+    least_squares,
+    linear_least_squares,
+    rows_at_once,
+    weighted_jacobian,
+)
 from hiexp.fitting.line import Channels, Lines, find_lines, tensors
 from hiexp.fitting.measure import MEASURED, measure
 from hiexp.fitting.model import Model, Settings
@@ -169,15 +175,15 @@ def _fit_rows(
     """Fit the spectra `rows` between `low` and `high` and write what comes of it into `fitted`."""
     if not len(rows):
         return
-    everything = gather(channels, lines, rows, low[rows], high[rows])
+    everything = gather(channels, lines, rows, low, high)
     solution, fixed = _solve(everything, model, None if start is None else start[rows], settings)
     fitted.chi2[rows] = solution.chi2
     fitted.converged[rows] = solution.converged
     fitted.parameters[rows] = solution.parameters
     for chunk in everything.length.argsort().split(MEASURED_AT_ONCE[rows.device.type]):
         part, windows, parameters = rows[chunk], everything.take(chunk), solution.parameters[chunk]
-        _, jacobian = model.curve(windows.velocity, parameters)
-        covariances = covariance(jacobian * windows.weight[:, None], lines.correlation[part], fixed[chunk])
+        jacobian = weighted_jacobian(model.curve(windows.velocity, parameters)[1], windows.weight)
+        covariances = covariance(jacobian, lines.correlation[part], fixed[chunk])
         measured = measure(model.value, model.curve, parameters, covariances, windows.low, windows.high)
         fitted.errors[part] = standard_deviations(covariances)
         fitted.numbers[part] = measured.numbers
@@ -253,12 +259,14 @@ def _realise(
     covariances = parameters.new_zeros(len(rows), len(model.parameters), len(model.parameters))
 
     def measured_again(simulated: Channels) -> Tensor:
-        windows = gather(simulated, lines, rows, low, high)
+        windows = gather(simulated, lines, rows, fitted.low, fitted.high)
         solution, _ = _solve(windows, model, parameters, settings)
         return measure(model.value, model.curve, solution.parameters, covariances, low, high).numbers
 
     velocity = channels.velocity[rows]
-    inside = (velocity >= low[:, None]) & (velocity <= high[:, None])
+    place = torch.arange(velocity.shape[1], device=velocity.device)
+    begin, end = (found[rows] for found in channels.find(fitted.low, fitted.high))
+    inside = (place >= begin) & (place < end)
     curve = torch.zeros_like(channels.flux)
     curve[rows] = torch.where(inside, model.value(velocity, parameters), 0)
     generator = torch.Generator().manual_seed(settings.seed + first)

@@ -22,8 +22,8 @@ from hiexp.spectra import Spectra
 KNOWN = ("peak", "rms", "flux", "centre", "width", "left_horn", "right_horn", "low", "high", "channel")
 
 Function = Callable[[Tensor, Tensor], Tensor]
+FunctionWithDerivatives = Callable[[Tensor, Tensor], tuple[Tensor, Sequence[Tensor]]]
 Amount = float | Mapping[str, float]
-HORN = 0.25  # of the line's width: over so much of it data are averaged to look for its peak and its horns
 
 
 def fit_function(
@@ -31,6 +31,7 @@ def fit_function(
     function: str | Function,
     parameters: Mapping[str, Mapping[str, Any]],
     half_window: float = 530.0,
+    with_derivatives: str | FunctionWithDerivatives | None = None,
     **settings: object,
 ) -> FitResult:
     """Fit a function of velocity and parameters to each line.
@@ -41,8 +42,7 @@ def fit_function(
         N spectra.
     function : callable, or its dotted name
         From velocity, km/s, shape (B, M), and P parameters, shape (P, B, 1), to flux density, mJy, shape (B, M), in
-        torch operations: ``def gaussian(velocity, parameters): peak, centre, sigma = parameters; ...``. Derivatives
-        come from automatic differentiation.
+        torch operations: ``def gaussian(velocity, parameters): peak, centre, sigma = parameters; ...``.
     parameters : mapping
         For each parameter, in order, a mapping with ``start`` and, if wanted, ``lower``, ``upper`` and ``unit``. A
         number, or a sum of what is known of the line and its window before the fit, as a mapping from names to
@@ -51,6 +51,9 @@ def fit_function(
         parameter with ``lower`` equal to ``upper`` is fixed.
     half_window : float
         Reach of the window on each side of the line found, km/s.
+    with_derivatives : callable, or its dotted name, optional
+        From the same to what `function` returns and a list of its P derivatives by the parameters, each of shape
+        (B, M). By default automatic differentiation finds them, which takes about twice as long.
     **settings
         See `Settings`.
 
@@ -64,28 +67,34 @@ def fit_function(
     InputError
         If the function cannot be found or called, or the parameters do not say what they have to.
     """
-    if isinstance(function, str):
-        try:
-            function = get_method(function)
-        except Exception as error:
-            raise InputError(f"fit.function={function}: cannot be imported ({error})") from error
+    function, with_derivatives = _found("function", function), _found("with_derivatives", with_derivatives)
     if half_window <= 0:
         raise InputError(f"fit.half_window={half_window}: give km/s above 0")
     rows = [_Row.read(name, given) for name, given in parameters.items()]
     model = Model(
         parameters={row.name: row.unit for row in rows},
         value=lambda velocity, values: function(velocity, values.T[:, :, None]),
-        curve=_try_out(function, len(rows)),
+        curve=_try_out(function, with_derivatives, len(rows)),
         starts=lambda windows: _starts(rows, windows),
         bounds=lambda windows: _bounds(rows, windows),
     )
     return fit_lines(spectra, model, [around_line(half_window)], Settings(**settings), "fitting lines")
 
 
-def differentiated(function: Function) -> Curve:
-    """Return the function together with its Jacobian, by forward-mode automatic differentiation."""
+def _found(name: str, function: str | Callable | None) -> Callable | None:
+    """Return a function by its dotted name."""
+    if not isinstance(function, str):
+        return function
+    try:
+        return get_method(function)
+    except Exception as error:
+        raise InputError(f"fit.{name}={function}: cannot be imported ({error})") from error
 
-    def curve(velocity: Tensor, parameters: Tensor, out: Tensor | None = None) -> tuple[Tensor, Tensor]:
+
+def differentiated(function: Function) -> Curve:
+    """Return the function together with its derivatives, by forward-mode automatic differentiation."""
+
+    def curve(velocity: Tensor, parameters: Tensor) -> tuple[Tensor, Sequence[Tensor]]:
         def of_parameters(values: Tensor) -> Tensor:
             return function(velocity, values.T[:, :, None])
 
@@ -93,7 +102,7 @@ def differentiated(function: Function) -> Curve:
             return torch.func.jvp(of_parameters, (parameters,), (direction.expand_as(parameters),))[1]
 
         directions = torch.eye(parameters.shape[1]).to(parameters)
-        return of_parameters(parameters), torch.func.vmap(along, out_dims=1)(directions)
+        return of_parameters(parameters), torch.func.vmap(along)(directions)
 
     return curve
 
@@ -105,12 +114,12 @@ def differentiated_by_channel(function: Function) -> Curve:
     a forward pass for each parameter.
     """
 
-    def curve(velocity: Tensor, parameters: Tensor, out: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def curve(velocity: Tensor, parameters: Tensor) -> tuple[Tensor, Sequence[Tensor]]:
         with torch.enable_grad():
             own = parameters.detach().T[:, :, None].expand(-1, -1, velocity.shape[1]).requires_grad_()
             value = function(velocity, own)
-            (jacobian,) = torch.autograd.grad(value.sum(), own, materialize_grads=True)
-        return value.detach(), jacobian.transpose(0, 1)
+            (derivatives,) = torch.autograd.grad(value.sum(), own, materialize_grads=True)
+        return value.detach(), derivatives
 
     return curve
 
@@ -153,40 +162,6 @@ class _Row:
         return row
 
 
-def _known(windows: Windows) -> dict[str, Tensor]:
-    """Return what is known of each line before it is fitted, each of shape (B,)."""
-    velocity, used = windows.velocity, windows.weight > 0
-    # Running means over a quarter of the line, at least three channels, by differences of a running sum.
-    span = (HORN * windows.width / windows.channel).round().long().clamp_min(3)
-    total = torch.nn.functional.pad((windows.flux * used).cumsum(1), (1, 0))
-    count = torch.nn.functional.pad(used.to(total.dtype).cumsum(1), (1, 0))
-    first = torch.arange(velocity.shape[1], device=velocity.device).expand_as(velocity)
-    last = (first + span[:, None]).clamp_max(velocity.shape[1])
-    held = count.gather(1, last) - count.gather(1, first)
-    mean = torch.where(held > 0, (total.gather(1, last) - total.gather(1, first)) / held, -torch.inf)
-    middle = (velocity + velocity.gather(1, last - 1)) / 2
-    aside = middle - windows.centre[:, None]
-    in_line = aside.abs() <= windows.width[:, None] / 2
-    horns = {}
-    for name, side in (("left_horn", aside <= 0), ("right_horn", aside >= 0)):
-        highest = torch.where(in_line & side, mean, -torch.inf).argmax(1, keepdim=True)
-        horns[name] = middle.gather(1, highest)[:, 0]
-    inside = used & ((velocity - windows.centre[:, None]).abs() <= windows.width[:, None] / 2)
-    flux = (windows.flux * inside).sum(1) * windows.channel
-    peak = torch.where(in_line, mean, -torch.inf).amax(1)
-    return {
-        "peak": peak.nan_to_num(neginf=0.0),
-        "rms": 1 / windows.weight.amax(1),
-        "flux": flux.clamp_min(0),
-        "centre": windows.centre,
-        "width": windows.width,
-        **horns,
-        "low": windows.low,
-        "high": windows.high,
-        "channel": windows.channel,
-    }
-
-
 def _evaluate(amount: Amount, known: Mapping[str, Tensor]) -> Tensor:
     if isinstance(amount, Mapping):
         return sum(factor * known[name] for name, factor in amount.items())
@@ -194,21 +169,22 @@ def _evaluate(amount: Amount, known: Mapping[str, Tensor]) -> Tensor:
 
 
 def _starts(rows: list[_Row], windows: Windows) -> Tensor:
-    known = _known(windows)
     n_starts = max(len(row.start) for row in rows)
-    points = [[_evaluate(row.start[min(k, len(row.start) - 1)], known) for row in rows] for k in range(n_starts)]
+    points = [
+        [_evaluate(row.start[min(k, len(row.start) - 1)], windows.known) for row in rows] for k in range(n_starts)
+    ]
     return torch.stack([torch.stack(point, dim=1) for point in points])
 
 
 def _bounds(rows: list[_Row], windows: Windows) -> tuple[Tensor, Tensor]:
-    known = _known(windows)
     return tuple(
-        torch.stack([_evaluate(getattr(row, side), known) for row in rows], dim=1) for side in ("lower", "upper")
+        torch.stack([_evaluate(getattr(row, side), windows.known) for row in rows], dim=1)
+        for side in ("lower", "upper")
     )
 
 
-def _try_out(function: Function, n_parameters: int) -> Curve:
-    """Call the function once, so that a mistake in it is told as such, and return the faster curve that is right."""
+def _try_out(function: Function, with_derivatives: FunctionWithDerivatives | None, n_parameters: int) -> Curve:
+    """Call the function once, so that a mistake in it is told as such, and return the fastest curve that is right."""
     # Coarse and fine: in a profile that only one channel sees, channels cannot be told to depend on each other.
     velocity = torch.tensor([[100.0], [2.0]], dtype=torch.float64) * torch.linspace(-1, 1, 5, dtype=torch.float64)
     parameters = torch.linspace(1, 2, 2 * n_parameters, dtype=torch.float64).view(2, n_parameters)
@@ -223,8 +199,34 @@ def _try_out(function: Function, n_parameters: int) -> Curve:
             f"fit.function: returns shape {tuple(value.shape)} for velocities of shape (2, 5) and parameters of "
             f"shape ({n_parameters}, 2, 1); it has to return a value for each velocity"
         )
+    if with_derivatives is not None:
+        return _compared(with_derivatives, velocity, parameters, value, jacobian)
     try:
         by_channel = fast(velocity, parameters)[1]
     except Exception:  # whatever a function does that wants its parameters alike for all channels
         return curve
     return fast if torch.allclose(by_channel, jacobian, equal_nan=True) else curve
+
+
+def _compared(
+    with_derivatives: FunctionWithDerivatives,
+    velocity: Tensor,
+    parameters: Tensor,
+    value: Tensor,
+    derivatives: Tensor,
+) -> Curve:
+    """Return the curve of a function with derivatives, which have to be those of automatic differentiation."""
+
+    def curve(velocity: Tensor, parameters: Tensor) -> tuple[Tensor, Sequence[Tensor]]:
+        return with_derivatives(velocity, parameters.T[:, :, None])
+
+    try:
+        theirs, given = curve(velocity, parameters)
+        right = torch.allclose(theirs, value) and torch.allclose(torch.stack(tuple(given)), derivatives)
+    except Exception as error:
+        raise InputError(f"fit.with_derivatives: fails with {len(derivatives)} parameters ({error})") from error
+    if not right:
+        raise InputError(
+            "fit.with_derivatives: not the values and derivatives of fit.function; correct it or leave it out"
+        )
+    return curve

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import torch
@@ -12,12 +12,8 @@ from torch import Tensor
 class Curve(Protocol):
     """A curve with its derivatives."""
 
-    def __call__(self, x: Tensor, parameters: Tensor, out: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return the curve (B, M) and its Jacobian (B, P, M), from x (B, M) and parameters (B, P).
-
-        The Jacobian may be written into `out`; it is the largest array there is, and to ask the system for its
-        memory at every step can take longer than to fill it.
-        """
+    def __call__(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Sequence[Tensor]]:
+        """Return the curve (B, M) and its P derivatives, each (B, M), from x (B, M) and parameters (B, P)."""
 
 
 DAMPING = 0.1  # Marquardt's lambda at the start, in units of the problem's own curvature
@@ -56,7 +52,7 @@ def least_squares(
     Parameters
     ----------
     curve : callable
-        From `x` and parameters to values and Jacobian.
+        From `x` and parameters to values and derivatives.
     x, y, weight : Tensor, shape (B, M)
         Abscissa, data, and the inverse of each datum's noise: 0 leaves it out.
     start, lower, upper : Tensor, shape (B, P)
@@ -99,10 +95,9 @@ def least_squares(
 
     width = int(length.max()) if len(length) else 0
     at_once = rows_at_once(found.shape[1], width, x.device)
-    memory = x.new_empty(min(at_once, len(x)) * found.shape[1] * width)
     work, waiting = enter(waiting[:at_once], width), waiting[at_once:]
     while len(work.rows):
-        work = _step(curve, work, tolerance, memory)
+        work = _step(curve, work, tolerance)
         leaving = work.at_rest | (work.steps > max_steps)
         # To rearrange the batch for each problem that ends would take longer than to go on with some a little.
         if leaving.sum() < LEAVE * len(work.rows):
@@ -139,15 +134,14 @@ class _Work(NamedTuple):
     at_rest: Tensor
 
 
-def _step(curve: Curve, work: _Work, tolerance: float, memory: Tensor) -> _Work:
+def _step(curve: Curve, work: _Work, tolerance: float) -> _Work:
     """Try one step of each problem and take it where it is downhill; what is at rest stays."""
     theta, slope, curvature = work.theta, work.slope, work.curvature
     stuck = ((theta <= work.lower) & (slope <= 0)) | ((theta >= work.upper) & (slope >= 0))
-    trial = theta + _damped_step(curvature, slope, work.damping, stuck)
-    trial = torch.minimum(torch.maximum(trial, work.lower), work.upper)
+    trial = torch.clamp(theta + _damped_step(curvature, slope, work.damping, stuck), work.lower, work.upper)
     step = trial - theta
-    expected = 2 * (slope * step).sum(1) - (step * (curvature @ step[:, :, None])[:, :, 0]).sum(1)
-    new_chi2, new_curvature, new_slope = _expand(curve, work.x, work.y, work.weight, trial, memory)
+    expected = (step * (2 * slope - (curvature @ step[:, :, None])[:, :, 0])).sum(1)
+    new_chi2, new_curvature, new_slope = _expand(curve, work.x, work.y, work.weight, trial)
     gain = work.chi2 - new_chi2
     taken = (gain > 0) & ~work.at_rest  # False where the trial is not a number
     eased = torch.where(gain > 0.5 * expected, EASED, torch.where(gain < 0.1 * expected, 2.0, 1.0))
@@ -172,8 +166,7 @@ def linear_least_squares(curve: Curve, x: Tensor, y: Tensor, weight: Tensor, sta
     """
     found, chi2 = start.clone(), torch.empty_like(start[:, 0])
     for rows in torch.arange(len(x), device=x.device).split(rows_at_once(start.shape[1], x.shape[1], x.device)):
-        memory = x.new_empty(len(rows) * start.shape[1] * x.shape[1])
-        chi2[rows], curvature, slope = _expand(curve, x[rows], y[rows], weight[rows], start[rows], memory)
+        chi2[rows], curvature, slope = _expand(curve, x[rows], y[rows], weight[rows], start[rows])
         undamped = torch.zeros_like(chi2[rows])
         step = _damped_step(curvature, slope, undamped, torch.zeros_like(slope, dtype=torch.bool))
         found[rows] += step
@@ -186,14 +179,19 @@ def rows_at_once(n_parameters: int, n_channels: int, device: torch.device) -> in
     return max(MEMORY[device.type] // max(n_parameters * n_channels, 1), 16)
 
 
-def _expand(
-    curve: Curve, x: Tensor, y: Tensor, weight: Tensor, theta: Tensor, memory: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
+def weighted_jacobian(derivatives: Sequence[Tensor], weight: Tensor) -> Tensor:
+    """Return P derivatives times the weights, each of shape (B, M), as one array (B, P, M)."""
+    jacobian = weight.new_empty(len(weight), len(derivatives), weight.shape[1])
+    for i, derivative in enumerate(derivatives):
+        torch.mul(derivative, weight, out=jacobian[:, i])
+    return jacobian
+
+
+def _expand(curve: Curve, x: Tensor, y: Tensor, weight: Tensor, theta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Return chi2 (B,), half its Gauss-Newton Hessian (B, P, P), and half its downward gradient (B, P)."""
-    shape = (*theta.shape, x.shape[1])
-    value, jacobian = curve(x, theta, out=memory[: math.prod(shape)].view(shape))
+    value, derivatives = curve(x, theta)
     residual = (y - value) * weight
-    jacobian *= weight[:, None]
+    jacobian = weighted_jacobian(derivatives, weight)
     return residual.square().sum(1), jacobian @ jacobian.mT, (jacobian * residual[:, None]).sum(2)
 
 

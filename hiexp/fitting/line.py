@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from hiexp.spectra import Spectra
+from hiexp.spectra import Spectra, without_nan
 
 NARROWEST, WIDEST = 12.0, 1200.0  # km/s: the widths tried
 BOXES = np.unique((2 * 1.115 ** np.arange(100)).round().astype(int))  # channels
@@ -17,6 +18,7 @@ NEAR = 50.0  # km/s: how far from its expected velocity a line may be
 LAGS = 5  # channels; beyond it lie the ripples of the baseline
 AT_ONCE = {"cpu": 128, "cuda": 8192}  # spectra looked at together: on a CPU few enough for its cache
 MORE_AT_ONCE = 4  # times as many where the velocity is known, and few boxes are looked at
+SLACK = 1e-3  # of a channel: what is nearer to the edge of a window than that lies on it
 FEWEST_FREE = 64  # channels without a line that say anything of the noise
 
 
@@ -50,9 +52,19 @@ class Channels:
         return (self.velocity[:, -1] - self.velocity[:, 0]) / max(self.velocity.shape[1] - 1, 1)
 
     def find(self, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the first channel from `low` on and the first one beyond `high`, each of shape (N, 1)."""
-        first = torch.searchsorted(self.velocity, low[:, None].contiguous())
-        return first, torch.searchsorted(self.velocity, high[:, None].contiguous(), right=True)
+        """Return the first channel from `low` on and the first one beyond `high`, each of shape (N, 1).
+
+        A channel at the very edge is inside, whatever rounding has done to either.
+        """
+        slack = SLACK * self.width
+        first = torch.searchsorted(self.velocity, (low - slack)[:, None])
+        return first, torch.searchsorted(self.velocity, (high + slack)[:, None], right=True)
+
+    def ends(self) -> tuple[Tensor, Tensor]:
+        """Return the first and the last valid channel, each of shape (N, 1); any where there is none."""
+        used = self.running[0]
+        one, all_of_them = torch.ones_like(used[:, :1]), used[:, -1:].contiguous()
+        return tuple((torch.searchsorted(used, n) - 1).clamp(0, used.shape[1] - 2) for n in (one, all_of_them))
 
     def sums(self, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return number, flux and squared flux of the valid channels in each window, each of shape (N,)."""
@@ -69,14 +81,14 @@ class Channels:
 def tensors(spectra: Spectra, device: torch.device) -> Channels:
     """Return the spectra as tensors, an rms that is not known as 1."""
     known = np.isfinite(spectra.rms) & (spectra.rms > 0)
+    spectra = without_nan(spectra)
 
     def double(values: np.ndarray) -> Tensor:
-        return torch.tensor(np.ascontiguousarray(values), dtype=torch.float64, device=device)
+        return torch.from_numpy(np.require(values, np.float64, ["C", "W"])).to(device)
 
-    flux = double(spectra.flux)
-    valid = torch.tensor(spectra.valid, device=device) & flux.isfinite()
-    flux = torch.where(valid, flux, 0)
-    running = torch.zeros(3, flux.shape[0], flux.shape[1] + 1, dtype=flux.dtype, device=device)
+    flux, valid = double(spectra.flux), torch.from_numpy(spectra.valid).to(device)
+    running = torch.empty(3, flux.shape[0], flux.shape[1] + 1, dtype=flux.dtype, device=device)
+    running[:, :, 0] = 0
     for total, part in zip(running, (valid, flux, flux.square()), strict=True):
         torch.cumsum(part, 1, dtype=flux.dtype, out=total[:, 1:])
     return Channels(
@@ -125,7 +137,7 @@ def find_lines(channels: Channels) -> Lines:
     blind = channels.systemic.isnan()
     at_once = AT_ONCE[blind.device.type]
     for alike, size in ((blind, at_once), (~blind, MORE_AT_ONCE * at_once)):
-        for rows in alike.nonzero()[:, 0].split(size) if alike.any() else ():
+        for rows in _pieces(alike, size):
             part = channels.take(rows)
             boxes = _best_boxes(part)
             centre[rows], width[rows], snr[rows] = boxes
@@ -136,6 +148,13 @@ def find_lines(channels: Channels) -> Lines:
     return Lines(centre, width, snr / (1 + 2 * correlation.sum(1)).clamp_min(0.5).sqrt(), noise, correlation)
 
 
+def _pieces(mask: Tensor, size: int) -> Sequence[Tensor | slice]:
+    """Return where a mask is true, `size` places at a time: slices, which copy nothing, where it always is."""
+    if mask.all():
+        return [slice(start, start + size) for start in range(0, len(mask), size)]
+    return mask.nonzero()[:, 0].split(size) if mask.any() else []
+
+
 def _best_boxes(channels: Channels) -> tuple[Tensor, Tensor, Tensor]:
     """Return centre, width and signal-to-noise ratio of the best box, for white noise, each of shape (N,).
 
@@ -143,36 +162,44 @@ def _best_boxes(channels: Channels) -> tuple[Tensor, Tensor, Tensor]:
     """
     velocity, rms, systemic, channel = channels.velocity, channels.rms, channels.systemic, channels.width
     used, total, _ = channels.running
-    n, length = velocity.shape
+    length = velocity.shape[1]
     centre, width, best = torch.full_like(rms, torch.nan), torch.full_like(rms, torch.nan), torch.zeros_like(rms)
     if length < 2:
         return centre, width, best
     # Each spectrum has boxes of its own choice, whatever spectra it shares the batch with.
-    expected = torch.searchsorted(velocity, systemic[:, None])
-    possible = (float(channel.max()) * BOXES >= NARROWEST) & (float(channel.min()) * BOXES <= WIDEST)
-    possible &= max(length, 3) > BOXES
-    for box in BOXES[possible].tolist():
+    narrowest, widest = float(channel.min()), float(channel.max())
+    boxes = BOXES[(widest * BOXES >= NARROWEST) & (narrowest * BOXES <= WIDEST) & (max(length, 3) > BOXES)]
+    known = bool(len(boxes)) and not systemic.isnan().any()
+    if known:
+        # Only what lies within reach is looked at, so that a box begins in the same column for all spectra.
+        reach = int(NEAR / narrowest) + 1
+        middle_column = 2 * reach + int(boxes[-1])
+        column = torch.arange(-middle_column, middle_column + 1, device=rms.device)
+        place = torch.searchsorted(velocity, systemic[:, None]) + column
+        before = place.clamp(0, length)
+        used, total = used.gather(1, before), total.gather(1, before)
+        velocity = velocity.gather(1, place.clamp(0, length - 1))
+    for box in boxes.tolist():
         stride = max(box // OVERLAP, 1)
-        first = torch.arange(0, max(length - box, 0) + 1, stride, device=rms.device)
-        if systemic.isnan().any():
-            first = first.expand(n, -1)
+        if known:
+            steps = reach // stride + 1
+            begin = middle_column - box // 2 - stride * steps
+            end = begin + 2 * stride * steps + 1
         else:
-            around = expected - box // 2
-            reach = int(NEAR / float(channel.min())) // stride + 1
-            near = stride * torch.arange(-reach, reach + 1, device=rms.device)
-            first = (around + near).clamp(0, max(length - box, 0))
-        last = (first + box).clamp_max(length)
-        held = used.gather(1, last) - used.gather(1, first)
-        snr = (total.gather(1, last) - total.gather(1, first)) / (held.clamp_min(1).sqrt() * rms[:, None])
-        left, right = velocity.gather(1, first), velocity.gather(1, last - 1)
+            begin, end = 0, max(length - box, 0) + 1
+        first, last = slice(begin, end, stride), slice(begin + box, end + box, stride)
+        held = used[:, last] - used[:, first]
+        snr = (total[:, last] - total[:, first]) / held.clamp_min(1).sqrt()
+        left, right = velocity[:, first], velocity[:, begin + box - 1 : end + box - 1 : stride]
         middle = (left + right) / 2
         # A box half masked says little of the line; one far from a known velocity is another source.
-        snr[(held < box / 2) | ((middle - systemic[:, None]).abs() > NEAR)] = 0.0
-        # Channels of different telescopes differ in width, and the boxes for one are out of range for another.
-        snr[(box * channel < NARROWEST) | (box * channel > WIDEST)] = 0.0
+        snr.masked_fill_((held < box / 2) | ((middle - systemic[:, None]).abs() > NEAR), 0.0)
         highest, where = snr.max(1, keepdim=True)
-        better = highest[:, 0] > best
-        best = torch.where(better, highest[:, 0], best)
+        # Channels of different telescopes differ in width, and the boxes for one are out of range for another.
+        in_range = (box * channel >= NARROWEST) & (box * channel <= WIDEST)
+        highest = torch.where(in_range, highest[:, 0] / rms, 0.0)
+        better = highest > best
+        best = torch.where(better, highest, best)
         centre = torch.where(better, middle.gather(1, where)[:, 0], centre)
         width = torch.where(better, (right - left).gather(1, where)[:, 0] + channel, width)
     return centre, width, best
@@ -188,8 +215,8 @@ def noise_beside(flux: Tensor, free: Tensor) -> tuple[Tensor, Tensor]:
     free : Tensor of bool, shape (N, L)
         Channels without a line; where there are fewer than 64, rms and correlations are 0.
     """
-    noise, free = flux * free, free.to(flux.dtype)
-    n_free = free.sum(1)
+    free = free.to(flux.dtype)
+    noise, n_free = flux * free, free.sum(1)
     variance = torch.where(n_free >= FEWEST_FREE, torch.linalg.vecdot(noise, noise) / n_free, 0)
     lags = torch.zeros(len(flux), LAGS).to(flux)
     for lag in range(1, min(LAGS, flux.shape[1] - 1) + 1):

@@ -12,8 +12,9 @@ from hiexp.fitting.covariance import standard_deviations
 from hiexp.fitting.least_squares import Curve
 
 MEASURED = ("position", "w50", "w20", "flux_peak", "flux_int", "A_flux")
-GRID = 256  # samples over the window to find the line in the curve, and again over the line
+GRID = 257  # samples over the window to find the line in the curve, and again over the line
 FAINTEST = 1e-3  # of the peak: there the line ends
+COARSER = 2  # times as far apart are the samples from which errors follow
 NEWTON_STEPS = 2
 DEVIATES = torch.linspace(-3, 3, 13)  # standard normal deviates at which the edges of a line are looked for
 
@@ -52,7 +53,7 @@ def measure(
     Parameters
     ----------
     value, curve : callable
-        From velocity (B, M), km/s, and parameters to the curve (B, M), mJy, without and with its Jacobian.
+        From velocity (B, M), km/s, and parameters to the curve (B, M), mJy, without and with its derivatives.
     parameters, covariances : Tensor, shapes (B, P) and (B, P, P)
         Of the curves.
     low, high : Tensor, shape (B,)
@@ -74,39 +75,38 @@ def measure(
         steepness = torch.where(cut | (steepness == 0), torch.inf, steepness)
         edges = edges - ((here - threshold) / steepness).clamp(-step, step)
 
-    samples, by_parameters = curve(torch.cat([velocity, edges, summit], dim=1), parameters)
-    weight = step.expand(-1, GRID).clone()  # of the samples in an integral, by the trapezoidal rule
-    weight[:, [0, -1]] /= 2
-    profile = samples[:, :GRID]
+    weight = _trapezoids(velocity)
     flux = (weight * profile).sum(1, keepdim=True)
     position = (weight * profile * velocity).sum(1, keepdim=True) / flux
+    low50, low20, high20, high50 = edges.unbind(1)
+    peak = value(summit, parameters)[:, 0]
+    a_flux = _a_flux(velocity, profile, low20, high20)
+    columns = [position[:, 0], high50 - low50, high20 - low20, peak, flux[:, 0] / 1000, a_flux]
+    numbers = torch.stack(columns, dim=1)
+
+    velocity = velocity[:, ::COARSER]
+    step, weight, n = step * COARSER, _trapezoids(velocity), velocity.shape[1]
+    samples, derivatives = curve(torch.cat([velocity, edges, summit], dim=1), parameters)
+    by_parameters = torch.stack(tuple(derivatives), dim=1)
     with torch.enable_grad():
         followed = samples.detach().requires_grad_()
-        profile, at_edges, peak = followed.split([GRID, 4, 1], dim=1)
+        profile, at_edges, at_summit = followed.split([n, 4, 1], dim=1)
         # One more step of Newton's changes nothing but makes the edges follow the curve (implicit differentiation).
-        edges = edges - (at_edges - levels * peak) / steepness
-        low50, low20, high20, high50 = edges.unbind(1)
-        middle = (low20 + high20) / 2
-        below = _integral_up_to(velocity, profile, torch.stack([low20, middle, high20], dim=1))
-        ratio = (below[:, 1] - below[:, 0]) / (below[:, 2] - below[:, 1])
-        a_flux = torch.where(ratio < 1, 1 / ratio, ratio)
-        (by_followed,) = torch.autograd.grad(a_flux.sum(), followed)
-    columns = [position[:, 0], high50 - low50, high20 - low20, samples[:, -1], flux[:, 0] / 1000, a_flux]
-    numbers, edges = torch.stack(columns, dim=1).detach(), edges.detach()
-
+        _, low20, high20, _ = (edges - (at_edges - levels * at_summit) / steepness).unbind(1)
+        (by_followed,) = torch.autograd.grad(_a_flux(velocity, profile, low20, high20).sum(), followed)
     by_samples = samples.new_zeros(len(samples), len(MEASURED), samples.shape[1])  # the widths' errors are not linear
-    by_samples[:, 0, :GRID] = weight * (velocity - position) / flux
+    by_samples[:, 0, :n] = weight * (velocity - position) / flux
     by_samples[:, 3, -1] = 1
-    by_samples[:, 4, :GRID] = weight / 1000
+    by_samples[:, 4, :n] = weight / 1000
     by_samples[:, 5] = by_followed
     errors = standard_deviations(covariances, by_samples @ by_parameters.mT)
     shared = covariances @ by_parameters
     variance = (shared * by_parameters).sum(1)
-    with_peak = (shared[..., -1:].mT @ by_parameters[..., :GRID])[:, 0]
-    by_edges = (by_parameters[..., GRID:-1] - levels * by_parameters[..., -1:]) / steepness[:, None]
+    with_peak = (shared[..., -1:].mT @ by_parameters[..., :n])[:, 0]
+    by_edges = (by_parameters[..., n:-1] - levels * by_parameters[..., -1:]) / steepness[:, None]
     for column, level, left, right in ((1, 0.5, 0, 3), (2, 0.2, 1, 2)):
-        above = samples[:, :GRID] - level * samples[:, -1:]
-        spread = variance[:, :GRID] - 2 * level * with_peak + level**2 * variance[:, -1:]
+        above = samples[:, :n] - level * samples[:, -1:]
+        spread = variance[:, :n] - 2 * level * with_peak + level**2 * variance[:, -1:]
         spread = spread.clamp_min(0).sqrt()
         certainty = above / spread.clamp_min(torch.finfo(spread.dtype).tiny)
         low_error, high_error = _edge_error(certainty, step), _edge_error(certainty.flip(1), step)
@@ -114,7 +114,7 @@ def measure(
         linear = by_edges[..., [left, right]].mT @ linear
         alike = linear[:, 0, 1] / (linear[:, 0, 0] * linear[:, 1, 1]).sqrt()
         errors[:, column] = (low_error**2 + high_error**2 - 2 * alike * low_error * high_error).sqrt()
-    measured = (samples[:, -1] > 0) & numbers.isfinite().all(1)
+    measured = (peak > 0) & numbers.isfinite().all(1)
     return Measurements(
         torch.where(measured[:, None], numbers, torch.nan), errors, edges[:, 1], edges[:, 2], cut[:, 1:3].any(1)
     )
@@ -125,7 +125,7 @@ def _edge_error(certainty: Tensor, step: Tensor) -> Tensor:
 
     Parameters
     ----------
-    certainty : Tensor, shape (N, `GRID`)
+    certainty : Tensor, shape (N, M)
         By how many of its standard deviations each sample stands above the level. A curve that comes out k standard
         deviations lower reaches it where this first exceeds k.
     step : Tensor, shape (N, 1)
@@ -133,7 +133,7 @@ def _edge_error(certainty: Tensor, step: Tensor) -> Tensor:
     """
     reached = certainty.cummax(1)[0]
     deviate = DEVIATES.to(reached).expand(len(reached), -1).minimum(reached[:, -1:]).contiguous()
-    sample = torch.searchsorted(reached, deviate).clamp(1, GRID - 1)
+    sample = torch.searchsorted(reached, deviate).clamp(1, reached.shape[1] - 1)
     below, here = reached.gather(1, sample - 1), reached.gather(1, sample)
     share = torch.where(here > below, (deviate - below) / (here - below), 0).clamp(0, 1)
     place = sample - 1 + share
@@ -184,11 +184,25 @@ def _crossings(velocity: Tensor, profile: Tensor, threshold: Tensor) -> tuple[Te
     return torch.stack(edges, dim=1), torch.stack(cut, dim=1)
 
 
+def _trapezoids(velocity: Tensor) -> Tensor:
+    """Return the weight of each evenly spaced sample in an integral, by the trapezoidal rule, shape (N, M)."""
+    weight = (velocity[:, 1:2] - velocity[:, :1]).expand_as(velocity).clone()
+    weight[:, [0, -1]] /= 2
+    return weight
+
+
+def _a_flux(velocity: Tensor, profile: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """Return the larger over the smaller half of the flux between two velocities, shape (N,)."""
+    below = _integral_up_to(velocity, profile, torch.stack([low, (low + high) / 2, high], dim=1))
+    ratio = (below[:, 1] - below[:, 0]) / (below[:, 2] - below[:, 1])
+    return torch.where(ratio < 1, 1 / ratio, ratio)
+
+
 def _integral_up_to(velocity: Tensor, profile: Tensor, ends: Tensor) -> Tensor:
     """Integrate each piecewise linear profile from its first sample to each of `ends`, shape (N, E)."""
     step = velocity[:, 1:2] - velocity[:, :1]
     total = torch.nn.functional.pad(torch.cumulative_trapezoid(profile, velocity), (1, 0))
-    sample = ((ends.detach() - velocity[:, :1]) / step).floor().long().clamp(0, GRID - 2)
+    sample = ((ends.detach() - velocity[:, :1]) / step).floor().long().clamp(0, velocity.shape[1] - 2)
     beyond = ends - velocity.gather(1, sample)
     left, right = profile.gather(1, sample), profile.gather(1, sample + 1)
     return total.gather(1, sample) + beyond * (left + (right - left) * beyond / (2 * step))

@@ -24,7 +24,7 @@ class Model:
     value : callable
         From velocity (B, M), km/s, and parameters (B, P) to flux density (B, M), mJy.
     curve : callable
-        The same with its Jacobian (B, P, M).
+        The same with its derivatives by the parameters, P of shape (B, M).
     starts : callable
         From `Windows` to K starting points, shape (K, B, P), the best first.
     bounds : callable

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -33,26 +35,28 @@ def polynomial(velocity: Tensor, parameters: Tensor) -> Tensor:
     Tensor, shape (B, M)
         mJy.
     """
-    return (parameters[:, None, 2:] @ _legendre(velocity, parameters))[:, 0]
+    x = _argument(velocity, parameters)
+    before = here = torch.zeros_like(x)
+    for n in range(parameters.shape[1] - 3, -1, -1):  # Clenshaw's summation of Bonnet's recursion
+        coefficient = torch.add(parameters[:, 2 + n, None], before, alpha=-(n + 1) / (n + 2))
+        before, here = here, coefficient.addcmul_(x, here, value=(2 * n + 1) / (n + 1))
+    return here
 
 
-def with_jacobian(velocity: Tensor, parameters: Tensor, out: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """Return the polynomial (B, M) and its derivatives (B, 2 + D + 1, M), which are 0 by the two velocities."""
-    basis = _legendre(velocity, parameters)
-    jacobian = torch.cat([torch.zeros_like(basis[:, :2]), basis], dim=1)
-    return (parameters[:, None, 2:] @ basis)[:, 0], jacobian
+def with_derivatives(velocity: Tensor, parameters: Tensor) -> tuple[Tensor, Sequence[Tensor]]:
+    """Return the polynomial and its derivatives, each of shape (B, M), which are 0 by the two velocities."""
+    x = _argument(velocity, parameters)
+    terms = [torch.ones_like(x), x]
+    for n in range(1, parameters.shape[1] - 3):  # Bonnet's recursion
+        before = terms[n - 1] * (-n / (n + 1))
+        terms.append(before.addcmul_(x, terms[n], value=(2 * n + 1) / (n + 1)))
+    return polynomial(velocity, parameters), [torch.zeros_like(x)] * 2 + terms
 
 
-def _legendre(velocity: Tensor, parameters: Tensor) -> Tensor:
-    """Return the Legendre polynomials by Bonnet's recursion, shape (B, D + 1, M)."""
+def _argument(velocity: Tensor, parameters: Tensor) -> Tensor:
+    """Return the argument of the Legendre polynomials, shape (B, M)."""
     low, high = parameters[:, :1], parameters[:, 1:2]
-    x = (2 * velocity - low - high) / (high - low)
-    terms = x.new_empty(len(x), parameters.shape[1] - 2, x.shape[1])
-    terms[:, 0], terms[:, 1] = 1, x
-    for n in range(1, terms.shape[1] - 1):
-        before = terms[:, n - 1] * (-n / (n + 1))
-        torch.addcmul(before, x, terms[:, n], value=(2 * n + 1) / (n + 1), out=terms[:, n + 1])
-    return terms
+    return (2 * velocity - low - high) / (high - low)
 
 
 def around_peak(half_window: float, margin: float) -> Rule:
@@ -125,5 +129,5 @@ def fit_polynomial(
 
     coefficients = {f"p{i}": "mJy" for i in range(degree + 1)}
     parameters = {"low": "km / s", "high": "km / s"} | coefficients
-    model = Model(parameters, polynomial, with_jacobian, starts, bounds, linear=True)
+    model = Model(parameters, polynomial, with_derivatives, starts, bounds, linear=True)
     return fit_lines(spectra, model, rules[centre], Settings(**settings), "fitting polynomials")

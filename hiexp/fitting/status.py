@@ -12,13 +12,12 @@ from hiexp.fitting.result import GOOD
 
 def without_content(channels: Channels) -> np.ndarray:
     """Return why there is nothing to be found in a spectrum, or `GOOD`, shape (N,)."""
-    n_valid = channels.valid.sum(1)
-    highest = channels.flux.where(channels.valid, -torch.inf).amax(1)
-    lowest = channels.flux.where(channels.valid, torch.inf).amin(1)
+    n_valid = channels.running[0][:, -1]
+    differs = (channels.flux != channels.flux.gather(1, channels.ends()[0])) & channels.valid
     return _first_reason(
         (n_valid == 0, "no valid channels"),
         (n_valid == 1, "a single valid channel"),
-        (highest == lowest, "constant flux"),
+        (~differs.any(1), "constant flux"),
     )
 
 
@@ -43,8 +42,7 @@ def _first_reason(*reasons: tuple[torch.Tensor, str]) -> np.ndarray:
 def after_fitting(channels: Channels, fitted: Pass, status: np.ndarray, max_steps: int) -> None:
     """Note in `status` what is wrong with fits that were made."""
     low, high = fitted.edges.unbind(1)
-    first = torch.where(channels.valid, channels.velocity, torch.inf).amin(1)
-    last = torch.where(channels.valid, channels.velocity, -torch.inf).amax(1)
+    first, last = (channels.velocity.gather(1, end)[:, 0] for end in channels.ends())
     before, beyond = channels.find(low, high)
     masked = channels.sums(low, high)[0] < 0.5 * (beyond - before)[:, 0]
     reasons = (

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from hiexp.fitting.line import Channels, Lines
+
+HORN = 0.25  # of the line's width: over so much of it data are averaged to look for its peak and its horns
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,40 @@ class Windows:
         place = torch.arange(1, self.weight.shape[1] + 1, device=self.weight.device)
         return torch.where(self.weight > 0, place, 0).amax(1)
 
+    @cached_property
+    def known(self) -> dict[str, Tensor]:
+        """What is known of each line before it is fitted, each of shape (B,)."""
+        velocity, used = self.velocity, self.weight > 0
+        # Running means over a quarter of the line, at least three channels, by differences of a running sum.
+        span = (HORN * self.width / self.channel).round().long().clamp_min(3)
+        total = torch.nn.functional.pad((self.flux * used).cumsum(1), (1, 0))
+        count = torch.nn.functional.pad(used.to(total.dtype).cumsum(1), (1, 0))
+        first = torch.arange(velocity.shape[1], device=velocity.device).expand_as(velocity)
+        last = (first + span[:, None]).clamp_max(velocity.shape[1])
+        held = count.gather(1, last) - count.gather(1, first)
+        mean = torch.where(held > 0, (total.gather(1, last) - total.gather(1, first)) / held, -torch.inf)
+        middle = (velocity + velocity.gather(1, last - 1)) / 2
+        aside = middle - self.centre[:, None]
+        in_line = aside.abs() <= self.width[:, None] / 2
+        horns = {}
+        for name, side in (("left_horn", aside <= 0), ("right_horn", aside >= 0)):
+            highest = torch.where(in_line & side, mean, -torch.inf).argmax(1, keepdim=True)
+            horns[name] = middle.gather(1, highest)[:, 0]
+        inside = used & ((velocity - self.centre[:, None]).abs() <= self.width[:, None] / 2)
+        flux = (self.flux * inside).sum(1) * self.channel
+        peak = torch.where(in_line, mean, -torch.inf).amax(1)
+        return {
+            "peak": peak.nan_to_num(neginf=0.0),
+            "rms": 1 / self.weight.amax(1),
+            "flux": flux.clamp_min(0),
+            "centre": self.centre,
+            "width": self.width,
+            **horns,
+            "low": self.low,
+            "high": self.high,
+            "channel": self.channel,
+        }
+
     def take(self, rows: Tensor) -> Windows:
         """Return some of the windows, no longer than the longest of them."""
         length = max(int(self.length[rows].max()), 1)
@@ -59,21 +96,20 @@ class Windows:
 
 
 def gather(channels: Channels, lines: Lines, rows: Tensor, low: Tensor, high: Tensor) -> Windows:
-    """Take the channels between `low` and `high`, shape (B,), of the spectra `rows`."""
-    velocity = channels.velocity[rows]
-    first = torch.searchsorted(velocity, low[:, None])
-    last = torch.searchsorted(velocity, high[:, None], right=True)
+    """Take the channels between `low` and `high`, shape (N,), of the spectra `rows`, shape (B,)."""
+    first, last = (found[rows] for found in channels.find(low, high))
     longest = int((last - first).max()) if len(rows) else 0
     index = first + torch.arange(max(longest, 1), device=rows.device)
     in_window = index < last
-    index = index.clamp_max(velocity.shape[1] - 1)
-    used = in_window & channels.valid[rows[:, None], index]
+    index = index.clamp_max(channels.velocity.shape[1] - 1)
+    row = rows[:, None]
+    used = in_window & channels.valid[row, index]
     return Windows(
-        velocity=velocity.gather(1, index),
-        flux=channels.flux[rows[:, None], index],
-        weight=torch.where(used, 1 / channels.rms[rows, None], 0.0),
-        low=low,
-        high=high,
+        velocity=channels.velocity[row, index],
+        flux=channels.flux[row, index],
+        weight=torch.where(used, 1 / channels.rms[row], 0.0),
+        low=low[rows],
+        high=high[rows],
         centre=lines.centre[rows],
         width=lines.width[rows],
         channel=channels.width[rows],
