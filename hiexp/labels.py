@@ -138,6 +138,8 @@ class ClusterLabels:
         What the clusterer sees of a profile; fitted on the objects grouped.
     fraction : float
         Of the training objects, drawn at random, that are grouped.
+    at_least : int
+        Objects that are grouped where the fraction is fewer; all training objects where there are not so many.
     smallest : int
         Groups of fewer objects are left out: their objects have no class.
     members : int, optional
@@ -151,7 +153,8 @@ class ClusterLabels:
     clusterer: ClusterMixin
     feature: TransformerMixin
     fraction: float = 0.25
-    smallest: int = 5
+    at_least: int = 200
+    smallest: int = 2
     members: int | None = 100
     resamples: int = 10
     seed: int = 0
@@ -177,7 +180,8 @@ class ClusterLabels:
         if not 0 < self.fraction <= 1:
             raise InputError(f"labels.fraction={self.fraction}: give a fraction of the training objects, 0 to 1")
         rng = np.random.default_rng(self.seed)
-        grouped = np.sort(rng.permutation(train)[: round(self.fraction * len(train))])
+        number = max(round(self.fraction * len(train)), self.at_least)
+        grouped = np.sort(rng.permutation(train)[:number])
         name = type(getattr(self.clusterer, "clusterer", self.clusterer)).__name__
         try:
             seen = self.feature.fit(profiles[grouped]).transform(profiles)
@@ -187,7 +191,7 @@ class ClusterLabels:
         except ValueError as error:
             raise InputError(
                 f"{name} cannot group {len(grouped)} of the {len(train)} training profiles: {error} "
-                "Raise labels.fraction, lower n_classes or test_size, change the clusterer's settings or bring more."
+                "Lower n_classes or test_size, change the clusterer's settings or bring more."
             ) from error
         found, sizes = np.unique(groups[groups != UNKNOWN], return_counts=True)
         kept = found[sizes >= self.smallest]

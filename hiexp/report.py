@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader
+from PIL import Image
 
 PAGE = "sweep.html"
 PICTURES = ("plots/parameters_by_class.png", "plots/classes.png")  # of each job, where it has them
@@ -25,6 +27,7 @@ COLUMNS = {
     "p_success_rate": ("p", "{:.3f}"),
 }
 STRENGTH = "epsilon2_"
+COLOURS = 48  # of an embedded picture
 
 
 @dataclass(frozen=True)
@@ -71,4 +74,8 @@ def write_page(ranking: pd.DataFrame, failed: Sequence[tuple[str, str, str]], fo
 
 
 def _embedded(picture: Path) -> str:
-    return f"data:image/png;base64,{base64.b64encode(picture.read_bytes()).decode()}"
+    """Return the picture in few colours, which a page of many pictures can afford."""
+    file = BytesIO()
+    with Image.open(picture) as image:
+        image.convert("RGB").quantize(COLOURS).save(file, "PNG", optimize=True)
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"

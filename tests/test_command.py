@@ -32,7 +32,7 @@ def test_the_main_job(hiexp_train, tmp_path):
     for said in ("success rate", "chance", "predictions.csv", "mlflow ui", "sqlite:///", "try next", "model=simple,"):
         assert said in screen.stdout
     assert "training the network" in screen.stderr
-    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["mlruns", "runs"]
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["cache", "mlruns", "runs"]
 
     predictions = pd.read_csv(run / "predictions.csv")
     assert predictions.columns.tolist() == [

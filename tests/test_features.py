@@ -15,7 +15,7 @@ from hiexp.command import CONFIGS
 from hiexp.errors import InputError
 from hiexp.features import DiscImage, Flatten, ImageStatistics, ProfileAsymmetry, RawProfile, unit_range
 from hiexp.persistence import load_model, save_model
-from hiexp.pipeline import build_pipeline
+from hiexp.pipeline import extract, learn
 
 profiles = arrays(np.float64, (3, 64), elements=st.floats(-50, 50, width=32))
 
@@ -236,7 +236,7 @@ def test_numbers_side_by_side_by_yaml_alone(name, width, tmp_path):
     numbers = feature.fit_transform(x)
     assert numbers.shape == (40, width) == (40, len(feature.get_feature_names_out()))
     np.testing.assert_allclose(numbers.mean(axis=0), 0, atol=1e-9)
-    model = build_pipeline(feature, SVC()).fit(x, y)
+    model = learn(extract(feature, x, np.arange(len(x)), y), SVC(), np.arange(len(x)), y)
     save_model(model, tmp_path)
     np.testing.assert_array_equal(load_model(tmp_path).predict(x), model.predict(x))
 

@@ -23,7 +23,9 @@ def sample():
 
 
 def cluster_labels(clusterer, fraction=1.0, **settings):
-    return ClusterLabels(clusterer=clusterer, feature=RawProfile(), fraction=fraction, resamples=0, **settings)
+    return ClusterLabels(
+        clusterer=clusterer, feature=RawProfile(), fraction=fraction, at_least=0, resamples=0, **settings
+    )
 
 
 @pytest.mark.parametrize(("n_classes", "used"), [(2, [0, 2]), (3, [0, 1, 2])])
@@ -136,6 +138,13 @@ def test_the_clusterer_sees_its_share_of_the_training_objects_alone(sample):
     again = labels.assign(spoiled, None, train)
     np.testing.assert_array_equal(again.grouped, grouped)
     np.testing.assert_array_equal(again.classes[grouped], labels.clusterer.labels_)
+
+
+def test_small_samples_are_grouped_whole(sample):
+    profiles, _, train = sample
+    labels = cluster_labels(KMeans(3, n_init=3, random_state=0), 0.25, at_least=50)
+    assert labels.assign(profiles, None, train).grouped.size == 50
+    np.testing.assert_array_equal(labels.assign(profiles, None, train[:30]).grouped, train[:30])
 
 
 def test_groups_too_small_have_no_class(sample):

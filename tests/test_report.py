@@ -2,6 +2,7 @@
 
 import base64
 import re
+from io import BytesIO
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ from hiexp.report import write_page
 def sweep(tmp_path):
     for job in ("0", "1"):
         (tmp_path / job / "plots").mkdir(parents=True)
-        Image.new("RGB", (4, 3), (int(job), 0, 0)).save(tmp_path / job / "plots" / "parameters_by_class.png")
+        Image.new("RGB", (4, 3), (99 * int(job), 0, 0)).save(tmp_path / job / "plots" / "parameters_by_class.png")
     ranking = pd.DataFrame(
         {
             "job": ["1", "0"],
@@ -39,8 +40,12 @@ def test_every_job_has_its_row_and_its_picture(sweep):
     assert text.index("clusterer=kmeans") < text.index("clusterer=&lt;dbscan&gt;")
     for said in ("python -m hiexp.train -m a=b", "clusterer=meanshift: no groups", "<th>W50</th><th>Dist</th>"):
         assert said in text
-    pictures = [base64.b64decode(code) for code in re.findall(r'src="data:image/png;base64,([^"]*)"', text)]
-    assert pictures == [(folder / job / "plots" / "parameters_by_class.png").read_bytes() for job in ("1", "0")]
+    codes = re.findall(r'src="data:image/png;base64,([^"]*)"', text)
+    pictures = [Image.open(BytesIO(base64.b64decode(code))).convert("RGB") for code in codes]
+    assert [(picture.size, picture.getpixel((0, 0))) for picture in pictures] == [
+        ((4, 3), (99, 0, 0)),
+        ((4, 3), (0, 0, 0)),
+    ]
 
 
 def test_the_page_needs_nothing_else(sweep):

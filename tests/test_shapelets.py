@@ -23,7 +23,7 @@ from hiexp.features.shapelet_network import ShapeletNetwork
 from hiexp.features.shapelets import LearnedShapelets
 from hiexp.features.shapelets_tslearn import TslearnShapelets
 from hiexp.persistence import load_model, save_model
-from hiexp.pipeline import build_pipeline
+from hiexp.pipeline import extract, learn
 from hiexp.plots import shapelets as pictures
 from hiexp.plots.shapelets import plot_shapelets
 
@@ -199,7 +199,7 @@ def test_a_profile_does_not_depend_on_its_neighbours(monkeypatch):
 )
 def test_a_model_loaded_predicts_as_it_did(tmp_path, feature, classifier):
     X, y = horns()
-    model = build_pipeline(feature, classifier).fit(X, y)
+    model = learn(extract(feature, X, np.arange(len(X)), y), classifier, np.arange(len(X)), y)
     save_model(model, tmp_path)
     loaded = load_model(tmp_path)
     np.testing.assert_array_equal(loaded.predict(X), model.predict(X))

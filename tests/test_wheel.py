@@ -42,7 +42,7 @@ def test_the_wheel_runs_in_an_empty_folder(clean_python, tmp_path):
     result = train(*words, cwd=tmp_path, python=clean_python)
     assert result.returncode == 0, result.stderr
     assert "2 of 2 jobs done" in result.stdout
-    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["mlruns", "runs"]
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["cache", "mlruns", "runs"]
 
 
 def test_a_single_run_of_the_wheel_names_its_version(clean_python, tmp_path):

@@ -12,8 +12,7 @@ from hiexp.features.shapelets import LearnedShapelets
 class ShapeletClassifier(ClassifierMixin, LearnedShapelets):
     """Classify profiles, shape (N, n), by the linear layer over their distances to learned shapelets.
 
-    Parameters and attributes are those of `LearnedShapelets`. The steps of "sgd" that suffice for the shapelets
-    leave the layer half-trained; "adam" trains it.
+    Parameters and attributes are those of `LearnedShapelets`.
     """
 
     def predict_proba(self, X: np.ndarray) -> np.ndarray:

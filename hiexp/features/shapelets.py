@@ -76,7 +76,7 @@ class LearnedShapelets(TransformerMixin, BaseEstimator):
         epochs: int = 350,
         batch_size: int = 10,
         scale: bool = True,
-        optimizer: str = "sgd",
+        optimizer: str = "adam",
         learning_rate: float = 0.01,
         weight_regularizer: float = 0.0,
         device: str = "cpu",
