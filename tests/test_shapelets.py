@@ -231,6 +231,7 @@ def test_it_cannot_do_without_classes():
     ("settings", "named"),
     [
         ({"lengths": [51, 5]}, r"lengths=\[51, 5\].*50 samples"),
+        ({"lengths": [5, 5]}, r"lengths=\[5, 5\].*once"),
         ({"lengths": [1, 5]}, r"lengths=\[1, 5\]"),
         ({"lengths": [], "counts": []}, r"counts=\[\]"),
         ({"counts": [3]}, r"counts=\[3\].*lengths=\[12, 5\]"),

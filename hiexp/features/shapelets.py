@@ -142,6 +142,8 @@ class LearnedShapelets(TransformerMixin, BaseEstimator):
             raise InputError(f"counts={counts}: give as many numbers as in lengths={lengths}, one or more")
         if min(lengths) < 2 or max(lengths) > n_samples:
             raise InputError(f"lengths={lengths}: choose lengths from 2 to the {n_samples} samples of a profile")
+        if len(set(lengths)) < len(lengths):
+            raise InputError(f"lengths={lengths}: name each length once and put its shapelets together in counts")
         if min(counts) < 1:
             raise InputError(f"counts={counts}: leave a length out rather than have none of it")
         for name in ("epochs", "batch_size"):

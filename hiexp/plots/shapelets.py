@@ -54,9 +54,6 @@ def plot_shapelets(profiles: np.ndarray, classes: np.ndarray, model: LearnedShap
         panel.set_visible(False)
     figure.supxlabel("sample of the profile", fontsize=10)
     figure.supylabel("flux density, scaled to 0..1" if model.scale else "flux density", fontsize=10)
-    figure.suptitle(
-        f"{len(order)} of {distances.shape[1]} shapelets (red) on the profiles nearest to them (grey); "
-        "first what separates the classes best (F)",
-        fontsize=11,
-    )
+    drawn = f"{len(order)} of {distances.shape[1]} shapelets (red) on the profiles nearest to them (grey)"
+    figure.suptitle(f"{drawn}\nfirst those that separate the classes best (F)", fontsize=11)
     write(figure, file)
