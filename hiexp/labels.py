@@ -216,7 +216,8 @@ class ClusterLabels:
         if n_kept < 2:
             raise NoGroupsError(
                 f"{name} found no two groups of at least labels.smallest={self.smallest} objects among "
-                f"{len(points)} training profiles ({words}); change its settings or choose another clusterer",
+                f"{len(points)} training profiles ({words}); lower labels.smallest, change its settings or choose "
+                "another clusterer",
                 _named(scores),
             )
         if self.resamples:
