@@ -167,10 +167,10 @@ class Outcome:
                 "predicted": self.predicted,
             }
         )
-        if self.probability is not None:
-            for column, name in enumerate(self.model[-1].classes_):
-                table[f"probability_{name}"] = self.probability[:, column]
-        return table
+        if self.probability is None:
+            return table
+        columns = [f"probability_{name}" for name in self.model[-1].classes_]
+        return table.join(pd.DataFrame(self.probability, columns=columns))
 
     def write(self, folder: Path) -> None:
         """Write ``predictions.csv``, the tables of parameters by class, the pictures and the model into `folder`."""

@@ -11,7 +11,7 @@ from hiexp.features import DiscImage
 from hiexp.fitting import FitResult, fit_none, fit_whole
 from hiexp.plots import fits as pictures
 from hiexp.plots import images as galleries
-from hiexp.plots import plot_fits, plot_images, plot_parameters
+from hiexp.plots import plot_classes, plot_confusion, plot_fits, plot_images, plot_parameters
 
 
 @pytest.fixture(scope="module")
@@ -186,3 +186,16 @@ def test_images_are_drawn_on_the_scale_of_their_kind(tmp_path, monkeypatch, sett
         assert images[0].get_array().shape == (8, 8, 3)
     else:
         assert {(image.get_cmap().name, image.get_clim()) for image in images} == {colours}
+
+
+def test_hundreds_of_classes_make_no_larger_pictures(tmp_path):
+    """A clusterer may find any number of groups."""
+    rng = np.random.default_rng(0)
+    profiles, classes = rng.random((600, 20)), np.arange(600) % 200
+    confusion = np.full((200, 200), 3)
+    plot_classes(profiles, classes, tmp_path / "classes.png")
+    plot_confusion(confusion, np.arange(200), "clusterer", tmp_path / "confusion.png")
+    plot_images(profiles, classes, DiscImage(size=8).fit(profiles).transform, tmp_path / "images.png")
+    for picture in tmp_path.iterdir():
+        with Image.open(picture) as image:
+            assert max(image.size) < 5000, picture.name

@@ -8,6 +8,8 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from scipy.stats import random_table
 
+NUMBERS_A_BLOCK = 5_000_000
+
 
 @dataclass(frozen=True)
 class Scores:
@@ -58,15 +60,23 @@ def score(truth: np.ndarray, predicted: np.ndarray, n_permutations: int, seed: i
     true, chosen = confusion.sum(axis=1), confusion.sum(axis=0)
     if min(np.count_nonzero(true), np.count_nonzero(chosen)) == 1:
         # One table only has these sums, and scipy's sampler is wrong about such tables.
-        tables = np.repeat(confusion[None], n_permutations, axis=0)
+        draws = (np.repeat(confusion[None], n, axis=0) for n in _blocks(n_permutations, classes.size))
     else:
-        tables = random_table(true, chosen).rvs(n_permutations, random_state=seed)
+        sums, stream = random_table(true, chosen), np.random.RandomState(seed)
+        draws = (sums.rvs(n, random_state=stream) for n in _blocks(n_permutations, classes.size))
+    chance = [{name: function(tables) for name, function in SCORES.items()} for tables in draws]
     return Scores(
         observed={name: float(function(confusion[None])[0]) for name, function in SCORES.items()},
-        chance={name: function(tables) for name, function in SCORES.items()},
+        chance={name: np.concatenate([block[name] for block in chance]) for name in SCORES},
         classes=classes,
         confusion=confusion,
     )
+
+
+def _blocks(n_tables: int, n_classes: int) -> list[int]:
+    """Return how many tables to draw at a time: hundreds of classes make tables of which few fit into memory."""
+    block = max(NUMBERS_A_BLOCK // n_classes**2, 1)
+    return [block] * (n_tables // block) + [n_tables % block] * (n_tables % block > 0)
 
 
 def accuracy(tables: np.ndarray) -> np.ndarray:

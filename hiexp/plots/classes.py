@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from hiexp.features.raw import unit_range
-from hiexp.plots.canvas import new_figure, write
+from hiexp.plots.canvas import largest_classes, new_figure, write
 
 LINES_A_CLASS = 150
 
@@ -24,7 +24,7 @@ def plot_classes(profiles: np.ndarray, predicted: np.ndarray, file: Path) -> Non
     file : Path
         The PNG to write.
     """
-    classes, counts = np.unique(predicted, return_counts=True)
+    classes, counts, words = largest_classes(predicted)
     columns = min(len(classes), 4)
     lines = -(-len(classes) // columns)
     figure = new_figure(3.2 * columns + 0.6, 2.7 * lines + 0.6)
@@ -43,5 +43,5 @@ def plot_classes(profiles: np.ndarray, predicted: np.ndarray, file: Path) -> Non
         panel.set_visible(False)
     figure.supxlabel("velocity from the line's centre / half window", fontsize=10)
     figure.supylabel("flux density, scaled to 0..1", fontsize=10)
-    figure.suptitle("Profiles by predicted class: each (grey), median and 16-84 % (blue)", fontsize=11)
+    figure.suptitle(f"Profiles by predicted class{words}: each (grey), median and 16-84 % (blue)", fontsize=11)
     write(figure, file)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from hiexp.plots.canvas import new_figure, write
+from hiexp.plots.canvas import CLASSES, new_figure, write
 
 
 def plot_confusion(confusion: np.ndarray, classes: np.ndarray, truth_name: str, file: Path) -> None:
-    """Draw counts of test objects, coloured by their share of the true class.
+    """Draw counts of test objects, coloured by their share of the true class; of many classes the colours alone.
 
     Parameters
     ----------
@@ -25,14 +25,20 @@ def plot_confusion(confusion: np.ndarray, classes: np.ndarray, truth_name: str, 
     """
     total = confusion.sum(axis=1, keepdims=True)
     share = np.divide(confusion, total, out=np.zeros(confusion.shape), where=total > 0)
-    side = 1.6 + 0.75 * len(classes)
+    few = len(classes) <= CLASSES
+    side = 1.6 + 0.75 * min(len(classes), CLASSES)
     figure = new_figure(side + 1.2, side)
     panel = figure.subplots()
     image = panel.imshow(share, cmap="Blues", vmin=0, vmax=1)
-    for (row, column), count in np.ndenumerate(confusion):
-        panel.text(column, row, count, ha="center", va="center", color="white" if share[row, column] > 0.5 else "0.2")
-    panel.set_xticks(range(len(classes)), classes)
-    panel.set_yticks(range(len(classes)), classes)
+    if few:
+        for (row, column), count in np.ndenumerate(confusion):
+            colour = "white" if share[row, column] > 0.5 else "0.2"
+            panel.text(column, row, count, ha="center", va="center", color=colour)
+        panel.set_xticks(range(len(classes)), classes)
+        panel.set_yticks(range(len(classes)), classes)
+    else:  # any tick would stand for a class by its place, not by its name
+        panel.set_xticks([])
+        panel.set_yticks([])
     panel.set_xlabel("predicted class")
     panel.set_ylabel(f"class by the {truth_name}")
     panel.set_title(f"{confusion.sum()} test objects", fontsize=10)

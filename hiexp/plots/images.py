@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from hiexp.features.raw import unit_range
-from hiexp.plots.canvas import new_figure, write
+from hiexp.plots.canvas import largest_classes, new_figure, write
 
 EXAMPLES = 4
 
@@ -30,7 +30,7 @@ def plot_images(
     file : Path
         The PNG to write.
     """
-    classes, counts = np.unique(predicted, return_counts=True)
+    classes, counts, words = largest_classes(predicted)
     examples = [np.flatnonzero(predicted == name)[:EXAMPLES] for name in classes]
     images = [transform(profiles[members]) for members in examples]
     differences = any(shown.min() < 0 for shown in images)
@@ -47,7 +47,7 @@ def plot_images(
             drawn = below.imshow(np.moveaxis(image, 0, -1).squeeze(), **colours)
         title = f"class {name}: {len(members)} of {count} profile{'s' if count > 1 else ''}"
         grid[2 * line, 0].set_title(title, fontsize=10, loc="left")
-    figure.suptitle("Profiles and the images made of them, by predicted class", fontsize=11)
+    figure.suptitle(f"Profiles and the images made of them, by predicted class{words}", fontsize=11)
     if images[0].shape[1] == 1:
         figure.colorbar(drawn, ax=grid, label="pixel value", shrink=0.5)
     write(figure, file)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from hiexp.plots.canvas import new_figure, write
+from hiexp.plots.canvas import largest_classes, new_figure, write
 
 COLUMNS, BINS = 3, 30
 WIDE = 30  # ratio of the ends of an axis from which on it is logarithmic
@@ -38,7 +38,7 @@ def plot_parameters_by_class(
     file : Path
         The PNG to write.
     """
-    names, counts = np.unique(classes, return_counts=True)
+    names, counts, words = largest_classes(classes)
     columns = min(COLUMNS, parameters.shape[1])
     lines = -(-parameters.shape[1] // columns)
     figure = new_figure(3.6 * columns, 2.7 * lines + 0.8)
@@ -61,7 +61,9 @@ def plot_parameters_by_class(
     for panel in panels:
         panel.set_visible(False)
     figure.supylabel("objects", fontsize=10)
-    figure.suptitle("Parameters by predicted class (ε²: share of the ranks' variance between classes)", fontsize=11)
+    figure.suptitle(
+        f"Parameters by predicted class{words}; ε²: share of the ranks' variance between classes", fontsize=11
+    )
     handles = list(figure.axes[0].patches)
     figure.legend(
         handles,
