@@ -36,7 +36,7 @@ def test_the_main_job(hiexp_train, tmp_path):
 
     predictions = pd.read_csv(run / "predictions.csv")
     assert predictions.columns.tolist() == [
-        *("id", "split", "reference", "label", "predicted"),
+        *("id", "split", "grouped", "taught", "reference", "label", "predicted"),
         *("probability_0", "probability_1", "probability_2"),
     ]
     assert predictions["split"].value_counts()["test"] == 27
@@ -64,7 +64,7 @@ def test_the_main_job(hiexp_train, tmp_path):
     stored = {file.path for file in client.list_artifacts(record.info.run_id)}
     assert {"config.yaml", "predictions.csv", "fits.ecsv", "fits.parquet", "plots", "model"} <= stored
     pictures = {file.path for file in client.list_artifacts(record.info.run_id, "plots")}
-    names = ("classes", "confusion", "fits", "images", "parameters", "training")
+    names = ("classes", "confusion", "fits", "images", "parameters", "parameters_by_class", "training")
     assert pictures == {f"plots/{name}.png" for name in names}
 
     # What is stored is enough to predict again.

@@ -143,7 +143,7 @@ def test_a_sweep_over_fits_ends_with_their_ranking(tmp_path):
     header, first, second = re.search(r"^(job .*)\n(.*)\n(.*)$", result.stdout, re.MULTILINE).groups()
     assert header.split() == ["job", "fitted", "failed", "chi2/dof", "seconds", "settings"]
     assert first.split()[:4] == ["1", "20", "0", f"{ranking['median_chi2_dof'][0]:.3f}"]
-    assert second.split()[3] == "NaN"
+    assert len(second.split()) == len(header.split()) - 1
     client = MlflowClient(f"sqlite:///{tmp_path}/mlruns/mlflow.db")
     assert len(client.search_runs([client.get_experiment_by_name("hiexp").experiment_id])) == 2
 
