@@ -49,6 +49,7 @@ def in_errors(one, other, name):
 @settings(max_examples=3)
 @given(shift=st.floats(-3000, 3000), scale=st.sampled_from([1e-5, 0.3, 7.0, 1e5]), seed=st.integers(0, 10**6))
 @example(shift=0.09, scale=1e-5, seed=1)  # windows that end on a channel
+@example(shift=-1874.9799938642007, scale=1e5, seed=567055)  # lines of which a quarter ends amid a channel
 def test_a_fit_follows_shift_and_scale(name, shift, scale, seed):
     flux = busy(BAND, *draw_busy(12, seed)) + noise(seed, 1.0, (12, BAND.size))
     fit = configured(name)

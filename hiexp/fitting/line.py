@@ -18,7 +18,7 @@ NEAR = 50.0  # km/s: how far from its expected velocity a line may be
 LAGS = 5  # channels; beyond it lie the ripples of the baseline
 AT_ONCE = {"cpu": 128, "cuda": 8192}  # spectra looked at together: on a CPU few enough for its cache
 MORE_AT_ONCE = 4  # times as many where the velocity is known, and few boxes are looked at
-SLACK = 1e-3  # of a channel: what is nearer to the edge of a window than that lies on it
+SLACK = 1e-3  # of a channel: what is nearer to the edge of a window or a line than that lies inside
 FEWEST_FREE = 64  # channels without a line that say anything of the noise
 
 
@@ -141,7 +141,8 @@ def find_lines(channels: Channels) -> Lines:
             part = channels.take(rows)
             boxes = _best_boxes(part)
             centre[rows], width[rows], snr[rows] = boxes
-            beside = ~((part.velocity - boxes[0][:, None]).abs() <= boxes[1][:, None])
+            reach = boxes[1] + SLACK * part.width
+            beside = ~((part.velocity - boxes[0][:, None]).abs() <= reach[:, None])
             rms, correlation[rows] = noise_beside(part.flux, part.valid & beside)
             noise[rows] = torch.where(rms > 0, rms / part.rms, 1.0)
     # Neighbours that share their noise average out less of it.

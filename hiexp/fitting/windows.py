@@ -8,7 +8,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from hiexp.fitting.line import Channels, Lines
+from hiexp.fitting.line import SLACK, Channels, Lines
 
 HORN = 0.25  # of the line's width: over so much of it data are averaged to look for its peak and its horns
 
@@ -58,8 +58,10 @@ class Windows:
     def known(self) -> dict[str, Tensor]:
         """What is known of each line before it is fitted, each of shape (B,)."""
         velocity, used = self.velocity, self.weight > 0
-        # Running means over a quarter of the line, at least three channels, by differences of a running sum.
-        span = (HORN * self.width / self.channel).round().long().clamp_min(3)
+        # Running means over a quarter of the line, at least three channels, by differences of a running sum. Rounding
+        # decides neither whether half a channel is one more nor where channels at the ends and the middle belong:
+        # both horns at the middle would be one start for two.
+        span = (HORN * self.width / self.channel - SLACK).round().long().clamp_min(3)
         total = torch.nn.functional.pad((self.flux * used).cumsum(1), (1, 0))
         count = torch.nn.functional.pad(used.to(total.dtype).cumsum(1), (1, 0))
         first = torch.arange(velocity.shape[1], device=velocity.device).expand_as(velocity)
@@ -67,13 +69,15 @@ class Windows:
         held = count.gather(1, last) - count.gather(1, first)
         mean = torch.where(held > 0, (total.gather(1, last) - total.gather(1, first)) / held, -torch.inf)
         middle = (velocity + velocity.gather(1, last - 1)) / 2
+        slack = SLACK * self.channel[:, None]
+        reach = self.width[:, None] / 2 + slack
         aside = middle - self.centre[:, None]
-        in_line = aside.abs() <= self.width[:, None] / 2
+        in_line = aside.abs() <= reach
         horns = {}
-        for name, side in (("left_horn", aside <= 0), ("right_horn", aside >= 0)):
+        for name, side in (("left_horn", aside <= -slack), ("right_horn", aside >= slack)):
             highest = torch.where(in_line & side, mean, -torch.inf).argmax(1, keepdim=True)
             horns[name] = middle.gather(1, highest)[:, 0]
-        inside = used & ((velocity - self.centre[:, None]).abs() <= self.width[:, None] / 2)
+        inside = used & ((velocity - self.centre[:, None]).abs() <= reach)
         flux = (self.flux * inside).sum(1) * self.channel
         peak = torch.where(in_line, mean, -torch.inf).amax(1)
         return {
