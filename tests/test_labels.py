@@ -23,9 +23,8 @@ def sample():
 
 
 def cluster_labels(clusterer, fraction=1.0, **settings):
-    return ClusterLabels(
-        clusterer=clusterer, feature=RawProfile(), fraction=fraction, at_least=0, resamples=0, **settings
-    )
+    settings = {"at_least": 0, "resamples": 0} | settings
+    return ClusterLabels(clusterer=clusterer, feature=RawProfile(), fraction=fraction, **settings)
 
 
 @pytest.mark.parametrize(("n_classes", "used"), [(2, [0, 2]), (3, [0, 1, 2])])
