@@ -20,9 +20,7 @@ from __future__ import annotations
 
 import os
 import platform
-import re
 import sys
-import threading
 import time
 import warnings
 from collections import Counter
@@ -34,6 +32,7 @@ import pandas as pd
 import torch
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
+from processes import peak_memory, tree
 from scipy.optimize import curve_fit, least_squares
 from scipy.special import erf
 
@@ -188,45 +187,6 @@ def reference_appss() -> np.ndarray:
         ours = fit_spectra(velocity, flux, rms=theirs["rms"], margins=[], min_snr=0)
         ratio.append(ours.table["chi2"].iloc[0] / theirs["chi2"])
     return np.array(ratio)
-
-
-def tree() -> tuple[float, float]:
-    """Return memory, GiB, shared pages counted once, and CPU seconds of this process and all it started (Linux)."""
-    stats = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            stats[int(folder.name)] = re.sub(r".*\)", "", (folder / "stat").read_text()).split()
-        except OSError:
-            continue
-    family, memory, ticks = {os.getpid()}, 0, 0
-    while more := {child for child, stat in stats.items() if int(stat[1]) in family} - family:
-        family |= more
-    for process in family:
-        try:
-            rollup = Path(f"/proc/{process}/smaps_rollup").read_text()
-        except OSError:
-            continue
-        memory += int(re.search(r"^Pss:\s+(\d+)", rollup, re.MULTILINE)[1])
-        ticks += sum(int(spent) for spent in stats[process][11:13])
-    return memory / 2**20, ticks / os.sysconf("SC_CLK_TCK")
-
-
-def peak_memory(work: Callable[[], object]) -> float:
-    """Return the most memory, GiB, that the tree of processes has held during some work."""
-    done, most = threading.Event(), [tree()[0]]
-
-    def watch() -> None:
-        while not done.wait(0.5):
-            most.append(tree()[0])
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
-        work()
-    finally:
-        done.set()
-        watcher.join()
-    return max(most)
 
 
 def time_survey(spectra: Spectra, device: str) -> None:

@@ -10,7 +10,11 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
 from hypothesis import settings
+
+from hiexp.command import CONFIGS
 
 # How long an example takes says more of the machine than of the code.
 settings.register_profile("patient", settings.default, deadline=None)
@@ -55,6 +59,13 @@ def hiexp_train(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str
         return result
 
     return run
+
+
+def configured(group: str, name: str, *words: str) -> object:
+    """Return a member of a group as its YAML builds it."""
+    with initialize_config_dir(str(CONFIGS.absolute()), version_base="1.3"):
+        cfg = compose("train", overrides=[f"{group}={name}", *words])
+    return instantiate(cfg[group], _convert_="all")
 
 
 def only_run(folder: Path) -> Path:

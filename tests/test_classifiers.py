@@ -4,9 +4,7 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import only_run
-from hydra import compose, initialize_config_dir
-from hydra.utils import instantiate
+from conftest import configured, only_run
 from sklearn.base import clone
 
 from hiexp.classifiers.rocket import MiniRocket, MultiRocketHydra
@@ -22,12 +20,6 @@ NAMES = [
 ROCKETS = ["minirocket", "multirocket_hydra"]
 AXIS = np.linspace(-1, 1, 50)
 SHAPES = np.array([AXIS, -AXIS, np.cos(3 * np.pi * AXIS)])
-
-
-def configured(name, *words):
-    with initialize_config_dir(str(CONFIGS.absolute()), version_base="1.3"):
-        cfg = compose("train", overrides=[f"classifier={name}", *words])
-    return instantiate(cfg.classifier, _convert_="all")
 
 
 @pytest.fixture
@@ -50,7 +42,7 @@ def test_every_classifier_learns_shapes(sample, name):
     profiles, classes = sample
     rows = np.arange(60)
     features = extract(RawProfile(), profiles, rows, classes)
-    model = learn(features, configured(name), rows, classes)
+    model = learn(features, configured("classifier", name), rows, classes)
     predicted, probability = (part if part is None else part[60:] for part in predict(model, features))
     assert np.mean(predicted == classes[60:]) > 0.9
     assert model[-1].classes_.tolist() == [0, 2, 5]
@@ -58,20 +50,20 @@ def test_every_classifier_learns_shapes(sample, name):
     if probability is not None:
         np.testing.assert_allclose(probability.sum(axis=1), 1)
         assert np.mean(model[-1].classes_[probability.argmax(axis=1)] == classes[60:]) > 0.9
-    again = learn(features, configured(name), rows, classes)
+    again = learn(features, configured("classifier", name), rows, classes)
     np.testing.assert_array_equal(predict(again, features)[0][60:], predicted)
 
 
 @pytest.mark.parametrize("name", ["gradient_boosting", "logistic_regression"])
 def test_a_model_is_stored_and_read_again(sample, tmp_path, name):
     profiles, classes = sample
-    model = fitted(configured(name), profiles, classes)
+    model = fitted(configured("classifier", name), profiles, classes)
     save_model(model, tmp_path)
     np.testing.assert_array_equal(load_model(tmp_path).predict_proba(profiles), model.predict_proba(profiles))
 
 
 def test_a_step_of_a_pipeline_is_set_by_its_place():
-    assert configured("logistic_regression", "classifier.steps.1.1.C=0.1")["regression"].C == 0.1
+    assert configured("classifier", "logistic_regression", "classifier.steps.1.1.C=0.1")["regression"].C == 0.1
 
 
 def test_a_rocket_predicts_any_number_of_profiles_and_is_stored(sample, tmp_path):

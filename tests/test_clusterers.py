@@ -4,9 +4,7 @@ import logging
 
 import numpy as np
 import pytest
-from conftest import only_run
-from hydra import compose, initialize_config_dir
-from hydra.utils import instantiate
+from conftest import configured, only_run
 from sklearn.cluster import DBSCAN, AffinityPropagation, AgglomerativeClustering, KMeans
 from sklearn.metrics import adjusted_rand_score
 
@@ -19,12 +17,6 @@ from hiexp.features import unit_range
 NAMES = [file.stem for file in sorted((CONFIGS / "clusterer").glob("*.yaml"))]
 AXIS = np.linspace(-1, 1, 40)
 SHAPES = np.array([AXIS, -AXIS, np.cos(3 * np.pi * AXIS)])
-
-
-def configured(name, *words):
-    with initialize_config_dir(str(CONFIGS.absolute()), version_base="1.3"):
-        cfg = compose("train", overrides=[f"clusterer={name}", *words])
-    return instantiate(cfg.clusterer, _convert_="all")
 
 
 @pytest.fixture
@@ -41,18 +33,18 @@ def test_every_clusterer_finds_shapes_and_places_others(sample, name):
     profiles, truth, others, their_truth = sample
     # Affinity propagation oscillates among shapes as alike as these unless it is damped.
     words = ["clusterer.clusterer.damping=0.9"] if name == "affinity_propagation" else []
-    clusterer = configured(name, *words)
+    clusterer = configured("clusterer", name, *words)
     groups = clusterer.fit_predict(profiles)
     assert groups.shape == (60,)
     assert np.issubdtype(groups.dtype, np.integer)
     assert adjusted_rand_score(truth, groups) > 0.9
     assert adjusted_rand_score(their_truth, place(clusterer, profiles, groups, others)) > 0.9
-    np.testing.assert_array_equal(configured(name, *words).fit_predict(profiles), groups)
+    np.testing.assert_array_equal(configured("clusterer", name, *words).fit_predict(profiles), groups)
 
 
 @pytest.mark.parametrize("name", ["agglomerative", "spectral", "kshape", "dtw_kmeans"])
 def test_the_number_of_groups_is_the_top_level_key(sample, name):
-    assert np.unique(configured(name, "n_classes=2").fit_predict(sample[0])).size == 2
+    assert np.unique(configured("clusterer", name, "n_classes=2").fit_predict(sample[0])).size == 2
 
 
 def test_a_small_sample_is_left_to_the_clusterer(sample, caplog):
