@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from hiexp import __version__
 
 # Where results go does not change them.
-PLACES = ("root", "cache", "tracking", "experiment_name", "dataset.cache")
+PLACES = ("root", "cache", "tracking", "experiment_name", "dataset.cache", "classifier.states")
 
 
 def flat_parameters(cfg: DictConfig) -> dict[str, object]:
