@@ -109,7 +109,7 @@ class Training(pl.LightningModule):
         """Whether the validation loss has stopped improving."""
         return bool(self.best) and self.epochs_done - 1 - self.best_epoch >= self.patience
 
-    def run(self, epochs: int, precision: str, show_progress: bool = True) -> None:
+    def run(self, epochs: int, precision: str) -> None:
         """Train until `epochs` epochs have been trained since the network was new, or the loss improves no more."""
         self.progress = tqdm(
             total=epochs,
@@ -117,7 +117,6 @@ class Training(pl.LightningModule):
             desc="training the network",
             unit="epoch",
             leave=False,
-            disable=None,
         )
         with _quiet_lightning(), self.progress:
             trainer = pl.Trainer(
@@ -200,8 +199,8 @@ class Training(pl.LightningModule):
     def _validate(self) -> None:
         self.network.eval()
         with torch.no_grad():
-            logits = self.network(self.validation.images)
-            loss = nn.functional.cross_entropy(logits.float(), self.validation.targets, self.class_weight)
+            logits = self.network(self.validation.images.float())
+            loss = nn.functional.cross_entropy(logits, self.validation.targets, self.class_weight)
         self.network.train()
         self.history["validation_loss"].append(float(loss))
         self.history["validation_accuracy"].append(

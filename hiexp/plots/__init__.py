@@ -5,6 +5,7 @@ from hiexp.plots.confusion import plot_confusion
 from hiexp.plots.fits import plot_fits, plot_parameters
 from hiexp.plots.images import plot_images
 from hiexp.plots.parameters import plot_parameters_by_class
+from hiexp.plots.saliency import plot_saliency, saliency_examples
 from hiexp.plots.shapelets import plot_shapelets
 from hiexp.plots.training import plot_training
 
@@ -15,6 +16,8 @@ __all__ = [
     "plot_images",
     "plot_parameters",
     "plot_parameters_by_class",
+    "plot_saliency",
     "plot_shapelets",
     "plot_training",
+    "saliency_examples",
 ]
