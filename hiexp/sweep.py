@@ -12,6 +12,7 @@ import shlex
 import sys
 import time
 from dataclasses import asdict, dataclass
+from multiprocessing import parent_process
 from pathlib import Path
 from typing import Self
 
@@ -68,8 +69,8 @@ class Sweep:
         """Return the tags by which a job's run is found."""
         return {"job": str(job.job.num)} | ({PARENT_TAG: self.parent} if self.parent else {})
 
-    def line(self, job: HydraConf, said: str) -> str:
-        """Return what the screen says when a job has ended: what is done, running and left, and what came of it."""
+    def report(self, job: HydraConf, said: str) -> None:
+        """Say on the screen, when a job has ended, what is done, running and left, and what came of the job."""
         folder = Path(job.sweep.dir)
         jobs = _jobs(folder)
         ended = [one for one in jobs if (one / METRICS_FILE).exists() or (one / ERROR_FILE).exists()]
@@ -80,7 +81,7 @@ class Sweep:
             if fresh and len(ended) < self.n_jobs:
                 counts += f" ({_duration((time.time() - self.started) / fresh * (self.n_jobs - len(ended)))})"
         settings = " ".join(word for word in job.overrides.task if word.partition("=")[0] in self.axes)
-        return f"{counts}:  #{job.job.num} {settings}  {said}"
+        log.info("%s:  #%d %s  %s", counts, job.job.num, settings, said)
 
 
 def _duration(seconds: float) -> str:
@@ -91,6 +92,14 @@ def _duration(seconds: float) -> str:
         if seconds < 6000
         else f"{seconds / 3600:.1f} h"
     )
+
+
+class OneAtATime(logging.Filter):
+    """Let jobs that share the screen say how they ended, and warnings, but not what they are about."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether to show it."""
+        return parent_process() is None or record.name == __name__ or record.levelno >= logging.WARNING
 
 
 class SweepCallback(Callback):

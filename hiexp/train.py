@@ -121,7 +121,10 @@ def main(cfg: DictConfig) -> float | None:
         record.curves |= outcome.history
         log.info("Trained in %.1f s; writing predictions, pictures and model", record.metrics["train_seconds"])
         outcome.write(folder)
-    log.info(ended(one_line(record.metrics)) if sweeping() else summary(outcome, record.metrics, cfg, job, folder))
+    if sweeping():
+        ended(one_line(record.metrics))
+    else:
+        log.info(summary(outcome, record.metrics, cfg, job, folder))
     return record.metrics.get("success_rate")
 
 
