@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 from scipy.stats import random_table
+
+from hiexp.evaluation.measures import MEASURES, count
 
 NUMBERS_A_BLOCK = 5_000_000
 
@@ -55,8 +56,7 @@ def score(truth: np.ndarray, predicted: np.ndarray, n_permutations: int, seed: i
         Of the draws.
     """
     classes = np.union1d(truth, predicted)
-    confusion = np.zeros((classes.size, classes.size), dtype=int)
-    np.add.at(confusion, (np.searchsorted(classes, truth), np.searchsorted(classes, predicted)), 1)
+    confusion = count(np.searchsorted(classes, truth), np.searchsorted(classes, predicted), classes.size)
     true, chosen = confusion.sum(axis=1), confusion.sum(axis=0)
     if min(np.count_nonzero(true), np.count_nonzero(chosen)) == 1:
         # One table only has these sums, and scipy's sampler is wrong about such tables.
@@ -64,10 +64,10 @@ def score(truth: np.ndarray, predicted: np.ndarray, n_permutations: int, seed: i
     else:
         sums, stream = random_table(true, chosen), np.random.RandomState(seed)
         draws = (sums.rvs(n, random_state=stream) for n in _blocks(n_permutations, classes.size))
-    chance = [{name: function(tables) for name, function in SCORES.items()} for tables in draws]
+    chance = [{name: function(tables) for name, function in MEASURES.items()} for tables in draws]
     return Scores(
-        observed={name: float(function(confusion[None])[0]) for name, function in SCORES.items()},
-        chance={name: np.concatenate([block[name] for block in chance]) for name in SCORES},
+        observed={name: float(function(confusion[None])[0]) for name, function in MEASURES.items()},
+        chance={name: np.concatenate([block[name] for block in chance]) for name in MEASURES},
         classes=classes,
         confusion=confusion,
     )
@@ -77,40 +77,3 @@ def _blocks(n_tables: int, n_classes: int) -> list[int]:
     """Return how many tables to draw at a time: hundreds of classes make tables of which few fit into memory."""
     block = max(NUMBERS_A_BLOCK // n_classes**2, 1)
     return [block] * (n_tables // block) + [n_tables % block] * (n_tables % block > 0)
-
-
-def accuracy(tables: np.ndarray) -> np.ndarray:
-    """Return the fraction of objects on the diagonal of each table, shape (B, K, K) to (B,)."""
-    return np.trace(tables, axis1=1, axis2=2) / tables.sum(axis=(1, 2))
-
-
-def balanced_accuracy(tables: np.ndarray) -> np.ndarray:
-    """Return the mean recall over the classes that occur in the truth, shape (B, K, K) to (B,)."""
-    right, true = np.diagonal(tables, axis1=1, axis2=2), tables.sum(axis=2)
-    recall = np.divide(right, true, out=np.zeros(true.shape), where=true > 0)
-    return recall.sum(axis=1) / (true > 0).sum(axis=1)
-
-
-def macro_f1(tables: np.ndarray) -> np.ndarray:
-    """Return the mean F1 over the classes in truth or prediction, shape (B, K, K) to (B,)."""
-    right = np.diagonal(tables, axis1=1, axis2=2)
-    both = tables.sum(axis=1) + tables.sum(axis=2)
-    f1 = np.divide(2 * right, both, out=np.zeros(both.shape), where=both > 0)
-    return f1.sum(axis=1) / (both > 0).sum(axis=1)
-
-
-def success_rate(tables: np.ndarray) -> np.ndarray:
-    """Return the highest accuracy over all relabelings of the classes, shape (B, K, K) to (B,).
-
-    The measure of Jaimes-Illanes et al. 2025; the maximum is found as a linear assignment.
-    """
-    best = [table[linear_sum_assignment(table, maximize=True)].sum() for table in tables]
-    return np.array(best) / tables.sum(axis=(1, 2))
-
-
-SCORES = {
-    "accuracy": accuracy,
-    "balanced_accuracy": balanced_accuracy,
-    "macro_f1": macro_f1,
-    "success_rate": success_rate,
-}
