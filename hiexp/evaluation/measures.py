@@ -16,11 +16,6 @@ from scipy.optimize import linear_sum_assignment
 FEW = 6  # classes, whose relabelings (720 of six) are compared one by one
 
 
-def count(truth: np.ndarray, predicted: np.ndarray, n_classes: int) -> np.ndarray:
-    """Return the table, shape (K, K), of N objects with true and predicted classes 0 ... K - 1, shape (N,)."""
-    return np.bincount(truth * n_classes + predicted, minlength=n_classes**2).reshape(n_classes, n_classes)
-
-
 def accuracy(tables: np.ndarray) -> np.ndarray:
     """Return the fraction of objects on the diagonal, shape (..., K, K) to (...)."""
     return _ratio(np.trace(tables, axis1=-2, axis2=-1), tables.sum(axis=(-2, -1)))
@@ -47,12 +42,14 @@ def macro_f1(tables: np.ndarray) -> np.ndarray:
     return _mean_of_known(_ratio(2 * right, tables.sum(axis=-2) + tables.sum(axis=-1)))
 
 
-def success_rate(tables: np.ndarray) -> np.ndarray:
+def success_rate(tables: np.ndarray, columns: np.ndarray | None = None) -> np.ndarray:
     """Return the highest accuracy over all relabelings of the classes, shape (..., K, K) to (...).
 
-    The measure of Jaimes-Illanes et al. 2025 (arXiv:2501.11657).
+    The measure of Jaimes-Illanes et al. 2025 (arXiv:2501.11657); with `columns`, as `best_relabeling` returns them,
+    the accuracy after that relabeling.
     """
-    return accuracy(relabel(tables, best_relabeling(tables)))
+    columns = best_relabeling(tables) if columns is None else columns
+    return accuracy(np.take_along_axis(tables, columns[..., None, :], axis=-1))
 
 
 def best_relabeling(tables: np.ndarray) -> np.ndarray:
@@ -67,11 +64,6 @@ def best_relabeling(tables: np.ndarray) -> np.ndarray:
         return np.array(columns).reshape(tables.shape[:-1])
     relabelings, members = _relabelings(n_classes)
     return relabelings[np.argmax(flat @ members, axis=-1)].reshape(tables.shape[:-1])
-
-
-def relabel(tables: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Return the tables with the columns, shape (..., K), that `best_relabeling` returns for them or others."""
-    return np.take_along_axis(tables, columns[..., None, :], axis=-1)
 
 
 @cache

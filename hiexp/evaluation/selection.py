@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from hiexp.errors import InputError
-from hiexp.evaluation.measures import MEASURES, accuracy, best_relabeling, relabel
+from hiexp.evaluation.measures import MEASURES, accuracy, best_relabeling, success_rate
 
 log = logging.getLogger(__name__)
 
@@ -334,7 +334,7 @@ def _likeness(
 
 def _score(tables: np.ndarray, measure: str, names: np.ndarray) -> np.ndarray:
     """Return the measure; for the success rate with the relabelings given, shape (B, P, K)."""
-    return accuracy(relabel(tables, names)) if measure == "success_rate" else MEASURES[measure](tables)
+    return success_rate(tables, names) if measure == "success_rate" else MEASURES[measure](tables)
 
 
 def _share(drawn: np.ndarray, observed: np.ndarray) -> np.ndarray:
