@@ -99,10 +99,10 @@ def recorded(cfg: DictConfig) -> Iterator[Record]:
 
 @contextmanager
 def stopwatch(metrics: dict[str, float], name: str) -> Iterator[None]:
-    """Store the seconds that the block takes."""
+    """Add the seconds that the block takes."""
     start = time.perf_counter()
     yield
-    metrics[name] = time.perf_counter() - start
+    metrics[name] = metrics.get(name, 0.0) + time.perf_counter() - start
 
 
 def command(run: Callable[[DictConfig], float | None]) -> Callable[[DictConfig], float | None]:
