@@ -6,6 +6,7 @@ from hiexp.plots.fits import plot_fits, plot_parameters
 from hiexp.plots.images import plot_images
 from hiexp.plots.parameters import plot_parameters_by_class
 from hiexp.plots.shapelets import plot_shapelets
+from hiexp.plots.sweep import plot_sweep
 from hiexp.plots.training import plot_training
 
 __all__ = [
@@ -16,5 +17,6 @@ __all__ = [
     "plot_parameters",
     "plot_parameters_by_class",
     "plot_shapelets",
+    "plot_sweep",
     "plot_training",
 ]
