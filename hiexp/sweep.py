@@ -53,6 +53,7 @@ class SweepSummary(Callback):
         """Print the ranking, write it as ``ranking.csv``, and exit with 1 if a job failed."""
         import pandas as pd
 
+        from hiexp.plots import plot_learning_curve
         from hiexp.report import write_page
 
         folder = Path(config.hydra.sweep.dir)
@@ -68,6 +69,7 @@ class SweepSummary(Callback):
             ranking.to_csv(folder / "ranking.csv", index=False)
             lines += [_ranking_text(ranking), ""]
             if "n_test" in ranking:  # classifications, not fits alone
+                plot_learning_curve(ranking, folder / "learning_curve.png")
                 page = write_page(ranking, reasons, folder, _command(config))
                 lines.append(f"everything on one page:  {shown(page)}")
         lines += [f"FAILED  {name}  {words}\n        {reason}" for name, words, reason in reasons]
