@@ -170,6 +170,7 @@ class SweepCallback(Callback):
     def _finish(self, config: DictConfig) -> None:
         import pandas as pd
 
+        from hiexp.plots import plot_learning_curve
         from hiexp.report import write_page
 
         folder = self.folder
@@ -185,6 +186,7 @@ class SweepCallback(Callback):
             lines += [ranking_text(ranking), ""]
             if "n_test" in ranking:  # classifications, not fits alone
                 lines += _judged(ranking, folder, config.seed, self.record.metrics)
+                plot_learning_curve(ranking, folder / "learning_curve.png")
                 page = write_page(ranking, reasons, folder, self.command)
                 lines.append(f"everything on one page:  {shown(page)}")
         reused = sum((job / REUSED_FILE).exists() for job in done)
