@@ -19,7 +19,6 @@ class Curve(Protocol):
 DAMPING = 0.1  # Marquardt's lambda at the start, in units of the problem's own curvature
 EASED, RAISED = 0.2, 3.0  # its factors after a step that went as foreseen and after one that was refused
 MEMORY = {"cpu": 200_000, "cuda": 50_000_000}  # numbers in a Jacobian: on a CPU so few that its cache holds them
-LEAVE = 1 / 16  # of the problems at work have to be finished before they are replaced
 LEAST_DAMPING, HOPELESS_DAMPING = 1e-9, 1e9
 
 
@@ -79,21 +78,18 @@ def least_squares(
         upper=upper[rows],
         **_expand(curve, data, found[rows])._asdict(),
         damping=torch.full_like(found_chi2, DAMPING),
-        at_rest=torch.zeros_like(converged),
     )
     for step in range(1, max_steps + 1):
-        work = _step(curve, data, work, tolerance)
-        leaving = work.at_rest if step < max_steps else torch.ones_like(work.at_rest)
-        # To rearrange the batch for each problem that ends would take longer than to go on with some a little.
-        if leaving.sum() < LEAVE * len(leaving):
+        work, at_rest = _step(curve, data, work, tolerance)
+        done = (at_rest if step < max_steps else torch.ones_like(at_rest)).nonzero()[:, 0]
+        if not len(done):
             continue
-        done = work.rows[leaving]
-        found[done], found_chi2[done], converged[done] = (
-            value[leaving] for value in (work.theta, work.chi2, work.at_rest)
-        )
-        data, work = (type(part)._make(value[~leaving] for value in part) for part in (data, work))
-        if not len(work.rows):
+        row = work.rows[done]
+        found[row], found_chi2[row], converged[row] = work.theta[done], work.chi2[done], at_rest[done]
+        going_on = (~at_rest).nonzero()[:, 0]
+        if not len(going_on):
             break
+        data, work = (type(part)._make(value.index_select(0, going_on) for value in part) for part in (data, work))
     return Solution(found, found_chi2, converged & found_chi2.isfinite())
 
 
@@ -125,31 +121,31 @@ class _Work(NamedTuple):
     curvature: Tensor
     slope: Tensor
     damping: Tensor
-    at_rest: Tensor
 
 
-def _step(curve: Curve, data: _Data, work: _Work, tolerance: float) -> _Work:
-    """Try one step of each problem and take it where it is downhill; what is at rest stays."""
+def _step(curve: Curve, data: _Data, work: _Work, tolerance: float) -> tuple[_Work, Tensor]:
+    """Try one step of each problem and take it where it is downhill; return also which came to rest, (B,)."""
     theta, slope, curvature = work.theta, work.slope, work.curvature
-    stuck = ((theta <= work.lower) & (slope <= 0)) | ((theta >= work.upper) & (slope >= 0))
+    stuck = torch.where(slope > 0, theta >= work.upper, theta <= work.lower)
     trial = torch.clamp(theta + _damped_step(curvature, slope, work.damping, stuck), work.lower, work.upper)
     step = trial - theta
-    expected = (step * (2 * slope - (curvature @ step[:, :, None])[:, :, 0])).sum(1)
+    expected = (step * torch.baddbmm(slope[:, :, None], curvature, step[:, :, None], beta=2, alpha=-1)[:, :, 0]).sum(1)
     new = _expand(curve, data, trial)
     gain = work.chi2 - new.chi2
-    taken = (gain > 0) & ~work.at_rest  # False where the trial is not a number
-    eased = torch.where(gain > 0.5 * expected, EASED, torch.where(gain < 0.1 * expected, 2.0, 1.0))
-    damping = (work.damping * torch.where(taken, eased, RAISED)).clamp_min(LEAST_DAMPING)
+    taken = gain > 0  # False where the trial is not a number
+    factor = torch.full_like(gain, EASED).masked_fill_(gain <= 0.5 * expected, 1.0)
+    factor.masked_fill_(gain < 0.1 * expected, 2.0).masked_fill_(~taken, RAISED)
+    damping = (work.damping * factor).clamp_min_(LEAST_DAMPING)
     chi2 = torch.where(taken, new.chi2, work.chi2)
-    settled = (gain.abs() <= tolerance * chi2) & (expected <= tolerance * chi2)
-    return work._replace(
+    settled = torch.maximum(gain.abs(), expected) <= tolerance * chi2
+    work = work._replace(
         theta=torch.where(taken[:, None], trial, theta),
         chi2=chi2,
         slope=torch.where(taken[:, None], new.slope, slope),
         curvature=torch.where(taken[:, None, None], new.curvature, curvature),
         damping=damping,
-        at_rest=work.at_rest | settled | (damping > HOPELESS_DAMPING),
     )
+    return work, settled | (damping > HOPELESS_DAMPING)
 
 
 def linear_least_squares(curve: Curve, x: Tensor, y: Tensor, weight: Tensor, start: Tensor) -> Solution:
@@ -197,8 +193,8 @@ def _damped_step(curvature: Tensor, slope: Tensor, damping: Tensor, stuck: Tenso
     """Solve (H + damping diag H) step = slope in units of sqrt(diag H), without the parameters that are stuck."""
     diagonal = curvature.diagonal(dim1=1, dim2=2)
     stuck = stuck | (diagonal <= 0)  # a parameter without effect, such as the exponent of a term of height 0
-    unit = torch.where(stuck, 0.0, diagonal.clamp_min(torch.finfo(slope.dtype).tiny).rsqrt())
-    scaled = curvature * unit[:, :, None] * unit[:, None]
-    scaled.diagonal(dim1=1, dim2=2).copy_(torch.where(stuck, 1.0, 1 + damping[:, None]))
+    unit = diagonal.clamp_min(torch.finfo(slope.dtype).tiny).rsqrt_().masked_fill_(stuck, 0.0)
+    scaled = (curvature * unit[:, :, None]).mul_(unit[:, None])
+    scaled.diagonal(dim1=1, dim2=2).copy_((1 + damping)[:, None].expand_as(unit).masked_fill(stuck, 1.0))
     factor, _ = torch.linalg.cholesky_ex(scaled)  # where it fails the step is refused and the damping raised
     return torch.cholesky_solve((slope * unit)[:, :, None], factor)[:, :, 0] * unit
