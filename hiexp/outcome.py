@@ -145,13 +145,7 @@ class Outcome:
             counts |= {f"epsilon2_{name}": row["epsilon2"], f"information_{name}": row["information"]}
         if self.scores is None:
             return counts
-        return (
-            self.scores.observed
-            | {f"chance_{name}": float(drawn.mean()) for name, drawn in self.scores.chance.items()}
-            | {f"chance95_{name}": float(np.percentile(drawn, 95)) for name, drawn in self.scores.chance.items()}
-            | {f"p_{name}": self.scores.p_value(name) for name in self.scores.observed}
-            | counts
-        )
+        return self.scores.metrics() | counts
 
     def predictions(self) -> pd.DataFrame:
         """Return one row an object: id, split, who learned from it, reference, label, predicted, probabilities."""
