@@ -1,4 +1,4 @@
-"""Runs side by side: ``python -m hiexp.compare [FILTER ...] [--sweep FOLDER | --experiment NAME] [--sort METRIC]``."""
+"""Runs side by side: ``python -m hiexp.compare [FILTER ...] [--sweep FOLDER] [--sort METRIC] [--html FILE]``."""
 
 from __future__ import annotations
 
@@ -124,11 +124,10 @@ def compare(options: argparse.Namespace, words: list[str]) -> str:
     words : list of str
         What was typed.
     """
-    from hiexp.runs import default_measure
     from hiexp.tables import csv_table, heading, latex_table, screen_table, verdict_text
 
-    found = read(options.sweep, options.experiment, options.uri).where(options.filters)
-    comparison = found.ranked(options.sort or default_measure(found.done))
+    found = read(options.sweep, options.experiment, options.uri)
+    comparison = found.where(options.filters).ranked(options.sort)
     if options.top:
         comparison = comparison.best(options.top)
     width = shutil.get_terminal_size((120, 24)).columns
@@ -138,21 +137,14 @@ def compare(options: argparse.Namespace, words: list[str]) -> str:
     lines += textwrap.wrap(verdict_text(comparison), width)
     lines += [f"{run.state.upper()}  {run.name}  {run.reason}" for run in comparison.others]
     if options.csv:
-        _write(options.csv, csv_table(comparison))
+        options.csv.write_text(csv_table(comparison))
     if options.latex:
-        _write(options.latex, latex_table(comparison))
+        options.latex.write_text(latex_table(comparison))
     if options.html:
-        from hiexp.report import page
+        from hiexp.report import write_page
 
-        _write(options.html, page(comparison))
+        write_page(comparison, options.html)
     return "\n".join([*lines, *_next(comparison, options, words)])
-
-
-def _write(file: Path, text: str) -> None:
-    try:
-        file.write_text(text)
-    except OSError as error:
-        raise InputError(f"{file}: cannot be written ({error.strerror}); give another name") from error
 
 
 def _next(comparison: Comparison, options: argparse.Namespace, words: list[str]) -> list[str]:
@@ -174,7 +166,7 @@ def main() -> None:
     words = sys.argv[1:]
     try:
         sys.stdout.write(compare(arguments().parse_intermixed_args(words), words) + "\n")
-    except InputError as error:
+    except (InputError, OSError) as error:  # the latter name the file that cannot be written
         sys.exit(f"hiexp.compare: {error}")
 
 

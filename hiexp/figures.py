@@ -29,7 +29,7 @@ def draw_ranking(comparison: Comparison) -> str:
     if not runs:
         return ""
     step = min(max(ROOM / len(runs), NARROW), BROAD)
-    names = short_names(comparison.axes())
+    names = short_names(comparison.axes)
     labels = [len(name) + max(len(_cut(run.settings.get(key, ""))) for run in runs) for key, name in names.items()]
     left = SIGN * max(labels, default=8) + 24
     width = left + step * len(runs) + 12
@@ -115,7 +115,7 @@ def draw_lines(comparison: Comparison) -> str:
     Settings whose values are numbers have them to scale (to their logarithms where they span a factor of 30); others
     have their values at equal distances.
     """
-    measure, names = comparison.measure, short_names(comparison.axes())
+    measure, names = comparison.measure, short_names(comparison.axes)
     runs = [run for run in comparison.done if math.isfinite(run.number(measure))][:AT_MOST]
     scores = [run.number(measure) for run in runs]
     axes = [(name, [run.settings.get(key, "") for run in runs]) for key, name in names.items()]

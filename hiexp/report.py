@@ -96,20 +96,20 @@ class Grid:
     rows: list[tuple[list[tuple[str, int]], list[Cell]]] = field(default_factory=list)
 
 
-def page(comparison: Comparison) -> str:
-    """Return the page of a ranked comparison.
+def write_page(comparison: Comparison, file: Path) -> Path:
+    """Write the page of a ranked comparison and return its path.
 
     Pictures of the runs are embedded in few colours, the best runs first, until they take 4 MB; the page says
     where those of the others lie.
     """
-    runs, measure, names = comparison.done, comparison.measure, short_names(comparison.axes())
+    runs, measure, names = comparison.done, comparison.measure, short_names(comparison.axes)
     grid, groups, strengths = heat_map(comparison), _groups(runs), _strengths(runs)
     left, details = BUDGET, []
     for run in runs:
         pictures, left = _pictures(run, left)
         details.append(_detail(run, pictures))
     template = Environment(loader=PackageLoader("hiexp"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    return template.get_template("report.html").render(
+    text = template.get_template("report.html").render(
         comparison=comparison,
         measure=title(measure),
         heading=heading(comparison),
@@ -128,6 +128,8 @@ def page(comparison: Comparison) -> str:
         clustered=bool(groups),
         cost=_cost(runs),
     )
+    file.write_text(text)
+    return file
 
 
 def _facts(comparison: Comparison) -> list[tuple[str, str, str]]:
@@ -300,7 +302,7 @@ def heat_map(comparison: Comparison) -> Grid | None:
     None where there are less than two settings, most combinations of their values have no run, or the map would be
     too large to be read; runs that share a cell are averaged.
     """
-    measure, keys = comparison.measure, comparison.axes()
+    measure, keys = comparison.measure, comparison.axes
     scores = pd.DataFrame(
         [[run.settings.get(key, "") for key in keys] + [run.number(measure)] for run in comparison.done],
         columns=[*keys, "score"],

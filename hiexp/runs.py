@@ -7,20 +7,23 @@ import json
 import math
 import operator
 import re
-import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import yaml
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
+from hiexp.command import typed
 from hiexp.errors import InputError
-from hiexp.provenance import PLACES, flat_parameters
-from hiexp.sweep import ERROR_FILE, METRICS_FILE
+from hiexp.provenance import flat_parameters, is_place
+from hiexp.reuse import METRICS_FILE
+from hiexp.sweep import ERROR_FILE, jobs_of, sweep_command
 
 VERDICT_FILE = "sweep.json"
+DEFAULT_MEASURES = ("success_rate", "median_chi2_dof", "agreement")
 
+DERIVED = ("chance", "p_", "low_", "high_", "epsilon2_", "information_", "precision_", "recall_")
 LOSSES = ("log_loss", "brier", "expected_calibration_error", "peak_memory_mb", "median_chi2_dof", "n_failed")
 FILTER = re.compile(r"(?P<key>[^=!<>]+)(?P<sign>!=|<=|>=|=|<|>)(?P<value>.+)")
 ORDER = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
@@ -81,6 +84,8 @@ class Comparison:
         What the best of the sweep is worth, as ``sweep.json`` has it.
     measure : str
         What they are ranked by; empty before.
+    axes : list of str
+        The settings that tell them apart, once they are ranked.
     """
 
     title: str
@@ -88,6 +93,7 @@ class Comparison:
     runs: tuple[Run, ...]
     verdict: dict | None = None
     measure: str = ""
+    axes: list[str] = field(default_factory=list)
 
     @property
     def done(self) -> list[Run]:
@@ -107,30 +113,6 @@ class Comparison:
         """Return the verdict where it is about the measure of this ranking."""
         return self.verdict if self.verdict and self.verdict["measure"] == self.measure else None
 
-    def axes(self) -> list[str]:
-        """Return the settings that tell the runs apart, without those that follow from others.
-
-        A group's member decides many keys at once (``classifier=knn`` all of ``classifier.*``), and keys may refer to
-        others (``classifier.epochs`` to ``epochs``): a dotted key that is constant among runs which agree on the axes
-        before it is no axis of its own.
-        """
-        tables = [run.settings for run in self.runs]
-        keys = dict.fromkeys(key for table in tables for key in table)
-        places = tuple(f"{place}." for place in PLACES)
-        keys = [
-            key for key in keys if key not in PLACES and not key.startswith(places) and not key.endswith("_target_")
-        ]
-        found: list[str] = []
-        for key in sorted(keys, key=lambda key: key.count(".")):
-            values = [table.get(key, "") for table in tables]
-            groups = {tuple(table.get(name, "") for name in found) for table in tables}
-            finer = {
-                (*(table.get(name, "") for name in found), value) for table, value in zip(tables, values, strict=True)
-            }
-            if len(set(values)) > 1 and len(finer) > len(groups):
-                found.append(key)
-        return found
-
     def where(self, filters: Iterable[str]) -> Comparison:
         """Return the runs that pass every filter: ``key=a,b``, ``key!=a`` for settings, ``metric>0.5`` for metrics.
 
@@ -144,8 +126,10 @@ class Comparison:
             runs = _passing(runs, text)
         return replace(self, runs=runs)
 
-    def ranked(self, measure: str) -> Comparison:
+    def ranked(self, measure: str | None = None) -> Comparison:
         """Return the runs sorted by a metric, best first; those without it come last.
+
+        Where no metric is named it is the success rate, of fits alone their median chi2/dof.
 
         By success rate, runs that put everything into one class come after the others, as in the study
         (Jaimes-Illanes et al. 2025, arXiv:2501.11657).
@@ -156,8 +140,12 @@ class Comparison:
             If no run has the metric.
         """
         known = sorted({name for run in self.done for name in run.metrics})
-        if self.done and measure not in known:
-            raise InputError(f"--sort {measure}: no run has that metric; there are {', '.join(known)}")
+        if measure is None:
+            measure = next((name for name in DEFAULT_MEASURES if name in known), DEFAULT_MEASURES[0])
+        elif self.done and measure not in known:
+            plain = [name for name in known if not name.startswith(DERIVED)]
+            like = difflib.get_close_matches(measure, known, n=8, cutoff=0.4) or plain
+            raise InputError(f"--sort {measure}: no run has that metric; there are {', '.join(like)}, ...")
         sign = 1 if lower_is_better(measure) else -1
 
         def place(run: Run) -> tuple[bool, bool, float]:
@@ -165,7 +153,8 @@ class Comparison:
             useless = measure == "success_rate" and run.number("n_predicted_classes") == 1
             return math.isnan(value), useless, 0.0 if math.isnan(value) else sign * value
 
-        return replace(self, runs=(*sorted(self.done, key=place), *self.others), measure=measure)
+        runs = (*sorted(self.done, key=place), *self.others)
+        return replace(self, runs=runs, measure=measure, axes=axes([run.settings for run in runs]))
 
 
 def lower_is_better(metric: str) -> bool:
@@ -173,10 +162,24 @@ def lower_is_better(metric: str) -> bool:
     return metric in LOSSES or metric.startswith("p_") or metric.endswith("_seconds")
 
 
-def default_measure(runs: Iterable[Run]) -> str:
-    """Return what runs are ranked by where nobody says: the success rate, of fits alone their median chi2/dof."""
-    names = {name for run in runs for name in run.metrics}
-    return next((name for name in ("success_rate", "median_chi2_dof", "agreement") if name in names), "success_rate")
+def axes(tables: Sequence[Mapping[str, str]]) -> list[str]:
+    """Return the settings that tell runs apart, without those that follow from others.
+
+    A group's member decides many keys at once (``classifier=knn`` all of ``classifier.*``), and keys may refer to
+    others (``classifier.epochs`` to ``epochs``): a dotted key that is constant among runs which agree on the axes
+    before it is no axis of its own.
+    """
+    keys = dict.fromkeys(key for table in tables for key in table)
+    keys = [key for key in keys if not is_place(key) and not key.endswith("_target_")]
+    found: list[str] = []
+    together = [()] * len(tables)  # the values of the axes found so far, a run
+    for key in sorted(keys, key=lambda key: key.count(".")):
+        finer = [(*known, table.get(key, "")) for known, table in zip(together, tables, strict=True)]
+        differs = len({values[-1] for values in finer}) > 1
+        if differs and len(set(finer)) > len(set(together)):
+            found.append(key)
+            together = finer
+    return found
 
 
 def read_sweep(folder: Path) -> Comparison:
@@ -187,38 +190,35 @@ def read_sweep(folder: Path) -> Comparison:
     InputError
         If there is no job in it.
     """
-    jobs = [file.parents[1] for file in folder.rglob(".hydra/overrides.yaml")]
+    jobs = jobs_of(folder)
     if not jobs:
         raise InputError(f"--sweep {folder}: no jobs of a sweep are in this folder; give runs/<date>/<time>_sweep")
-    jobs.sort(key=lambda job: (len(job.name), job.name))  # 2 before 10
+    typed_once, verdict = folder / "multirun.yaml", folder / VERDICT_FILE
     return Comparison(
         title=f"{folder.parent.name}/{folder.name}",
-        command=_sweep_command(folder),
+        command=sweep_command(_yaml(typed_once)) if typed_once.exists() else "",
         runs=tuple(_run_of_folder(job) for job in jobs),
-        verdict=json.loads((folder / VERDICT_FILE).read_text()) if (folder / VERDICT_FILE).exists() else None,
+        verdict=json.loads(verdict.read_text()) if verdict.exists() else None,
     )
 
 
 def _run_of_folder(job: Path) -> Run:
-    hydra, words = _yaml(job / ".hydra" / "hydra.yaml")["hydra"], _yaml(job / ".hydra" / "overrides.yaml")
-    settings = {group: name for group, name in hydra["runtime"]["choices"].items() if not group.startswith("hydra/")}
+    hydra = _yaml(job / ".hydra" / "hydra.yaml").hydra
+    settings = {group: name for group, name in hydra.runtime.choices.items() if not group.startswith("hydra/")}
     if (job / "config.yaml").exists():
-        settings |= flat_parameters(OmegaConf.create(_yaml(job / "config.yaml")))
+        settings |= flat_parameters(_yaml(job / "config.yaml"))
     else:  # it failed before its settings were complete
-        settings |= dict(word.lstrip("+").partition("=")[::2] for word in words)
+        settings |= dict(word.lstrip("+").partition("=")[::2] for word in hydra.overrides.task)
     metrics, error = job / METRICS_FILE, job / ERROR_FILE
     if error.exists():
         state, reason = "failed", error.read_text().partition("\n\n")[0]
     else:
         state, reason = ("done", "") if metrics.exists() else ("not finished", "")
-    # A preset that makes a sweep of itself says so in its own YAML; -m stands among Hydra's overrides.
-    if hydra["mode"] == "MULTIRUN" and "hydra.mode=MULTIRUN" not in hydra["overrides"]["hydra"]:
-        words = [*words, "hydra.mode=RUN"]
     return Run(
         name=job.name,
         settings={key: str(value) for key, value in settings.items()},
         metrics=json.loads(metrics.read_text()) if state == "done" else {},
-        command=f"python -m hiexp.{hydra['job']['name']} {shlex.join(words)}",
+        command=typed(hydra, sweeping=True),
         state=state,
         reason=reason,
         folder=str(job),
@@ -226,16 +226,8 @@ def _run_of_folder(job: Path) -> Run:
     )
 
 
-def _sweep_command(folder: Path) -> str:
-    file = folder / "multirun.yaml"
-    if not file.exists():
-        return ""
-    hydra = _yaml(file)["hydra"]
-    return f"python -m hiexp.{hydra['job']['name']} -m {shlex.join(hydra['overrides']['task'])}"
-
-
-def _yaml(file: Path) -> dict:
-    return yaml.load(file.read_text(), yaml.CSafeLoader)
+def _yaml(file: Path) -> DictConfig:
+    return OmegaConf.create(yaml.load(file.read_text(), yaml.CSafeLoader))  # ten times as fast as OmegaConf's own
 
 
 def _passing(runs: Sequence[Run], text: str) -> tuple[Run, ...]:

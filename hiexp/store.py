@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-
-# Before mlflow is imported: nothing is reported to anyone, and a server that does not answer is an error in seconds.
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
-os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-
-from mlflow import MlflowClient
-from mlflow.entities import Run as Recorded
-from mlflow.exceptions import MlflowException
+from typing import TYPE_CHECKING
 
 from hiexp.errors import InputError
 from hiexp.runs import VERDICT_FILE, Comparison, Run
+from hiexp.tracking import PARENT_TAG, SQLITE, SWEEP
+
+if TYPE_CHECKING:  # MLflow takes a second to import
+    from mlflow.entities import Run as Recorded
 
 PAGE = 1000  # runs a request
 STATES = {"FINISHED": "done", "FAILED": "failed", "KILLED": "failed"}
@@ -41,17 +35,20 @@ class Store:
     """
 
     def __init__(self, uri: str) -> None:
-        if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
+        if uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).exists():
             raise InputError(  # MLflow would make one
                 f"--uri {uri}: no such store; type this in the folder where the runs were started, or name its store"
             )
-        logging.getLogger("mlflow").setLevel(logging.ERROR)
-        logging.getLogger("alembic").setLevel(logging.ERROR)
+        from mlflow import MlflowClient
+        from mlflow.exceptions import MlflowException
+
+        for name in ("mlflow", "alembic", "urllib3"):  # what goes wrong is said once, below
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         self.uri, self.client, self.scratch = uri, MlflowClient(uri), TemporaryDirectory(prefix="hiexp-compare-")
         try:
             self.experiments = {found.name: found.experiment_id for found in self.client.search_experiments()}
         except MlflowException as error:
-            raise InputError(f"--uri {uri}: cannot be read: {str(error).splitlines()[0]}") from error
+            raise InputError(f"--uri {uri}: cannot be read ({str(error).splitlines()[0][:200]})") from error
 
     def experiment(self, name: str) -> Comparison:
         """Return all runs of an experiment, the parents of its sweeps left out.
@@ -64,26 +61,26 @@ class Store:
         if name not in self.experiments:
             raise InputError(f"--experiment {name}: not in {self.uri}; there are {', '.join(self.experiments)}")
         recorded = self._search([self.experiments[name]])
-        runs = tuple(self._run(run, run.info.run_id[:8]) for run in recorded if run.data.tags.get("kind") != "sweep")
+        runs = tuple(self._run(run, run.info.run_id[:8]) for run in recorded if run.data.tags.get("kind") != SWEEP)
         if not runs:
             raise InputError(f"--experiment {name}: there is no run in it yet")
         return Comparison(f"experiment {name}", "", runs)
 
     def sweeps(self) -> list[Recorded]:
         """Return the parent runs of all sweeps, the latest first."""
-        return self._search(self.experiments.values(), "tags.kind = 'sweep'")
+        return self._search(self.experiments.values(), f"tags.kind = '{SWEEP}'")
 
     def sweep(self, parent: Recorded) -> Comparison:
         """Return the runs of a sweep by the number of their job."""
         tags = parent.data.tags
-        children = self._search([parent.info.experiment_id], f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
-        runs = sorted(
-            (self._run(run, run.data.tags.get("job", run.info.run_id[:8])) for run in children),
-            key=lambda run: (len(run.name), run.name),
-        )
+        children = self._search([parent.info.experiment_id], f"tags.`{PARENT_TAG}` = '{parent.info.run_id}'")
+        # Of a job that was done again after an interruption the one that ended well counts.
+        children.sort(key=lambda run: (run.info.status == "FINISHED", run.info.start_time))
+        by_job = {run.data.tags.get("job", run.info.run_id[:8]): run for run in children}
+        runs = [self._run(run, job) for job, run in sorted(by_job.items(), key=lambda item: (len(item[0]), item[0]))]
         verdict = self._files(parent)(VERDICT_FILE)
         return Comparison(
-            title=f"{Path(tags.get('folder', parent.info.run_name)).name}",
+            title="/".join(Path(tags.get("folder", parent.info.run_name)).parts[-2:]),
             command=tags.get("command", ""),
             runs=tuple(runs),
             verdict=json.loads(verdict.read_text()) if verdict else None,
@@ -121,7 +118,7 @@ class Store:
             target.mkdir(exist_ok=True)
             try:
                 return Path(self.client.download_artifacts(run_id, name, str(target)))
-            except (MlflowException, OSError):
+            except Exception:  # the errors of whatever keeps the artefacts
                 return None
 
         return file

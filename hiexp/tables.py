@@ -95,9 +95,10 @@ def verdict_text(comparison: Comparison) -> str:
     if not verdict:
         return ""
     best, chance, n_all = verdict["best"], verdict["maximum"], len(verdict["configurations"])
+    score = f"{title(comparison.measure)} of {best['score']:.3f}"
     like = sum(row["like_best"] for row in verdict["configurations"]) - 1
     return (
-        f"The best of {n_all} configurations, {best['job']}, has a {title(comparison.measure)} of {best['score']:.3f}. "
+        f"The best of {n_all} configurations, {best['job']}, has a {score}. "
         f"Under permuted reference classes the best of them reaches {chance['mean']:.3f} on average and "
         f"{chance['p95']:.3f} in 5 % of the draws: family-wise p = {best['p_family']:.3f}. Corrected for the choice: "
         f"{best['corrected']:.3f} [{best['corrected_low']:.3f}, {best['corrected_high']:.3f}]. "
@@ -111,7 +112,7 @@ def screen_table(comparison: Comparison, width: int, at_most: int) -> str:
     What does not fit is left out and named: scores beside the one that ranks first, then settings.
     """
     runs, measure = comparison.done[:at_most], comparison.measure
-    like, names = likes_of_the_best(comparison), short_names(comparison.axes())
+    like, names = likes_of_the_best(comparison), short_names(comparison.axes)
 
     columns = [("run", [f"{'≈' if run.name in like else ''}{run.name}" for run in runs])]
     columns.append(
@@ -177,7 +178,7 @@ def _aligned(numbers: Sequence[tuple[str, list[str]]], words: Sequence[tuple[str
 
 def csv_table(comparison: Comparison) -> str:
     """Return a row a run, in the order of the ranking: state, settings that differ, every metric, command, folder."""
-    axes = comparison.axes()
+    axes = comparison.axes
     metrics = list(dict.fromkeys(name for run in comparison.runs for name in run.metrics))
     file = io.StringIO()
     rows = csv.writer(file, lineterminator="\n")
@@ -194,7 +195,7 @@ def latex_table(comparison: Comparison) -> str:
 
     Needs ``\usepackage{booktabs}``. Every text is escaped.
     """
-    names, measure = short_names(comparison.axes()), comparison.measure
+    names, measure = short_names(comparison.axes), comparison.measure
     measures = [measure, *[name for name in other_scores(comparison) if name == "balanced_accuracy"]]
     chance = [name for name in measures if any(f"chance_{name}" in run.metrics for run in comparison.done)]
     titles = list(names.values())
