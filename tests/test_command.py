@@ -21,8 +21,10 @@ QUICK = ["dataset.n_galaxies=90", *RAW_KNN]
 
 
 def recorded_runs(folder, experiment="hiexp"):
+    """The runs of single runs and jobs: the run that stands for a sweep is not among them."""
     client = MlflowClient(f"sqlite:///{folder}/mlruns/mlflow.db")
-    return client, client.search_runs([client.get_experiment_by_name(experiment).experiment_id])
+    runs = client.search_runs([client.get_experiment_by_name(experiment).experiment_id])
+    return client, [run for run in runs if run.data.tags.get("kind") != "sweep"]
 
 
 def test_the_main_job(hiexp_train, tmp_path):
