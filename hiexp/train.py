@@ -12,8 +12,8 @@ from omegaconf import DictConfig
 
 from hiexp.command import (
     CONFIGS,
-    failures_noted,
-    input_errors_as_messages,
+    command,
+    ended,
     recorded,
     run_folder,
     stopwatch,
@@ -108,8 +108,7 @@ def learn_part(
 
 
 @hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="train")
-@input_errors_as_messages()
-@failures_noted()
+@command
 def main(cfg: DictConfig) -> float | None:
     """Run one experiment, or one job of a sweep, whose failure must not stop the others."""
     job, folder = HydraConfig.get(), run_folder()
@@ -128,7 +127,10 @@ def main(cfg: DictConfig) -> float | None:
         record.curves |= outcome.history
         log.info("Trained in %.1f s; writing predictions, pictures and model", record.metrics["train_seconds"])
         outcome.write(folder)
-    log.info(one_line(record.metrics) if sweeping() else summary(outcome, record.metrics, cfg, job, folder))
+    if sweeping():
+        ended(one_line(record.metrics))
+    else:
+        log.info(summary(outcome, record.metrics, cfg, job, folder))
     return record.metrics.get("success_rate")
 
 

@@ -6,7 +6,9 @@ from hiexp.plots.fits import plot_fits, plot_parameters
 from hiexp.plots.images import plot_images
 from hiexp.plots.learning import plot_learning_curve
 from hiexp.plots.parameters import plot_parameters_by_class
+from hiexp.plots.saliency import plot_saliency, saliency_examples
 from hiexp.plots.shapelets import plot_shapelets
+from hiexp.plots.sweep import plot_sweep
 from hiexp.plots.training import plot_training
 
 __all__ = [
@@ -17,6 +19,9 @@ __all__ = [
     "plot_learning_curve",
     "plot_parameters",
     "plot_parameters_by_class",
+    "plot_saliency",
     "plot_shapelets",
+    "plot_sweep",
     "plot_training",
+    "saliency_examples",
 ]
