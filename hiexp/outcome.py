@@ -165,18 +165,8 @@ class Outcome:
             Permutations and bootstrap samples of the scores.
         seed : int
             Of the draws.
-
-        Raises
-        ------
-        InputError
-            If there are several folds, and no reference that their classes have in common.
         """
         first, reference = parts[0], spectra.reference
-        if len(parts) > 1 and reference is None:
-            raise InputError(
-                "evaluation=kfold: without reference classes the groups of one fold have nothing to do with those of "
-                "another; use evaluation=holdout"
-            )
         test = np.unique(np.concatenate([part.division.test for part in parts]))
         truth = first.assigned.classes if reference is None else reference
         known = test[truth[test] != UNKNOWN]
