@@ -118,7 +118,7 @@ def write_page(comparison: Comparison, file: Path) -> Path:
         ranking=draw_ranking(comparison),
         intervals=any(interval(run, measure) for run in runs),
         grid=grid,
-        lines="" if grid or len(names) < 2 else draw_lines(comparison),
+        lines="" if grid else draw_lines(comparison),
         columns=_columns(comparison, names),
         runs=details,
         n_without=sum(detail["left_out"] for detail in details),
