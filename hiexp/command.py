@@ -5,11 +5,13 @@ from __future__ import annotations
 import functools
 import json
 import logging
+import os
 import shlex
 import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from multiprocessing import parent_process
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,10 +45,10 @@ def sweeping() -> bool:
     return HydraConfig.get().mode == RunMode.MULTIRUN
 
 
-def ended(said: str) -> str:
-    """Return what the screen says when a job of a sweep has ended: how far the sweep is, and what came of the job."""
+def ended(said: str) -> None:
+    """Say on the screen how far the sweep is, and what came of the job of it that has ended."""
     job = HydraConfig.get()
-    return Sweep.of(job).line(job, said)
+    Sweep.of(job).report(job, said)
 
 
 def refuse_missing(cfg: DictConfig) -> None:
@@ -100,10 +102,10 @@ def recorded(cfg: DictConfig) -> Iterator[Record]:
 
 @contextmanager
 def stopwatch(metrics: dict[str, float], name: str) -> Iterator[None]:
-    """Store the seconds that the block takes."""
+    """Add the seconds that the block takes."""
     start = time.perf_counter()
     yield
-    metrics[name] = time.perf_counter() - start
+    metrics[name] = metrics.get(name, 0.0) + time.perf_counter() - start
 
 
 def command(run: Callable[[DictConfig], float | None]) -> Callable[[DictConfig], float | None]:
@@ -115,12 +117,14 @@ def command(run: Callable[[DictConfig], float | None]) -> Callable[[DictConfig],
 
     @functools.wraps(run)
     def guarded(cfg: DictConfig) -> float | None:
+        if parent_process() is not None:  # bars of several processes would overwrite each other
+            os.environ.setdefault("TQDM_DISABLE", "1")
         with input_errors_as_messages(), failures_noted():
             refuse_missing(cfg)
             with claimed(cfg, run_folder(), reusing=sweeping()) as metrics:
                 if metrics is None:
                     return run(cfg)
-                log.info("%s", ended("done in an earlier sweep"))
+                ended("done in an earlier sweep")
                 return metrics.get("success_rate")
 
     return guarded
@@ -136,7 +140,7 @@ def failures_noted() -> Iterator[None]:
         (run_folder() / ERROR_FILE).write_text(f"{reason}\n\n{traceback.format_exc()}")
         if not sweeping():
             raise
-        log.error("%s", ended(f"failed: {reason}"))
+        ended(f"failed: {reason}")
 
 
 @contextmanager

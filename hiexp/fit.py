@@ -76,7 +76,7 @@ def main(cfg: DictConfig) -> None:
         if "fit_seconds" in record.metrics:
             record.metrics["spectra_per_second"] = len(spectra) / record.metrics["fit_seconds"]
     if sweeping():
-        log.info(ended(fit_one_line(record.metrics)))
+        ended(fit_one_line(record.metrics))
     else:
         log.info(fit_summary(spectra, fit, record.metrics, cfg, job, folder))
 

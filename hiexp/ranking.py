@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
+    from hiexp.evaluation import SweepVerdict
+
 COLUMNS = {  # title and format of the metrics on the screen
     "cluster_n_groups": ("groups", ".0f"),
     "agreement": ("agreement", ".3f"),
@@ -58,3 +60,19 @@ def ranking_text(ranking: pd.DataFrame) -> str:
     table["settings"] = " " + table["settings"]
     text = table.rename(columns={name: title for name, (title, _) in columns.items()}).to_string(index=False)
     return "\n".join([text, *notes])
+
+
+def best_text(ranking: pd.DataFrame, verdict: SweepVerdict) -> str:
+    """Return the line that the study prints, the best configuration and its score, and what it is worth."""
+    best, maximum, measure = verdict.best, verdict.maximum, verdict.measure.replace("_", " ")
+    settings = ranking.set_index("job")["settings"][best["job"]]
+    n, n_alike = len(verdict.configurations), int(verdict.configurations["like_best"].sum())
+    return "\n".join(
+        [
+            f"best    {settings or best['job']}: {measure} {best['score']:.3f}",
+            f"chance  the best of {n} by chance has {maximum['mean']:.3f} (5-95 %: {maximum['p05']:.3f} to "
+            f"{maximum['p95']:.3f}); p = {best['p_family']:.3f} that chance does as well",
+            f"        corrected for having been chosen: {best['corrected']:.3f} ({best['corrected_low']:.3f} to "
+            f"{best['corrected_high']:.3f}); {n_alike} of {n} cannot be told from the best",
+        ]
+    )

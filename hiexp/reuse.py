@@ -17,6 +17,8 @@ from filelock import FileLock, Timeout
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
+from hiexp.tracking import RECORD_FILE
+
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
@@ -27,7 +29,7 @@ log = logging.getLogger(__name__)
 METRICS_FILE, REUSED_FILE = "metrics.json", "reused.json"
 WORK_TAG = "work"  # what runs share whose numbers are the same
 LOCKS = Path("runs", ".locks")  # below the root
-OWN = shutil.ignore_patterns(".hydra", "*.log", REUSED_FILE)  # what every folder has of its own
+OWN = shutil.ignore_patterns(".hydra", "*.log", REUSED_FILE, RECORD_FILE)  # what every folder has of its own
 
 
 @contextmanager

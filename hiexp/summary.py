@@ -114,8 +114,8 @@ def _score_table(outcome: Outcome, metrics: Mapping[str, float]) -> list[str]:
     source = {"reference": "the reference classes", "clusterer": "the clusterer's own choice for them"}
     rows = [
         f"Objects held out, against {source[outcome.truth_name]}:",
-        f"{'':26}{'score':>6}{'95 % interval':>17}{'chance':>9}{'95 % of':>10}{'p':>9}",
-        f"{'':26}{'':6}{'':17}{'(mean)':>9}{'chance':>10}",
+        f"{'':26}{'score':>6}{'95 % interval':>17}{'chance':>9}{'best 5 %':>10}{'p':>9}",
+        f"{'':26}{'':6}{'':17}{'(mean)':>9}{'of chance':>10}",
     ]
     rows += [
         f"{name.replace('_', ' '):26}{metrics[name]:6.3f}"

@@ -11,9 +11,12 @@ import math
 import shlex
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from multiprocessing import parent_process
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from filelock import FileLock, Timeout
 from hydra.conf import HydraConf
@@ -23,15 +26,19 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf, read_write
 
 from hiexp.errors import InputError
-from hiexp.ranking import rank, ranking_text
+from hiexp.ranking import best_text, rank, ranking_text
 from hiexp.reuse import LOCKS, METRICS_FILE, REUSED_FILE
 from hiexp.summary import python_command, shown
-from hiexp.tracking import PARENT_TAG, SWEEP, Record
+from hiexp.tracking import PARENT_TAG, SWEEP, Record, send_kept
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 log = logging.getLogger(__name__)
 
 ERROR_FILE = "error.txt"  # a job's folder has this or its metrics when it has ended
 SWEEP_FILE = ".sweep.json"
+VERDICT_FILE, PICTURE = "sweep.json", "sweep.png"
 
 
 @dataclass(frozen=True)
@@ -68,8 +75,8 @@ class Sweep:
         """Return the tags by which a job's run is found."""
         return {"job": str(job.job.num)} | ({PARENT_TAG: self.parent} if self.parent else {})
 
-    def line(self, job: HydraConf, said: str) -> str:
-        """Return what the screen says when a job has ended: what is done, running and left, and what came of it."""
+    def report(self, job: HydraConf, said: str) -> None:
+        """Say on the screen, when a job has ended, what is done, running and left, and what came of the job."""
         folder = Path(job.sweep.dir)
         jobs = jobs_of(folder)
         ended = [one for one in jobs if (one / METRICS_FILE).exists() or (one / ERROR_FILE).exists()]
@@ -80,7 +87,7 @@ class Sweep:
             if fresh and len(ended) < self.n_jobs:
                 counts += f" ({_duration((time.time() - self.started) / fresh * (self.n_jobs - len(ended)))})"
         settings = " ".join(word for word in job.overrides.task if word.partition("=")[0] in self.axes)
-        return f"{counts}:  #{job.job.num} {settings}  {said}"
+        log.info("%s:  #%d %s  %s", counts, job.job.num, settings, said)
 
 
 def _duration(seconds: float) -> str:
@@ -93,6 +100,14 @@ def _duration(seconds: float) -> str:
     )
 
 
+class OneAtATime(logging.Filter):
+    """Let jobs that share the screen say how they ended, and warnings, but not what they are about."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether to show it."""
+        return parent_process() is None or record.name == __name__ or record.levelno >= logging.WARNING
+
+
 class SweepCallback(Callback):
     """One run for the whole sweep: opened before the first job, and with ranking and pictures after the last."""
 
@@ -102,11 +117,8 @@ class SweepCallback(Callback):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: object) -> None:
         """Make the store and the folder, once, before jobs that may run in parallel; open the sweep's run."""
-        try:
+        with _errors_end_it():
             self._start(config)
-        except InputError as error:  # Hydra turns exceptions raised in a callback into warnings; an exit it lets pass
-            log.error("%s", error)
-            sys.exit(1)
 
     def _start(self, config: DictConfig) -> None:
         from hiexp.provenance import run_tags
@@ -114,6 +126,10 @@ class SweepCallback(Callback):
         self.command = sweep_command(config)  # before the folder is added to the words
         self.tracking = instantiate(config.tracking)
         self.tracking.prepare()
+        runs = Path(config.root) / "runs"
+        if runs.is_dir():  # what an earlier sweep has finished without its server is as good as the rest
+            for _, folder in send_kept(runs, only=self.tracking.uri):
+                log.info("Sent what was kept in %s", shown(folder))
         self.folder = _new_folder(config)
         n_jobs, axes = _grid(config)
         key = _key(config)
@@ -148,8 +164,13 @@ class SweepCallback(Callback):
 
     def on_multirun_end(self, config: DictConfig, **kwargs: object) -> None:
         """Print the ranking, write it as ``ranking.csv``, and exit with 1 if a job failed."""
+        with _errors_end_it():
+            self._finish(config)
+
+    def _finish(self, config: DictConfig) -> None:
         import pandas as pd
 
+        from hiexp.plots import plot_learning_curve
         from hiexp.report import write_page
         from hiexp.runs import read_sweep
 
@@ -165,6 +186,8 @@ class SweepCallback(Callback):
             ranking.to_csv(folder / "ranking.csv", index=False)
             lines += [ranking_text(ranking), ""]
             if "n_test" in ranking:  # classifications, not fits alone
+                lines += _judged(ranking, folder, config.seed, self.record.metrics)
+                plot_learning_curve(ranking, folder / "learning_curve.png")
                 page = write_page(read_sweep(folder).ranked(), folder / "sweep.html")
                 lines.append(f"everything on one page:  {shown(page)}")
         reused = sum((job / REUSED_FILE).exists() for job in done)
@@ -183,6 +206,46 @@ class SweepCallback(Callback):
         log.info("\n".join(lines))
         if failed:
             sys.exit(1)
+
+
+@contextmanager
+def _errors_end_it() -> Iterator[None]:
+    """Exit after an error: Hydra turns exceptions raised in a callback into warnings."""
+    try:
+        yield
+    except InputError as error:
+        log.error("%s", error)
+        sys.exit(1)
+    except Exception:
+        log.exception("The sweep could not be recorded:")
+        sys.exit(1)
+
+
+def _judged(ranking: pd.DataFrame, folder: Path, seed: int, metrics: dict[str, float]) -> list[str]:
+    """Write what the best is worth, and the figure; add it to the sweep's metrics; return the lines that say so."""
+    import pandas as pd
+
+    from hiexp.evaluation import judge_sweep
+    from hiexp.plots import plot_sweep
+
+    files = {job: folder / job / "predictions.csv" for job in ranking["job"]}
+    predictions = {job: pd.read_csv(file) for job, file in files.items() if file.exists()}
+    verdict = judge_sweep(predictions, seed=seed) if predictions else None
+    lines = []
+    if verdict is not None:
+        verdict.write(folder / VERDICT_FILE)
+        lines = [best_text(ranking, verdict), ""]
+        metrics |= {
+            verdict.measure: verdict.best["score"],
+            f"corrected_{verdict.measure}": verdict.best["corrected"],
+            f"chance_{verdict.measure}": verdict.maximum["mean"],
+            f"chance95_{verdict.measure}": verdict.maximum["p95"],
+            f"p_{verdict.measure}": verdict.best["p_family"],
+        }
+    if "success_rate" in ranking:
+        plot_sweep(ranking, verdict, folder / PICTURE)
+        lines.append(f"success rates in a figure:  {shown(folder / PICTURE)}")
+    return lines
 
 
 def sweep_command(config: DictConfig) -> str:

@@ -63,8 +63,8 @@ class Record:
         Milliseconds since 1970.
     run_id : str or None
         MLflow's, once it has one.
-    experiment : str
-        Of MLflow.
+    experiment, store : str
+        MLflow's experiment and the URI of its store.
     """
 
     name: str = ""
@@ -77,6 +77,7 @@ class Record:
     ended: int | None = None
     run_id: str | None = None
     experiment: str = ""
+    store: str = ""
 
     def write(self, folder: Path) -> None:
         """Keep it as ``record.json``."""
@@ -100,6 +101,7 @@ class NoTracking:
     """Record nothing beyond the run's own folder."""
 
     reuse = False
+    uri = ""
 
     def prepare(self) -> None:
         """Do nothing: there is no store."""
@@ -202,7 +204,7 @@ class MlflowTracking:
 
     def begin(self, record: Record) -> bool:
         """Open a run in the store with name, tags and params, or open it again; return whether the store has them."""
-        record.experiment = self.experiment
+        record.experiment, record.store = self.experiment, self.uri
         try:
             with self._turn():
                 announce(self._client(), self._experiment_id(), record)
@@ -225,6 +227,37 @@ class MlflowTracking:
                 "%s did not take the run (%s): it is kept in %s, to be sent by  python -m hiexp.sync",
                 *(self.uri, _brief(error), folder),
             )
+
+    def send(self, record: Record, folder: Path) -> None:
+        """Send a record that was kept, to the run that was opened for it if there is one here, and delete it.
+
+        Raises
+        ------
+        InputError
+            If the store does not take it.
+        """
+        known = [run.info.run_id for run in self.runs({"folder": record.tags["folder"]})]
+        # The run of a sweep that was continued has the folder of its last start.
+        if record.run_id not in known and not self._has(record.run_id):
+            record.run_id = known[0] if known else None
+        try:
+            with self._turn():
+                announce(self._client(), self._experiment_id(), record)
+                deliver(self._client(), record, folder)
+        except Exception as error:
+            raise InputError(
+                f"{self.uri} did not take the run in {folder} ({_brief(error)}); it is still there, and the same "
+                "command sends it when the store answers again"
+            ) from error
+        (folder / RECORD_FILE).unlink()
+
+    def _has(self, run_id: str | None) -> bool:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return run_id is not None and self._client().get_run(run_id) is not None
+        except MlflowException:
+            return False
 
     def runs(self, tags: Mapping[str, str]) -> list[Run]:
         """Return the runs of the experiment that have all these tags, the newest first."""
@@ -309,6 +342,42 @@ def deliver(client: MlflowClient, record: Record, folder: Path) -> None:
         if entry.name != RECORD_FILE and (entry.is_file() or record.tags.get("kind") != SWEEP):
             client.log_artifact(record.run_id, str(entry))
     client.set_terminated(record.run_id, record.status, end_time=record.ended)
+
+
+def send_kept(runs: Path, *, uri: str | None = None, only: str | None = None) -> Iterator[tuple[Record, Path]]:
+    """Send the records kept below a folder, sweeps before their jobs; yield each with its folder when it is sent.
+
+    A record that is sent is deleted, and one that was sent and not deleted finds its run again.
+
+    Parameters
+    ----------
+    runs : Path
+        A folder of runs.
+    uri : str or None
+        Where to, if not to the store that each was meant for.
+    only : str or None
+        The store for which those were meant that are sent, if not all.
+
+    Raises
+    ------
+    InputError
+        If a server does not answer, or does not take a run; what is not sent by then stays.
+    """
+    with FileLock(runs / ".sync.lock"):
+        kept = [(Record.read(file), file.parent) for file in runs.rglob(RECORD_FILE)]
+        kept = [(record, folder) for record, folder in kept if only in (None, record.store)]
+        kept.sort(key=lambda pair: (pair[0].tags.get("kind") != SWEEP, pair[0].started))
+        renamed = {}
+        for tracking in {MlflowTracking(uri or record.store, None, record.experiment) for record, _ in kept}:
+            tracking.prepare()
+            for record, folder in kept:
+                if (uri or record.store, record.experiment) == (tracking.uri, tracking.experiment):
+                    known = record.run_id
+                    if PARENT_TAG in record.tags:
+                        record.tags[PARENT_TAG] = renamed.get(record.tags[PARENT_TAG], record.tags[PARENT_TAG])
+                    tracking.send(record, folder)
+                    renamed[known] = record.run_id
+                    yield record, folder
 
 
 def _brief(error: Exception) -> str:

@@ -4,9 +4,11 @@ from hiexp.evaluation.dependence import catalogue_parameters, dependence, median
 from hiexp.evaluation.groups import group_scores, stability
 from hiexp.evaluation.scores import Scores, score
 from hiexp.evaluation.selection import SweepVerdict, judge_sweep
-from hiexp.evaluation.split import split
+from hiexp.evaluation.split import Division, RepeatedFolds, split
 
 __all__ = [
+    "Division",
+    "RepeatedFolds",
     "Scores",
     "SweepVerdict",
     "catalogue_parameters",

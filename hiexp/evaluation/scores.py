@@ -34,7 +34,7 @@ class Scores:
     classes : ndarray
         Labels of the rows and columns of `confusion`.
     confusion : ndarray, shape (K, K)
-        Objects by true (row) and predicted (column) class, summed over repeats.
+        Objects by true (row) and predicted (column) class; of several repeats the first.
     """
 
     observed: dict[str, float]
@@ -125,7 +125,7 @@ def score(
         drawn={name: drawn[name] for name in known},
         chance={name: chance[name] for name in known},
         classes=classes,
-        confusion=tables.sum(axis=0).astype(int),
+        confusion=tables[0].astype(int),
     )
 
 
