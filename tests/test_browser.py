@@ -199,7 +199,7 @@ def test_the_mlflow_ui_has_all_of_the_sweep(page, ui):
     page.set_viewport_size({"width": 1900, "height": 2600})  # the table draws the rows that there is room for
     page.goto(f"{ui}/#/experiments/1/runs")
     page.get_by_text("55 matching runs").wait_for()
-    page.get_by_role("button", name="Columns").click()
+    page.get_by_role("button", name="Columns", exact=True).click()
     for metric in ("success_rate", "chance95_success_rate"):
         page.get_by_text(metric, exact=True).first.click()
     page.keyboard.press("Escape")
