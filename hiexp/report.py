@@ -151,9 +151,9 @@ def _facts(comparison: Comparison) -> list[tuple[str, str, str]]:
                 f"[{number(won['corrected_low'])}, {number(won['corrected_high'])}]",
             ),
             (
-                "not told from the best",
+                "like the best",
                 str(sum(row["like_best"] for row in verdict["configurations"]) - 1),
-                f"of {many - 1} others",
+                f"of {many - 1} others cannot be told from it",
             ),
         ]
     elif math.isfinite(best.number(f"chance_{measure}")):
