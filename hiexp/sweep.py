@@ -190,6 +190,7 @@ class SweepCallback(Callback):
                 plot_learning_curve(ranking, folder / "learning_curve.png")
                 page = write_page(read_sweep(folder).ranked(), folder / "sweep.html")
                 lines.append(f"everything on one page:  {shown(page)}")
+        lines.append(f"sort, filter, export:  {python_command()} -m hiexp.compare --sweep {shown(folder)}")
         reused = sum((job / REUSED_FILE).exists() for job in done)
         taken = f", {reused} of them in an earlier sweep (tracking.reuse=false runs them again)" if reused else ""
         lines += [f"FAILED  {name}  {words}\n        {reason}" for name, words, reason in reasons]
