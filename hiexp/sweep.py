@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from multiprocessing import parent_process
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from filelock import FileLock, Timeout
@@ -140,6 +141,7 @@ class SweepCallback(Callback):
         self.begun = self.tracking.begin(self.record)
         Sweep(self.record.run_id, n_jobs, axes, time.time()).write(self.folder)
         atexit.register(self._broken_off)
+        sys.excepthook = _show_but_no_interrupt
 
     def _continued(self) -> str | None:
         """Return the run of the same sweep, typed earlier, unless it is still going on."""
@@ -203,6 +205,11 @@ class SweepCallback(Callback):
         log.info("\n".join(lines))
         if failed:
             sys.exit(1)
+
+
+def _show_but_no_interrupt(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if not issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
 
 
 @contextmanager
