@@ -58,10 +58,10 @@ def refuse_missing(cfg: DictConfig) -> None:
         raise InputError(f"{missing[0]} is not set; add {missing[0]}=... to the command")
 
 
-def typed(job: HydraConf) -> str:
-    """Return the command that reproduces this run, or this job of a sweep, by itself."""
+def typed(job: HydraConf, *, sweeping: bool) -> str:
+    """Return the command that reproduces a run, or a job of a sweep, by itself."""
     # A preset that is a sweep would run all of its jobs; -m is no part of one job.
-    mode = ["hydra.mode=RUN"] if sweeping() and "hydra.mode=MULTIRUN" not in job.overrides.hydra else []
+    mode = ["hydra.mode=RUN"] if sweeping and "hydra.mode=MULTIRUN" not in job.overrides.hydra else []
     where = [word for word in job.overrides.hydra if word.startswith("hydra.searchpath=")]
     return shlex.join(["python", "-m", f"hiexp.{job.job.name}", *job.overrides.task, *where, *mode])
 
@@ -84,7 +84,10 @@ def recorded(cfg: DictConfig) -> Iterator[Record]:
     job, folder = HydraConfig.get(), run_folder()
     OmegaConf.save(cfg, folder / "config.yaml", resolve=True)
     members = {group: member for group, member in job.runtime.choices.items() if not group.startswith("hydra/")}
-    tags = run_tags(typed(job), folder) | {"config_hash": config_hash(cfg), WORK_TAG: work_key(cfg)}
+    tags = run_tags(typed(job, sweeping=sweeping()), folder) | {
+        "config_hash": config_hash(cfg),
+        WORK_TAG: work_key(cfg),
+    }
     tracking = instantiate(cfg.tracking)
     if sweeping():
         tags |= Sweep.of(job).tags(job)

@@ -24,8 +24,10 @@ from hiexp.plots import (
     plot_images,
     plot_parameters,
     plot_parameters_by_class,
+    plot_saliency,
     plot_shapelets,
     plot_training,
+    saliency_examples,
 )
 from hiexp.spectra import UNKNOWN, Spectra
 
@@ -298,6 +300,8 @@ class Outcome:
                 taught = self.assigned.taught
                 seen = self.profiles[taught] if step is feature else feature.transform(self.profiles[taught])
                 plot_shapelets(seen, self.assigned.classes[taught], step, plots / "shapelets.png")
+        if hasattr(self.model["classifier"], "saliency"):
+            self._draw_saliency(plots / "saliency.png")
         from hiexp.persistence import save_model  # skops imports all of scikit-learn, which takes seconds
 
         several = len(self.parts) > 1
@@ -307,6 +311,17 @@ class Outcome:
                     save_model(part.model, folder / "model" / (f"fold_{part.division.fold}" if several else ""))
         except Exception as error:  # a library's own estimator may hold anything; its scores must not be lost
             log.warning("The model could not be stored without pickle: %s", error)
+
+    def _draw_saliency(self, file: Path) -> None:
+        shown = saliency_examples(self.predicted, self.test)
+        values = self.model["feature"].transform(self.profiles[shown])
+        truth = self.assigned.classes if self.reference is None else self.reference
+        titles = [
+            f"{self.ids[row]}: {self.predicted[row]}"
+            + ("" if truth[row] == UNKNOWN else f", {self.truth_name} {truth[row]}")
+            for row in shown
+        ]
+        plot_saliency(values, self.model["classifier"].saliency(values), self.predicted[shown], titles, file)
 
 
 def _known(classes: np.ndarray) -> pd.arrays.IntegerArray:

@@ -20,7 +20,7 @@ from hiexp import __version__
 from hiexp.cache import fingerprint
 
 # Where results go does not change them.
-PLACES = ("root", "cache", "tracking", "experiment_name", "dataset.cache")
+PLACES = ("root", "cache", "tracking", "experiment_name", "dataset.cache", "classifier.states")
 
 
 def flat_parameters(cfg: DictConfig) -> dict[str, object]:

@@ -79,7 +79,7 @@ class Sweep:
     def report(self, job: HydraConf, said: str) -> None:
         """Say on the screen, when a job has ended, what is done, running and left, and what came of the job."""
         folder = Path(job.sweep.dir)
-        jobs = _jobs(folder)
+        jobs = jobs_of(folder)
         ended = [one for one in jobs if (one / METRICS_FILE).exists() or (one / ERROR_FILE).exists()]
         fresh = sum(not (one / REUSED_FILE).exists() for one in ended)
         counts = f"{len(ended)} of {self.n_jobs or '?'} done, {len(jobs) - len(ended)} running"
@@ -124,7 +124,7 @@ class SweepCallback(Callback):
     def _start(self, config: DictConfig) -> None:
         from hiexp.provenance import run_tags
 
-        self.command = _command(config)  # before the folder is added to the words
+        self.command = sweep_command(config)  # before the folder is added to the words
         self.tracking = instantiate(config.tracking)
         self.tracking.prepare()
         runs = Path(config.root) / "runs"
@@ -172,10 +172,12 @@ class SweepCallback(Callback):
     def _finish(self, config: DictConfig) -> None:
         import pandas as pd
 
+        from hiexp.plots import plot_learning_curve
         from hiexp.report import write_page
+        from hiexp.runs import read_sweep
 
         folder = self.folder
-        jobs = _jobs(folder)
+        jobs = jobs_of(folder)
         done = [job for job in jobs if (job / METRICS_FILE).exists()]
         failed = [job for job in jobs if job not in done]
         settings = _settings(jobs)
@@ -187,7 +189,8 @@ class SweepCallback(Callback):
             lines += [ranking_text(ranking), ""]
             if "n_test" in ranking:  # classifications, not fits alone
                 lines += _judged(ranking, folder, config.seed, self.record.metrics)
-                page = write_page(ranking, reasons, folder, self.command)
+                plot_learning_curve(ranking, folder / "learning_curve.png")
+                page = write_page(read_sweep(folder).ranked(), folder / "sweep.html")
                 lines.append(f"everything on one page:  {shown(page)}")
         reused = sum((job / REUSED_FILE).exists() for job in done)
         taken = f", {reused} of them in an earlier sweep (tracking.reuse=false runs them again)" if reused else ""
@@ -252,8 +255,8 @@ def _judged(ranking: pd.DataFrame, folder: Path, seed: int, metrics: dict[str, f
     return lines
 
 
-def _command(config: DictConfig) -> str:
-    """Return the command of the sweep."""
+def sweep_command(config: DictConfig) -> str:
+    """Return the command of a sweep, from its configuration or its ``multirun.yaml``."""
     hydra = config.hydra
     words = [word for word in hydra.overrides.hydra if word != "hydra.mode=MULTIRUN"]
     return f"python -m hiexp.{hydra.job.name} -m {shlex.join([*hydra.overrides.task, *words])}"
@@ -303,7 +306,8 @@ def _key(config: DictConfig) -> str:
     return hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:12]
 
 
-def _jobs(folder: Path) -> list[Path]:
+def jobs_of(folder: Path) -> list[Path]:
+    """Return the folders of the jobs that a sweep has begun, by number."""
     jobs = [file.parents[1] for file in folder.rglob(".hydra/overrides.yaml")]
     return sorted(jobs, key=lambda job: (len(job.name), job.name))  # 2 before 10
 

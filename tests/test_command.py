@@ -196,7 +196,7 @@ FAULTS = {
     "too little to train on": (["test_size=0.999"], "test_size"),
     "an unknown member": (["clusterer=magic"], "Could not find 'clusterer/magic'"),
     "an unknown key": (["classifier.magic=1"], "magic"),
-    "profiles for the network": (["classifier=cnn"], "feature=image2d"),
+    "images too small for the network": (["feature=image2d", "feature.size=3", "classifier=cnn"], "feature.size"),
     "a bad setting": (["classifier.n_neighbors=1000"], "KNeighborsClassifier"),
 }
 
