@@ -114,7 +114,7 @@ class NoTracking:
         """Do nothing."""
         return True
 
-    def runs(self, tags: Mapping[str, str]) -> list[Run]:
+    def runs(self, tags: Mapping[str, str], status: str | None = None) -> list[Run]:
         """Return no runs."""
         return []
 
@@ -253,9 +253,11 @@ class MlflowTracking:
         except MlflowException:
             return False
 
-    def runs(self, tags: Mapping[str, str]) -> list[Run]:
-        """Return the runs of the experiment that have all these tags, the newest first."""
+    def runs(self, tags: Mapping[str, str], status: str | None = None) -> list[Run]:
+        """Return the runs of the experiment that have all these tags and this status, the newest first."""
         words = " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items())
+        if status is not None:
+            words += f" and attributes.status = '{status}'"
         return self._client().search_runs([self._experiment_id()], words, order_by=["attributes.start_time DESC"])
 
     def close(self, run: Run, status: str) -> None:
