@@ -45,7 +45,15 @@ T = TypeVar("T", bound=Stored)
 
 @dataclass(frozen=True)
 class NoCache:
-    """Compute everything again."""
+    """Compute everything again.
+
+    Parameters
+    ----------
+    folder : None
+        There is none.
+    """
+
+    folder: None = None
 
     def recall(self, stage: str, kind: type[T], given: tuple[object, ...], make: Callable[[], T]) -> T:
         """Return ``make()``."""

@@ -21,8 +21,10 @@ QUICK = ["dataset.n_galaxies=90", *RAW_KNN]
 
 
 def recorded_runs(folder, experiment="hiexp"):
+    """The runs of single runs and jobs: the run that stands for a sweep is not among them."""
     client = MlflowClient(f"sqlite:///{folder}/mlruns/mlflow.db")
-    return client, client.search_runs([client.get_experiment_by_name(experiment).experiment_id])
+    runs = client.search_runs([client.get_experiment_by_name(experiment).experiment_id])
+    return client, [run for run in runs if run.data.tags.get("kind") != "sweep"]
 
 
 def test_the_main_job(hiexp_train, tmp_path):
@@ -194,7 +196,7 @@ FAULTS = {
     "too little to train on": (["test_size=0.999"], "test_size"),
     "an unknown member": (["clusterer=magic"], "Could not find 'clusterer/magic'"),
     "an unknown key": (["classifier.magic=1"], "magic"),
-    "profiles for the network": (["classifier=cnn"], "feature=image2d"),
+    "images too small for the network": (["feature=image2d", "feature.size=3", "classifier=cnn"], "feature.size"),
     "a bad setting": (["classifier.n_neighbors=1000"], "KNeighborsClassifier"),
 }
 

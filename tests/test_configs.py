@@ -31,7 +31,7 @@ def test_what_is_fitted_needs_no_key_of_the_training(member):
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_preset_composes_with_every_tracking(preset):
-    for tracking in ("local", "none"):
+    for tracking in ("local", "none", "server"):
         cfg = composed(preset, f"tracking={tracking}")
         assert len(flat_parameters(cfg)) > 30
 
