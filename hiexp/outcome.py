@@ -303,15 +303,15 @@ class Outcome:
             log.warning("The model could not be stored without pickle: %s", error)
 
     def _draw_saliency(self, file: Path) -> None:
-        shown = saliency_examples(self.predicted, self.test)
-        values = self.model["feature"].transform(self.profiles[shown])
-        truth = self.assigned.classes if self.reference is None else self.reference
+        part = self.parts[0]
+        shown = saliency_examples(part.predicted, part.division.test)
+        values = part.model["feature"].transform(self.profiles[shown])
+        truth = (part.assigned.classes if self.reference is None else self.reference)[shown]
         titles = [
-            f"{self.ids[row]}: {self.predicted[row]}"
-            + ("" if truth[row] == UNKNOWN else f", {self.truth_name} {truth[row]}")
-            for row in shown
+            f"{name}: {chosen}" + ("" if true == UNKNOWN else f" ({self.truth_name} {true})")
+            for name, chosen, true in zip(self.ids[shown], part.predicted[shown], truth, strict=True)
         ]
-        plot_saliency(values, self.model["classifier"].saliency(values), self.predicted[shown], titles, file)
+        plot_saliency(values, part.model["classifier"].saliency(values), part.predicted[shown], titles, file)
 
 
 def _known(classes: np.ndarray) -> pd.arrays.IntegerArray:

@@ -27,6 +27,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf, read_write
 
 from hiexp.errors import InputError
+from hiexp.pairing import compare_pairs
 from hiexp.ranking import best_text, rank, ranking_text
 from hiexp.reuse import LOCKS, METRICS_FILE, REUSED_FILE, close_dead
 from hiexp.summary import python_command, shown
@@ -110,7 +111,16 @@ class OneAtATime(logging.Filter):
 
 
 class SweepCallback(Callback):
-    """One run for the whole sweep: opened before the first job, and with ranking and pictures after the last."""
+    """One run for the whole sweep: opened before the first job, and with ranking and pictures after the last.
+
+    Parameters
+    ----------
+    paired : str, optional
+        A key of the sweep whose values are compared pair by pair, ``feature`` for example.
+    """
+
+    def __init__(self, paired: str | None = None) -> None:
+        self.paired = paired
 
     def __getstate__(self) -> dict[str, object]:
         """Leave everything behind: the copy that goes to another process with a job has nothing to do there."""
@@ -193,6 +203,8 @@ class SweepCallback(Callback):
             lines += [ranking_text(ranking), ""]
             if "n_test" in ranking:  # classifications, not fits alone
                 lines += _judged(ranking, folder, config.seed, self.record.metrics)
+                if self.paired:
+                    lines += compare_pairs(folder, self.paired)
                 plot_learning_curve(ranking, folder / "learning_curve.png")
                 page = write_page(read_sweep(folder).ranked(), folder / "sweep.html")
                 lines.append(f"everything on one page:  {shown(page)}")
