@@ -303,7 +303,7 @@ class Outcome:
             log.warning("The model could not be stored without pickle: %s", error)
 
     def _draw_saliency(self, file: Path) -> None:
-        shown = saliency_examples(self.predicted, self.test)
+        shown = saliency_examples(self.predicted, self.parts[0].division.test)
         values = self.model["feature"].transform(self.profiles[shown])
         truth = self.assigned.classes if self.reference is None else self.reference
         titles = [
