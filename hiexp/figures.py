@@ -113,10 +113,12 @@ def draw_lines(comparison: Comparison) -> str:
     """Return parallel coordinates: a vertical axis a setting, the score as the last, a line a run.
 
     Settings whose values are numbers have them to scale (to their logarithms where they span a factor of 30); others
-    have their values at equal distances.
+    have their values at equal distances. Empty where there are less than two settings, or no run has the score.
     """
     measure, names = comparison.measure, short_names(comparison.axes)
     runs = [run for run in comparison.done if math.isfinite(run.number(measure))][:AT_MOST]
+    if not runs or len(names) < 2:
+        return ""
     scores = [run.number(measure) for run in runs]
     axes = [(name, [run.settings.get(key, "") for run in runs]) for key, name in names.items()]
     places = [_places(values) for _, values in axes]

@@ -118,7 +118,7 @@ def write_page(comparison: Comparison, file: Path) -> Path:
         ranking=draw_ranking(comparison),
         intervals=any(interval(run, measure) for run in runs),
         grid=grid,
-        lines="" if grid or len(names) < 2 else draw_lines(comparison),
+        lines="" if grid else draw_lines(comparison),
         columns=_columns(comparison, names),
         runs=details,
         n_without=sum(detail["left_out"] for detail in details),
@@ -151,14 +151,17 @@ def _facts(comparison: Comparison) -> list[tuple[str, str, str]]:
                 f"[{number(won['corrected_low'])}, {number(won['corrected_high'])}]",
             ),
             (
-                "not told from the best",
+                "like the best",
                 str(sum(row["like_best"] for row in verdict["configurations"]) - 1),
-                f"of {many - 1} others",
+                f"of {many - 1} others cannot be told from it",
             ),
         ]
     elif math.isfinite(best.number(f"chance_{measure}")):
         mean, high, p = (number(best.number(f"{prefix}_{measure}")) for prefix in ("chance", "chance95", "p"))
         facts.append(("that run by chance", mean, f"95th percentile {high}, p = {p}"))
+    for row in comparison.pairs[:1]:
+        interval_of_pairs = f"[{row['low']:+.3f}, {row['high']:+.3f}], {title(row['score'])}, {row['n']} pairs"
+        facts.append((row["pair"], f"{row['mean']:+.3f}", interval_of_pairs))
     total = sum(value for value in map(seconds, runs) if value == value)
     facts.append(("computing", _duration(total), f"{len(runs)} runs, without what they shared"))
     return facts

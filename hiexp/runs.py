@@ -7,6 +7,7 @@ import json
 import math
 import operator
 import re
+import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from hiexp.command import typed
 from hiexp.errors import InputError
+from hiexp.pairing import PAIRS_FILE
 from hiexp.provenance import flat_parameters, is_place
 from hiexp.reuse import METRICS_FILE
 from hiexp.sweep import ERROR_FILE, jobs_of, sweep_command
@@ -86,6 +88,8 @@ class Comparison:
         What they are ranked by; empty before.
     axes : list of str
         The settings that tell them apart, once they are ranked.
+    pairs : list of dict
+        Differences between values of one key, as ``pairs.json`` has them.
     """
 
     title: str
@@ -94,6 +98,7 @@ class Comparison:
     verdict: dict | None = None
     measure: str = ""
     axes: list[str] = field(default_factory=list)
+    pairs: list[dict] = field(default_factory=list)
 
     @property
     def done(self) -> list[Run]:
@@ -154,7 +159,7 @@ class Comparison:
             return math.isnan(value), useless, 0.0 if math.isnan(value) else sign * value
 
         runs = (*sorted(self.done, key=place), *self.others)
-        return replace(self, runs=runs, measure=measure, axes=axes([run.settings for run in runs]))
+        return replace(self, runs=runs, measure=measure, axes=axes(runs))
 
 
 def lower_is_better(metric: str) -> bool:
@@ -162,24 +167,21 @@ def lower_is_better(metric: str) -> bool:
     return metric in LOSSES or metric.startswith("p_") or metric.endswith("_seconds")
 
 
-def axes(tables: Sequence[Mapping[str, str]]) -> list[str]:
-    """Return the settings that tell runs apart, without those that follow from others.
+def typed_settings(command: str) -> dict[str, str]:
+    """Return the keys and values that stand in a command."""
+    words = [word.lstrip("+~").partition("=") for word in shlex.split(command)[3:] if "=" in word]
+    return {key: value for key, _, value in words if not key.startswith(("-", "hydra.")) and not is_place(key)}
 
-    A group's member decides many keys at once (``classifier=knn`` all of ``classifier.*``), and keys may refer to
-    others (``classifier.epochs`` to ``epochs``): a dotted key that is constant among runs which agree on the axes
-    before it is no axis of its own.
+
+def axes(runs: Sequence[Run]) -> list[str]:
+    """Return the settings that tell runs apart: those that stand in a command and are not the same in all runs.
+
+    What was typed decides many keys at once (``classifier=knn`` all of ``classifier.*``), and those are no axes. Of
+    runs without a command the keys at the top level are taken.
     """
-    keys = dict.fromkeys(key for table in tables for key in table)
-    keys = [key for key in keys if not is_place(key) and not key.endswith("_target_")]
-    found: list[str] = []
-    together = [()] * len(tables)  # the values of the axes found so far, a run
-    for key in sorted(keys, key=lambda key: key.count(".")):
-        finer = [(*known, table.get(key, "")) for known, table in zip(together, tables, strict=True)]
-        differs = len({values[-1] for values in finer}) > 1
-        if differs and len(set(finer)) > len(set(together)):
-            found.append(key)
-            together = finer
-    return found
+    typed = dict.fromkeys(key for run in runs for key in typed_settings(run.command))
+    keys = typed or dict.fromkeys(key for run in runs for key in run.settings if "." not in key and not is_place(key))
+    return [key for key in keys if len({run.settings.get(key, "") for run in runs}) > 1]
 
 
 def read_sweep(folder: Path) -> Comparison:
@@ -193,32 +195,31 @@ def read_sweep(folder: Path) -> Comparison:
     jobs = jobs_of(folder)
     if not jobs:
         raise InputError(f"--sweep {folder}: no jobs of a sweep are in this folder; give runs/<date>/<time>_sweep")
-    typed_once, verdict = folder / "multirun.yaml", folder / VERDICT_FILE
+    typed_once, verdict, pairs = folder / "multirun.yaml", folder / VERDICT_FILE, folder / PAIRS_FILE
     return Comparison(
         title=f"{folder.parent.name}/{folder.name}",
         command=sweep_command(_yaml(typed_once)) if typed_once.exists() else "",
         runs=tuple(_run_of_folder(job) for job in jobs),
         verdict=json.loads(verdict.read_text()) if verdict.exists() else None,
+        pairs=json.loads(pairs.read_text()) if pairs.exists() else [],
     )
 
 
 def _run_of_folder(job: Path) -> Run:
     hydra = _yaml(job / ".hydra" / "hydra.yaml").hydra
     settings = {group: name for group, name in hydra.runtime.choices.items() if not group.startswith("hydra/")}
-    if (job / "config.yaml").exists():
+    if (job / "config.yaml").exists():  # it has not failed before its settings were complete
         settings |= flat_parameters(_yaml(job / "config.yaml"))
-    else:  # it failed before its settings were complete
-        settings |= dict(word.lstrip("+").partition("=")[::2] for word in hydra.overrides.task)
-    metrics, error = job / METRICS_FILE, job / ERROR_FILE
+    metrics, error, command = job / METRICS_FILE, job / ERROR_FILE, typed(hydra, sweeping=True)
     if error.exists():
         state, reason = "failed", error.read_text().partition("\n\n")[0]
     else:
         state, reason = ("done", "") if metrics.exists() else ("not finished", "")
     return Run(
         name=job.name,
-        settings={key: str(value) for key, value in settings.items()},
+        settings=typed_settings(command) | {key: str(value) for key, value in settings.items()},
         metrics=json.loads(metrics.read_text()) if state == "done" else {},
-        command=typed(hydra, sweeping=True),
+        command=command,
         state=state,
         reason=reason,
         folder=str(job),

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from hiexp.errors import InputError
-from hiexp.runs import VERDICT_FILE, Comparison, Run
+from hiexp.runs import VERDICT_FILE, Comparison, Run, typed_settings
 from hiexp.tracking import PARENT_TAG, SQLITE, SWEEP
 
 if TYPE_CHECKING:  # MLflow takes a second to import
@@ -98,7 +98,7 @@ class Store:
         tags = recorded.data.tags
         return Run(
             name=name,
-            settings=recorded.data.params,
+            settings=typed_settings(tags.get("command", "")) | recorded.data.params,
             metrics=recorded.data.metrics,
             command=tags.get("command", ""),
             state=STATES.get(recorded.info.status, "not finished"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import textwrap
 from collections.abc import Sequence
 
 from hiexp.runs import Comparison, Run, lower_is_better
@@ -13,6 +14,7 @@ SCORES = ("success_rate", "balanced_accuracy", "macro_f1", "accuracy", "log_loss
 TITLES = {"balanced_accuracy": "balanced", "success_rate": "success"}  # on the screen, where room is short
 STAGES = ("fit", "labels", "feature", "train", "predict")
 CELL = 22  # characters of a setting on the screen
+NAMED = 12  # settings that there is no room for
 LATEX = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -134,7 +136,7 @@ def screen_table(comparison: Comparison, width: int, at_most: int) -> str:
     left_out = [name for name, _ in settings if name not in dict(shown_settings)]
     lines = _aligned([*columns, *shown_scores], shown_settings)
     if left_out:
-        lines += [f"no room for {_list(left_out, width - 40)}: --csv FILE has all"]
+        lines += textwrap.wrap(f"no room for {_list(left_out)}: --csv FILE has all", width)
     if len(comparison.done) > at_most:
         lines += [f"... and {len(comparison.done) - at_most} more: --top {len(comparison.done)}"]
     return "\n".join(lines)
@@ -144,9 +146,10 @@ def _cut(text: str) -> str:
     return text if len(text) <= CELL else text[: CELL - 1] + "…"
 
 
-def _list(names: Sequence[str], width: int) -> str:
-    text = ", ".join(names)
-    return text if len(text) <= width else f"{text[: width - 1]}…"
+def _list(names: Sequence[str]) -> str:
+    """Return the names in a sentence, of many the first."""
+    more = [f"{len(names) - NAMED} more"] if len(names) > NAMED else []
+    return ", ".join([*names[:NAMED], *more])
 
 
 def _width(columns: Sequence[tuple[str, list[str]]]) -> int:

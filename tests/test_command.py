@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from astropy.io import fits
-from conftest import only_run, train
+from conftest import command, only_run, train
 from hydra.utils import instantiate
 from mlflow import MlflowClient
 from omegaconf import OmegaConf
@@ -92,6 +92,20 @@ def test_the_sweep_of_nine(hiexp_train, tmp_path):
     assert ranked["settings"].str.contains("model=complex test_size=0.7").sum() == 1
     useful = ranked[ranked["n_predicted_classes"] > 1]
     assert useful["success_rate"].is_monotonic_decreasing
+    assert ranking.with_name("sweep.html").read_text().count('<tr class="run">') == 9
+
+    words = ["model=simple,medium", "--sort", "balanced_accuracy", "--html", "report.html"]
+    compared = command("hiexp.compare", "--experiment", "hiexp", *words, cwd=tmp_path)
+    assert compared.returncode == 0, compared.stderr
+    best = max(
+        (record for record in records if record.data.params["model"] != "complex"),
+        key=lambda record: record.data.metrics["balanced_accuracy"],
+    )
+    assert f"{best.data.metrics['balanced_accuracy']:.3f} [" in compared.stdout.splitlines()[4]
+    assert f"the best again:  {best.data.tags['command']}" in compared.stdout
+    page = (tmp_path / "report.html").read_text()
+    assert page.count('<tr class="run">') == 6
+    assert page.count('class="best"') == 1  # of the heat map
 
 
 def test_real_spectra_in_groups(hiexp_train, tmp_path, appss):

@@ -20,11 +20,17 @@ const sortBy = (table, column, heading) => {
 };
 for (const table of document.querySelectorAll("table.sortable")) {
   [...table.tHead.rows].at(-1).querySelectorAll("th").forEach((heading, column) => {
-    const button = document.createElement("button");
-    button.type = "button";
+    const button = document.createElement("span"); // a real button is left out where paper repeats the heading
+    button.role = "button";
+    button.tabIndex = 0;
     button.append(...heading.childNodes);
     heading.append(button);
-    button.addEventListener("click", () => sortBy(table, column, heading));
+    heading.addEventListener("click", () => sortBy(table, column, heading));
+    heading.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" && event.key !== " ") return;
+      event.preventDefault();
+      sortBy(table, column, heading);
+    });
   });
 }
 
