@@ -255,8 +255,10 @@ def test_of_a_job_done_again_the_one_that_ended_well_counts(recorded):
     assert all(run.state == "done" for run in found.runs)
 
 
-def test_the_whole_grid_is_a_table_of_54_lines(tmp_path):
-    write_sweep(tmp_path / "a_sweep", GRID)
-    _, screen, _ = compare("--sweep", "a_sweep", cwd=tmp_path)
+def test_the_latest_sweep_is_a_table_of_54_lines(tmp_path):
+    write_sweep(tmp_path / "runs" / "2026-11-21" / "12-00-00_sweep", SMALL)
+    write_sweep(tmp_path / "runs" / "2026-11-22" / "11-00-00_sweep", SMALL)
+    write_sweep(tmp_path / "runs" / "2026-11-22" / "11-00-00_sweep_2", GRID)
+    _, screen, _ = compare(cwd=tmp_path)
     assert len(re.findall(r"^ +\d+  0\.\d+ \[", screen, re.MULTILINE)) == 54
     assert compare("--help", cwd=tmp_path)[0] == 0
