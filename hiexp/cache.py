@@ -12,6 +12,7 @@ import importlib.util
 import json
 import logging
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Protocol, Self, TypeVar
 
 import numpy as np
+import pandas as pd
 from filelock import FileLock
 from omegaconf import Container, OmegaConf
 
@@ -41,6 +43,38 @@ class Stored(Protocol):
 
 
 T = TypeVar("T", bound=Stored)
+
+
+@dataclass(frozen=True)
+class Files:
+    """Files that several runs have in common.
+
+    Attributes
+    ----------
+    contents : mapping of str to bytes
+        By the path in the folder of a run.
+    """
+
+    contents: Mapping[str, bytes]
+
+    @classmethod
+    def written(cls, write: Callable[[Path], object]) -> Self:
+        """Return what `write` leaves in an empty folder."""
+        with tempfile.TemporaryDirectory() as folder:
+            write(Path(folder))
+            return cls.load(Path(folder))
+
+    def save(self, folder: Path) -> None:
+        """Write them; copies, so that one that is edited in a run's folder stays as it was in all others."""
+        for name, content in self.contents.items():
+            file = folder / name
+            file.parent.mkdir(exist_ok=True)
+            file.write_bytes(content)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote."""
+        return cls({name: (folder / name).read_bytes() for name in _sizes(folder)})
 
 
 @dataclass(frozen=True)
@@ -144,15 +178,18 @@ def fingerprint(*given: object) -> str:
     Parameters
     ----------
     *given
-        Arrays, and settings: a configuration (resolved here), a mapping, a sequence, a string, a number or None. The
-        modules that the settings name are counted in, so that a changed function of the user's is not taken for the
-        old one; what it imports in turn is not.
+        Arrays, tables, and settings: a configuration (resolved here), a mapping, a sequence, a string, a number or
+        None. The modules that the settings name are counted in, so that a changed function of the user's is not taken
+        for the old one; what it imports in turn is not.
     """
     digest = hashlib.sha256(_code().encode())
     for value in given:
         if isinstance(value, np.ndarray):
             digest.update(f"{value.dtype.str}{value.shape}".encode())
             digest.update(np.ascontiguousarray(value).view(np.uint8))
+        elif isinstance(value, pd.DataFrame):
+            digest.update(repr([value.index.name, *value.dtypes.items()]).encode())
+            digest.update(pd.util.hash_pandas_object(value).to_numpy())
         else:
             settings = OmegaConf.to_container(value, resolve=True) if isinstance(value, Container) else value
             digest.update(json.dumps(settings, sort_keys=True).encode())

@@ -14,6 +14,7 @@ from hiexp.command import (
     CONFIGS,
     command,
     ended,
+    leave_imports_alone,
     recorded,
     run_folder,
     stopwatch,
@@ -38,7 +39,7 @@ def fit_sample(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> tupl
     cfg : DictConfig
         A composed ``conf/fit.yaml`` or ``conf/train.yaml``.
     folder : Path
-        Receives the files of `write_sample`.
+        Receives the files of `write_sample`: made once for all runs of the same sample and fit.
     metrics : dict
         Receives ``fit_seconds``, unless the cache has the fits.
 
@@ -49,17 +50,33 @@ def fit_sample(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> tupl
     """
     from hydra.utils import instantiate
 
+    from hiexp.cache import Files, fingerprint
     from hiexp.fitting import FitResult
-    from hiexp.outcome import write_sample
+    from hiexp.outcome import check_sample, write_sample
+    from hiexp.spectra import TABLES, Spectra
 
-    spectra = instantiate(cfg.dataset, _convert_="all")()
-    fit = instantiate(cfg.cache).recall(
+    cache, dataset = instantiate(cfg.cache), instantiate(cfg.dataset, _convert_="all")
+    leave_imports_alone()
+    # Any other dataset reads files, which may change between two runs.
+    if getattr(dataset.func, "computed", False):
+        spectra = cache.recall("dataset", Spectra, (cfg.dataset,), dataset)
+    else:
+        spectra = dataset()
+    given = cfg.fit, fingerprint(*(getattr(spectra, name) for name in FITTED))
+    fit = cache.recall(
         "fit",
         FitResult,
-        (cfg.fit, *(getattr(spectra, name) for name in FITTED)),
+        given,
         stopwatch(metrics, "fit_seconds")(lambda: instantiate(cfg.fit, _convert_="all")(spectra)),
     )
-    write_sample(spectra, fit, folder)
+    files = cache.recall(
+        "sample",
+        Files,
+        (*given, *(getattr(spectra, name) for name in TABLES)),
+        lambda: Files.written(lambda empty: write_sample(spectra, fit, empty)),
+    )
+    files.save(folder)
+    check_sample(spectra, fit)
     return spectra, fit
 
 

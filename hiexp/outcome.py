@@ -35,35 +35,43 @@ log = logging.getLogger(__name__)
 
 
 def write_sample(spectra: Spectra, fit: FitResult, folder: Path) -> None:
-    """Write what is known of a sample before anything is learned from it, and say what is missing.
+    """Write what is known of a sample before anything is learned from it.
 
     The fits (`FitResult.write`) and ``catalogue.csv`` always; ``skipped.csv`` and ``unmatched.csv`` where there is
     any; pictures of the fits where any can be used.
-
-    Raises
-    ------
-    InputError
-        If no spectrum can be used.
     """
     fit.write(folder)
     spectra.catalogue.to_csv(folder / "catalogue.csv")
     skipped = pd.concat([spectra.skipped, fit.failures()], ignore_index=True)
     if len(skipped):
         skipped.to_csv(folder / "skipped.csv", index=False)
-        found = len(spectra) + len(spectra.skipped)
-        log.warning("Skipped %d of %d objects: skipped.csv says why", len(skipped), found)
     if len(spectra.unmatched):
         spectra.unmatched.to_csv(folder / "unmatched.csv", index=False)
-        for reason, count in spectra.unmatched["reason"].value_counts().items():
-            log.info("%d times %s: unmatched.csv", count, reason)
+    if fit.good.any():
+        plots = folder / "plots"
+        plots.mkdir()
+        plot_fits(spectra, fit, plots / "fits.png")
+        plot_parameters(fit, plots / "parameters.png")
+
+
+def check_sample(spectra: Spectra, fit: FitResult) -> None:
+    """Say what is missing in a sample that `write_sample` has written.
+
+    Raises
+    ------
+    InputError
+        If no spectrum can be used.
+    """
+    skipped = len(spectra.skipped) + int((~fit.good).sum())
+    if skipped:
+        found = len(spectra) + len(spectra.skipped)
+        log.warning("Skipped %d of %d objects: skipped.csv says why", skipped, found)
+    for reason, count in spectra.unmatched["reason"].value_counts().items():
+        log.info("%d times %s: unmatched.csv", count, reason)
     if not fit.good.any():
         raise InputError(
             f"none of the {len(spectra)} spectra can be used; the first: {fit.failures()['reason'].iloc[0]}"
         )
-    plots = folder / "plots"
-    plots.mkdir(exist_ok=True)
-    plot_fits(spectra, fit, plots / "fits.png")
-    plot_parameters(fit, plots / "parameters.png")
 
 
 @dataclass(frozen=True)
@@ -165,18 +173,8 @@ class Outcome:
             Permutations and bootstrap samples of the scores.
         seed : int
             Of the draws.
-
-        Raises
-        ------
-        InputError
-            If there are several folds, and no reference that their classes have in common.
         """
         first, reference = parts[0], spectra.reference
-        if len(parts) > 1 and reference is None:
-            raise InputError(
-                "evaluation=kfold: without reference classes the groups of one fold have nothing to do with those of "
-                "another; use evaluation=holdout"
-            )
         test = np.unique(np.concatenate([part.division.test for part in parts]))
         truth = first.assigned.classes if reference is None else reference
         known = test[truth[test] != UNKNOWN]
@@ -313,15 +311,15 @@ class Outcome:
             log.warning("The model could not be stored without pickle: %s", error)
 
     def _draw_saliency(self, file: Path) -> None:
-        shown = saliency_examples(self.predicted, self.test)
-        values = self.model["feature"].transform(self.profiles[shown])
-        truth = self.assigned.classes if self.reference is None else self.reference
+        part = self.parts[0]
+        shown = saliency_examples(part.predicted, part.division.test)
+        values = part.model["feature"].transform(self.profiles[shown])
+        truth = (part.assigned.classes if self.reference is None else self.reference)[shown]
         titles = [
-            f"{self.ids[row]}: {self.predicted[row]}"
-            + ("" if truth[row] == UNKNOWN else f", {self.truth_name} {truth[row]}")
-            for row in shown
+            f"{name}: {chosen}" + ("" if true == UNKNOWN else f" ({self.truth_name} {true})")
+            for name, chosen, true in zip(self.ids[shown], part.predicted[shown], truth, strict=True)
         ]
-        plot_saliency(values, self.model["classifier"].saliency(values), self.predicted[shown], titles, file)
+        plot_saliency(values, part.model["classifier"].saliency(values), part.predicted[shown], titles, file)
 
 
 def _known(classes: np.ndarray) -> pd.arrays.IntegerArray:

@@ -3,46 +3,53 @@
 from __future__ import annotations
 
 import json
-import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
-from hiexp.summary import shown
-from hiexp.sweep import METRICS_FILE
+from hiexp.reuse import METRICS_FILE
 
 if TYPE_CHECKING:
     import pandas as pd
 
-log = logging.getLogger(__name__)
-
-PAIRS_FILE = "pairs.csv"
+PAIRS_FILE = "pairs.json"
 SCORES = ("balanced_accuracy", "accuracy", "success_rate")
 
 
-class PairedSweep(Callback):
-    """After a sweep, compare the values of one of its keys over all that its other keys say.
+def compare_pairs(folder: Path, key: str) -> list[str]:
+    """Compare the values of one key of a sweep over all that its other keys say.
+
+    ``pairs.csv`` receives the scores, a row a pair, and ``pairs.json`` the differences, for the page.
 
     Parameters
     ----------
+    folder : Path
+        Of the sweep.
     key : str
-        As on the command line, ``feature`` for example. Its first value is what the others are compared with.
+        As on the command line, ``feature`` for example; its first value is what the others are compared with.
+
+    Returns
+    -------
+    list of str
+        Lines that say the differences.
     """
-
-    def __init__(self, key: str) -> None:
-        self.key = key
-
-    def on_multirun_end(self, config: DictConfig, **kwargs: object) -> None:
-        """Print the differences and write the scores of each pair as ``pairs.csv``."""
-        folder = Path(config.hydra.sweep.dir)
-        scores = paired_scores(folder, self.key)
-        if scores.columns.get_level_values("value").nunique() < 2:
-            log.warning("No pairs: no two jobs differ in %s alone", self.key)
-            return
-        scores.to_csv(folder / PAIRS_FILE)
-        log.info("\n%s\npairs  %s", verdict(scores, self.key), shown(folder / PAIRS_FILE))
+    scores = paired_scores(folder, key)
+    if len(scores) < 2 or scores.columns.levshape[1] < 2:
+        return [f"no interval of a difference: two pairs of jobs that differ in {key} alone are needed at least", ""]
+    found = list(_differences(scores, key))
+    scores.to_csv(folder / "pairs.csv")
+    (folder / PAIRS_FILE).write_text(json.dumps(found, indent=2))
+    lines = []
+    for row in found:
+        if row["score"] == SCORES[0]:
+            lines.append(f"{row['pair']}, {row['n']} pairs on the same splits with the same seeds:")
+        lines.append(
+            f"  {row['score'].replace('_', ' '):<18} {row['first']:.3f} -> {row['second']:.3f}   {row['mean']:+.3f}  "
+            f"[{row['low']:+.3f}, {row['high']:+.3f}]  p {row['p']:.3f}"
+        )
+    return [*lines, "in brackets: 95 %, the overlap of the splits counted in (Nadeau & Bengio 2003)", ""]
 
 
 def paired_scores(folder: Path, key: str) -> pd.DataFrame:
@@ -73,31 +80,24 @@ def paired_scores(folder: Path, key: str) -> pd.DataFrame:
             row = {"settings": rest, "value": own[-1].partition("=")[2], "test_share": share}
             rows.append(row | {score: metrics[score] for score in SCORES})
     table = pd.DataFrame(rows, columns=["settings", "value", "test_share", *SCORES])
-    order = table["value"].unique()
-    wide = table.pivot_table(index="settings", columns="value", sort=False).dropna()
-    wide.columns.names = ["score", "value"]
-    return wide.reindex(columns=order, level="value")
+    wide = table.set_index(["settings", "value"]).unstack("value").dropna()  # noqa: PD010
+    columns = pd.MultiIndex.from_product([["test_share", *SCORES], table["value"].unique()], names=["score", "value"])
+    return wide.reindex(columns=columns)
 
 
-def verdict(scores: pd.DataFrame, key: str) -> str:
-    """Return a few lines on the differences between the values of `key`, as `paired_scores` has them."""
+def _differences(scores: pd.DataFrame, key: str) -> Iterator[dict[str, object]]:
     from hiexp.evaluation.pairs import paired_difference
 
+    share = float(scores["test_share"].to_numpy().mean())
     first, *others = scores.columns.get_level_values("value").unique()
-    lines = []
     for other in others:
-        lines.append(f"{key}={other} less {key}={first}, {len(scores)} pairs on the same splits with the same seeds:")
-        if len(scores) < 2:
-            lines.append("  an interval needs two pairs at least; add seeds or splits")
-            continue
         for score in SCORES:
-            difference = paired_difference(
-                scores[score, first], scores[score, other], float(scores["test_share"].to_numpy().mean())
-            )
-            before, after = (scores[score, value].mean() for value in (first, other))
-            lines.append(
-                f"  {score.replace('_', ' '):<18} {before:.3f} -> {after:.3f}   {difference.mean:+.3f}  "
-                f"[{difference.low:+.3f}, {difference.high:+.3f}]  p {difference.p:.3f}"
-            )
-    lines.append("in brackets 95 % intervals that count in how much the splits overlap (Nadeau & Bengio 2003)")
-    return "\n".join(lines)
+            before, after = scores[score, first], scores[score, other]
+            difference = paired_difference(before, after, share)
+            yield {
+                "pair": f"{key}={other} less {key}={first}",
+                "score": score,
+                "first": before.mean(),
+                "second": after.mean(),
+                **vars(difference),
+            }

@@ -159,6 +159,9 @@ def _facts(comparison: Comparison) -> list[tuple[str, str, str]]:
     elif math.isfinite(best.number(f"chance_{measure}")):
         mean, high, p = (number(best.number(f"{prefix}_{measure}")) for prefix in ("chance", "chance95", "p"))
         facts.append(("that run by chance", mean, f"95th percentile {high}, p = {p}"))
+    for row in comparison.pairs[:1]:
+        interval_of_pairs = f"[{row['low']:+.3f}, {row['high']:+.3f}], {title(row['score'])}, {row['n']} pairs"
+        facts.append((row["pair"], f"{row['mean']:+.3f}", interval_of_pairs))
     total = sum(value for value in map(seconds, runs) if value == value)
     facts.append(("computing", _duration(total), f"{len(runs)} runs, without what they shared"))
     return facts

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
 import platform
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -32,7 +32,7 @@ LOCKS = Path("runs", ".locks")  # below the root
 OWN = shutil.ignore_patterns(".hydra", "*.log", REUSED_FILE, RECORD_FILE)  # what every folder has of its own
 
 
-@contextmanager
+@contextlib.contextmanager
 def claimed(cfg: DictConfig, folder: Path, *, reusing: bool) -> Iterator[dict[str, float] | None]:
     """Hold the right to do what a configuration asks for; yield the metrics of an earlier run that has done it.
 
@@ -61,6 +61,16 @@ def claimed(cfg: DictConfig, folder: Path, *, reusing: bool) -> Iterator[dict[st
         return
     with turn:
         yield _taken_over(tracking, key, folder, reusing=reusing)
+
+
+def close_dead(tracking: MlflowTracking | NoTracking, root: Path) -> None:
+    """Mark runs and sweeps below `root` as failed whose process has died without a word, whatever they were about."""
+    for run in tracking.runs({"host": platform.node()}, "RUNNING"):
+        tags = run.data.tags
+        lock = FileLock(root / LOCKS / f"{tags.get(WORK_TAG) or tags.get('sweep_hash')}.lock")
+        if Path(tags["folder"]).is_relative_to(root.absolute()):
+            with contextlib.suppress(Timeout), lock.acquire(timeout=0):  # who lives holds it
+                tracking.close(run, "FAILED")
 
 
 def _taken_over(

@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from hiexp.command import typed
 from hiexp.errors import InputError
+from hiexp.pairing import PAIRS_FILE
 from hiexp.provenance import flat_parameters, is_place
 from hiexp.reuse import METRICS_FILE
 from hiexp.sweep import ERROR_FILE, jobs_of, sweep_command
@@ -87,6 +88,8 @@ class Comparison:
         What they are ranked by; empty before.
     axes : list of str
         The settings that tell them apart, once they are ranked.
+    pairs : list of dict
+        Differences between values of one key, as ``pairs.json`` has them.
     """
 
     title: str
@@ -95,6 +98,7 @@ class Comparison:
     verdict: dict | None = None
     measure: str = ""
     axes: list[str] = field(default_factory=list)
+    pairs: list[dict] = field(default_factory=list)
 
     @property
     def done(self) -> list[Run]:
@@ -191,12 +195,13 @@ def read_sweep(folder: Path) -> Comparison:
     jobs = jobs_of(folder)
     if not jobs:
         raise InputError(f"--sweep {folder}: no jobs of a sweep are in this folder; give runs/<date>/<time>_sweep")
-    typed_once, verdict = folder / "multirun.yaml", folder / VERDICT_FILE
+    typed_once, verdict, pairs = folder / "multirun.yaml", folder / VERDICT_FILE, folder / PAIRS_FILE
     return Comparison(
         title=f"{folder.parent.name}/{folder.name}",
         command=sweep_command(_yaml(typed_once)) if typed_once.exists() else "",
         runs=tuple(_run_of_folder(job) for job in jobs),
         verdict=json.loads(verdict.read_text()) if verdict.exists() else None,
+        pairs=json.loads(pairs.read_text()) if pairs.exists() else [],
     )
 
 

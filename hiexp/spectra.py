@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -11,12 +14,16 @@ UNKNOWN = -1
 """Class of an object that has none."""
 
 
+ARRAYS = ("ids", "velocity", "flux", "rms", "valid", "systemic", "reference", "held_out")
+TABLES = ("catalogue", "skipped", "unmatched")
+
+
 @dataclass(frozen=True)
 class Spectra:
     """A sample of HI spectra on their own velocity axes.
 
-    A value: its arrays are replaced (`dataclasses.replace`), not changed in place. Fits of one sample share the search
-    for its lines.
+    A value: its arrays are replaced (`dataclasses.replace`), not changed in place. Fits of one sample share the
+    search for its lines.
 
     Attributes
     ----------
@@ -73,6 +80,31 @@ class Spectra:
             reference=None if self.reference is None else self.reference[rows],
             held_out=None if self.held_out is None else self.held_out[rows],
         )
+
+    def without_channels(self) -> Spectra:
+        """Return the sample without its channels, which are most of its memory and which only a fit needs."""
+        return replace(self, **{name: getattr(self, name)[:, :0] for name in ("velocity", "flux", "valid")})
+
+    def save(self, folder: Path) -> None:
+        """Write everything into an empty folder, for `load`."""
+        for name in ARRAYS:
+            if getattr(self, name) is not None:
+                np.save(folder / f"{name}.npy", getattr(self, name))
+        for name in TABLES:
+            getattr(self, name).to_parquet(folder / f"{name}.parquet")
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote; channels come from the disk as they are used."""
+        # Mode "c": written to, a channel changes in memory alone.
+        arrays = {file.stem: np.asarray(np.load(file, mmap_mode="c")) for file in folder.glob("*.npy")}
+        return cls(**arrays, **{name: pd.read_parquet(folder / f"{name}.parquet") for name in TABLES})
+
+
+def computed(dataset: Callable[..., Spectra]) -> Callable[..., Spectra]:
+    """Mark a dataset as computed: its spectra depend on its arguments alone, so that a cache may keep them."""
+    dataset.computed = True
+    return dataset
 
 
 def without_nan(spectra: Spectra) -> Spectra:

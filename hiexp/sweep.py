@@ -12,10 +12,11 @@ import shlex
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from multiprocessing import parent_process
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from filelock import FileLock, Timeout
@@ -26,8 +27,9 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf, read_write
 
 from hiexp.errors import InputError
+from hiexp.pairing import compare_pairs
 from hiexp.ranking import best_text, rank, ranking_text
-from hiexp.reuse import LOCKS, METRICS_FILE, REUSED_FILE
+from hiexp.reuse import LOCKS, METRICS_FILE, REUSED_FILE, close_dead
 from hiexp.summary import python_command, shown
 from hiexp.tracking import PARENT_TAG, SWEEP, Record, send_kept
 
@@ -109,7 +111,16 @@ class OneAtATime(logging.Filter):
 
 
 class SweepCallback(Callback):
-    """One run for the whole sweep: opened before the first job, and with ranking and pictures after the last."""
+    """One run for the whole sweep: opened before the first job, and with ranking and pictures after the last.
+
+    Parameters
+    ----------
+    paired : str, optional
+        A key of the sweep whose values are compared pair by pair, ``feature`` for example.
+    """
+
+    def __init__(self, paired: str | None = None) -> None:
+        self.paired = paired
 
     def __getstate__(self) -> dict[str, object]:
         """Leave everything behind: the copy that goes to another process with a job has nothing to do there."""
@@ -136,10 +147,15 @@ class SweepCallback(Callback):
         tags = run_tags(self.command, self.folder) | {"kind": SWEEP, "sweep_hash": key}
         self.record = Record(" ".join(_swept(config)) or SWEEP, tags=tags)
         self.lock = FileLock(Path(config.root) / LOCKS / f"{key}.lock")
-        self.record.run_id = self._continued() if self.tracking.reuse else None
+        known = self._continued()
+        self.record.run_id = known if self.tracking.reuse else None
+        close_dead(self.tracking, Path(config.root))
         self.begun = self.tracking.begin(self.record)
+        earlier = ", where an earlier sweep of the same command goes on" if self.record.run_id == known else ""
+        log.info("%s jobs in %s%s", n_jobs or "Some", shown(self.folder), earlier if known else "")
         Sweep(self.record.run_id, n_jobs, axes, time.time()).write(self.folder)
         atexit.register(self._broken_off)
+        sys.excepthook = _show_but_no_interrupt
 
     def _continued(self) -> str | None:
         """Return the run of the same sweep, typed earlier, unless it is still going on."""
@@ -155,10 +171,10 @@ class SweepCallback(Callback):
         """Say of a sweep that did not come to its end how it ended."""
         interrupted = isinstance(getattr(sys, "last_value", None), KeyboardInterrupt)
         self.record.status = "KILLED" if interrupted else "FAILED"
-        for run in self.tracking.runs({PARENT_TAG: self.record.run_id}) if self.record.run_id else []:
-            if run.info.status == "RUNNING":  # a worker that was not given the time to say so
-                self.tracking.close(run, self.record.status)
         self.tracking.end(self.record, self.folder, begun=self.begun)
+        with suppress(Exception):  # a server may be away
+            for run in self.tracking.runs({PARENT_TAG: self.record.run_id}, "RUNNING"):
+                self.tracking.close(run, self.record.status)  # a worker that was not given the time to say so
         if interrupted:
             log.info("Interrupted; the same command runs what is missing: %s", self.command)
 
@@ -187,6 +203,8 @@ class SweepCallback(Callback):
             lines += [ranking_text(ranking), ""]
             if "n_test" in ranking:  # classifications, not fits alone
                 lines += _judged(ranking, folder, config.seed, self.record.metrics)
+                if self.paired:
+                    lines += compare_pairs(folder, self.paired)
                 plot_learning_curve(ranking, folder / "learning_curve.png")
                 page = write_page(read_sweep(folder).ranked(), folder / "sweep.html")
                 lines.append(f"everything on one page:  {shown(page)}")
@@ -207,6 +225,11 @@ class SweepCallback(Callback):
         log.info("\n".join(lines))
         if failed:
             sys.exit(1)
+
+
+def _show_but_no_interrupt(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if not issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
 
 
 @contextmanager

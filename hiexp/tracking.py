@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 # Must stand before mlflow is imported. Tracking is for the user; nothing is reported to anyone else. A server that is
 # away is found out in seconds (MLflow's own patience is minutes), since nothing is lost by it.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
@@ -115,7 +115,7 @@ class NoTracking:
         """Do nothing."""
         return True
 
-    def runs(self, tags: Mapping[str, str]) -> list[Run]:
+    def runs(self, tags: Mapping[str, str], status: str | None = None) -> list[Run]:
         """Return no runs."""
         return []
 
@@ -156,16 +156,11 @@ class MlflowTracking:
         InputError
             If there is a server to ask and it does not answer.
         """
-        if self._database is not None:
-            self._experiment_id()
-            return
-        place = urlsplit(self.uri)
         try:
-            # MLflow would try again for as long as it waits for a server that was there a moment ago.
-            with socket.create_connection((place.hostname, place.port or 443), timeout=CONNECT_SECONDS):
-                pass
             self._experiment_id()
         except Exception as error:
+            if self._database is not None:
+                raise
             raise InputError(
                 f"tracking.uri={self.uri}: no MLflow server answers ({_brief(error)}); start one "
                 "(mlflow server --port 5000), or record on this machine with tracking=local"
@@ -259,9 +254,11 @@ class MlflowTracking:
         except MlflowException:
             return False
 
-    def runs(self, tags: Mapping[str, str]) -> list[Run]:
-        """Return the runs of the experiment that have all these tags, the newest first."""
+    def runs(self, tags: Mapping[str, str], status: str | None = None) -> list[Run]:
+        """Return the runs of the experiment that have all these tags and this status, the newest first."""
         words = " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items())
+        if status is not None:
+            words += f" and attributes.status = '{status}'"
         return self._client().search_runs([self._experiment_id()], words, order_by=["attributes.start_time DESC"])
 
     def close(self, run: Run, status: str) -> None:
@@ -295,6 +292,9 @@ class MlflowTracking:
         logging.getLogger("mlflow.store").setLevel(logging.WARNING)
         if self._database is not None:
             self._database.parent.mkdir(parents=True, exist_ok=True)
+        else:  # MLflow would try again and again
+            place = urlsplit(self.uri)
+            socket.create_connection((place.hostname, place.port or 443), timeout=CONNECT_SECONDS).close()
         return MlflowClient(self.uri)
 
     def _experiment_id(self) -> str:

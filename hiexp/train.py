@@ -60,7 +60,7 @@ def run_experiment(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> 
     spectra, fit = fit_sample(cfg, folder, metrics)
     labels = instantiate(cfg.labels, _convert_="all")
     taking_part = fit.good & labels.eligible(spectra.reference, len(spectra))
-    spectra, profiles = spectra.take(taking_part), fit.profiles[taking_part]
+    spectra, profiles = spectra.without_channels().take(taking_part), fit.profiles[taking_part]
     parameters = catalogue_parameters(cfg.evaluation.parameters, spectra.catalogue, fit.table[taking_part])
     splitter = instantiate(cfg.evaluation.splitter)
     divisions = split(spectra, cfg.evaluation.split, splitter, cfg.evaluation.get("groups"))

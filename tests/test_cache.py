@@ -3,7 +3,7 @@
 import json
 import multiprocessing
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 
@@ -15,10 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
+from hiexp import outcome
 from hiexp.cache import DiskCache, NoCache, fingerprint
 from hiexp.command import CONFIGS
 from hiexp.datasets import mock_cig
 from hiexp.fitting import FitResult, fit_busy
+from hiexp.spectra import Spectra
 from hiexp.train import run_experiment
 
 
@@ -189,20 +191,89 @@ def test_fits_are_read_as_they_were_written(tmp_path):
     assert read.parameters == written.parameters
 
 
+def test_spectra_are_read_as_they_were_written(tmp_path):
+    nothing = pd.DataFrame({"name": ["7"], "reason": ["no line"]})
+    written = replace(mock_cig(n_galaxies=4), skipped=nothing, held_out=np.array([True, False, True, False]))
+    written.save(tmp_path)
+    read = Spectra.load(tmp_path)
+    for column in fields(Spectra):
+        one, other = getattr(read, column.name), getattr(written, column.name)
+        if isinstance(other, pd.DataFrame):
+            pd.testing.assert_frame_equal(one, other)
+        else:
+            np.testing.assert_array_equal(one, other)
+            assert one.dtype == other.dtype
+    read.flux[:] = 0  # in memory alone
+    np.testing.assert_array_equal(Spectra.load(tmp_path).flux, written.flux)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda table: table.assign(W50=[1.0, 2.5]),
+        lambda table: table.rename(columns={"W50": "W20"}),
+        lambda table: table.set_axis(["a", "c"]),
+        lambda table: table.astype({"W50": "float32"}),
+        lambda table: table.iloc[:1],
+    ],
+)
+def test_a_table_counts_with_its_names_and_values(change):
+    table = pd.DataFrame({"W50": [1.0, 2.0], "name": ["x", None]}, index=["a", "b"])
+    assert fingerprint(table) == fingerprint(table.copy())
+    assert fingerprint(change(table)) != fingerprint(table)
+
+
 @pytest.fixture
 def experiment(tmp_path):
     """Run an experiment; return its predictions and the stages whose results were computed."""
 
-    def run(*words):
+    def run(*words, sample=("dataset.n_galaxies=60",)):
         with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-            cfg = compose("train", ["dataset.n_galaxies=60", f"root={tmp_path}", *words])
+            cfg = compose("train", [*sample, f"root={tmp_path}", *words])
         metrics, folder = {}, tmp_path / str(len(list(tmp_path.iterdir())))
         folder.mkdir()
-        outcome = run_experiment(cfg, folder, metrics)
+        result = run_experiment(cfg, folder, metrics)
         computed = {name.removesuffix("_seconds") for name in metrics} & {"fit", "labels", "feature"}
-        return outcome.predictions(), computed
+        return result.predictions(), computed
 
     return run
+
+
+def test_what_depends_on_the_fits_alone_is_made_once_and_lies_in_every_folder(experiment, tmp_path, monkeypatch):
+    words = ["feature=raw", "classifier=knn", "fit=none"]
+    drawn = []
+    monkeypatch.setattr(outcome, "plot_parameters", lambda fit, file: drawn.append(file.write_bytes(b"picture")))
+    experiment(*words)
+    first = {file.relative_to(tmp_path / "0"): file.read_bytes() for file in sorted((tmp_path / "0").rglob("*.*"))}
+    assert {str(name) for name in first} == {
+        "catalogue.csv",
+        "fits.ecsv",
+        "fits.parquet",
+        "plots/fits.png",
+        "plots/parameters.png",
+    }
+    (tmp_path / "0" / "catalogue.csv").write_text("edited")
+    experiment(*words, "test_size=0.5")
+    assert len(drawn) == 1
+    second = next(file.parent for file in tmp_path.glob("*/fits.ecsv") if file.parent.name != "0")
+    for name, content in first.items():
+        assert (second / name).read_bytes() == content
+    experiment(*words, "dataset.seed=2")
+    assert len(drawn) == 2
+
+
+def test_only_a_computed_dataset_is_kept(experiment, tmp_path):
+    """One that reads files may find others behind the same settings."""
+    words = ["feature=raw", "classifier=knn", "fit=none"]
+    experiment(*words)
+    assert len(list((tmp_path / "cache").glob("dataset-*"))) == 1
+    sample = tmp_path / "sample.npz"
+    spectra = mock_cig(n_galaxies=60)
+    for scale in (1, 2):
+        columns = {name: getattr(spectra, name) for name in ("velocity", "ids", "rms")}
+        np.savez(sample, flux=scale * spectra.flux, labels=spectra.reference, **columns)
+        assert "fit" in experiment(*words, sample=("dataset=arrays", f"dataset.path={sample}"))[1]
+    assert len(list((tmp_path / "cache").glob("dataset-*"))) == 1
 
 
 def test_runs_share_what_they_have_in_common(experiment):

@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 from scipy import stats
 
 from hiexp.evaluation.pairs import paired_difference
-from hiexp.pairing import paired_scores, verdict
+from hiexp.pairing import compare_pairs, paired_scores
 
 scores = st.lists(st.floats(0, 1), min_size=3, max_size=12)
 
@@ -60,7 +60,26 @@ def test_pairs_of_a_sweep_are_found(tmp_path):
         if seed < 2:
             assert found.loc[f"seed={seed}", ("accuracy", value)] == score
     assert (found["test_share"] == 0.3).all(axis=None)
-    said = verdict(found, "feature")
-    assert "feature=raw less feature=image2d, 2 pairs" in said
-    assert "+0.202" in said
-    assert isinstance(found, pd.DataFrame)
+    said = compare_pairs(tmp_path, "feature")
+    assert said[0] == "feature=raw less feature=image2d, 2 pairs on the same splits with the same seeds:"
+    assert "0.550 -> 0.752   +0.202" in said[1]
+    assert len(pd.read_csv(tmp_path / "pairs.csv", header=[0, 1], index_col=0)) == 2
+    assert json.loads((tmp_path / "pairs.json").read_text())[0]["mean"] == pytest.approx(0.202)
+    assert "no interval" in compare_pairs(tmp_path, "model")[0]
+
+
+def test_1d_against_2d_is_a_command(hiexp_train, tmp_path):
+    words = [
+        "+experiment=cnn_1d_vs_2d",
+        "dataset.n_galaxies=60",
+        "epochs=1",
+        "random_state=42",
+        "fit=none",
+        "model.filters=[4,8]",
+    ]
+    screen = hiexp_train(*words, "tracking=none", "hydra/launcher=basic")
+    assert "feature=raw_128 less feature=image2d, 2 pairs" in screen.stdout
+    (page,) = tmp_path.glob("runs/*/*_sweep/sweep.html")
+    assert "feature=raw_128 less feature=image2d" in page.read_text()
+    assert len(list(tmp_path.glob("cache/training-*"))) == 4
+    assert len(list(page.parent.glob("*/plots/saliency.png"))) == 4

@@ -178,7 +178,7 @@ def test_images_are_drawn_on_the_scale_of_their_kind(tmp_path, monkeypatch, sett
     plot_images(profiles, predicted, feature.transform, tmp_path / "images.png")
     images = [image for panel in figures[0].axes for image in panel.get_images()]
     assert len(images) == 4 + 2 + 1
-    titles = [panel.get_title(loc="left") for panel in figures[0].axes if panel.get_title(loc="left")]
+    titles = [text.get_text() for text in figures[0].axes[0].texts]
     assert titles == ["class 0: 4 of 6 profiles", "class 2: 2 of 2 profiles", "class 7: 1 of 1 profile"]
     expected = np.moveaxis(feature.transform(profiles[[8]])[0], 0, -1).squeeze()
     np.testing.assert_allclose(images[-1].get_array(), expected)

@@ -80,7 +80,8 @@ def split(
     Raises
     ------
     InputError
-        If the sample cannot be divided so, or the dataset has no split of its own.
+        If the sample cannot be divided so, or the dataset has no split of its own, or there are several divisions of
+        a sample without classes in common.
     """
     if how == "given":
         return [_given_split(spectra.held_out)]
@@ -95,25 +96,26 @@ def split(
         classes, counts = np.unique(strata, return_counts=True)
         held = ", ".join(f"{count} of class {name}" for name, count in zip(classes, counts, strict=True))
         raise InputError(
-            f"cannot divide {n_objects} objects ({held}): {error} Change test_size (evaluation.folds), or bring more "
-            "spectra."
+            f"cannot divide {n_objects} objects ({held}): {error} Change test_size or evaluation.folds, or bring "
+            "more spectra."
         ) from error
-    return _numbered(parts, n_objects)
+    return _numbered(parts, spectra)
 
 
-def _numbered(parts: list[tuple[np.ndarray, np.ndarray]], n_objects: int) -> list[Division]:
+def _numbered(parts: list[tuple[np.ndarray, np.ndarray]], spectra: Spectra) -> list[Division]:
     """Return the divisions with their numbers: where an object is held out again, the next repeat begins."""
+    if len(parts) > 1 and spectra.reference is None:
+        raise InputError(
+            "evaluation=kfold: without reference classes the groups of one fold have nothing to do with those of "
+            "another; use evaluation=holdout"
+        )
+    n_objects = len(spectra)
     divisions, repeat, fold, held_out = [], 1, 0, np.zeros(n_objects, dtype=bool)
     for train, test in parts:
         if held_out[test].any():
             repeat, fold, held_out = repeat + 1, 0, np.zeros(n_objects, dtype=bool)
         fold += 1
         held_out[test] = True
-        if train.size == 0 or test.size == 0:
-            raise InputError(
-                f"fold {fold} of repeat {repeat} has {train.size} objects to train on and {test.size} to hold out; "
-                "lower evaluation.folds, or choose evaluation.groups with more values"
-            )
         divisions.append(Division(np.sort(train), np.sort(test), repeat, fold))
     times = np.bincount(np.concatenate([division.test for division in divisions]), minlength=n_objects)
     if len(divisions) > 1 and np.ptp(times):

@@ -106,18 +106,17 @@ def measure(
     linear = torch.stack([by_position, by_peak[..., 0], by_flux, by_a_flux], dim=1)
     errors[:, [0, 3, 4, 5]] = standard_deviations(covariances, linear)
     shared = covariances @ by_parameters
-    variance = (shared * by_parameters).sum(1)
-    with_peak = (shared[..., -1:].mT @ by_parameters[..., :n])[:, 0]
-    for column, level, left, right in ((1, 0.5, 0, 3), (2, 0.2, 1, 2)):
-        above = samples[:, :n] - level * samples[:, -1:]
-        spread = variance[:, :n] - 2 * level * with_peak + level**2 * variance[:, -1:]
-        spread = spread.clamp_min(0).sqrt()
-        certainty = above / spread.clamp_min(torch.finfo(spread.dtype).tiny)
-        low_error, high_error = _edge_error(certainty, step), _edge_error(certainty.flip(1), step)
-        both = by_edges[..., [left, right]]
-        linear = both.mT @ (covariances @ both)
-        alike = linear[:, 0, 1] / (linear[:, 0, 0] * linear[:, 1, 1]).sqrt()
-        errors[:, column] = (low_error**2 + high_error**2 - 2 * alike * low_error * high_error).sqrt()
+    variance = (shared * by_parameters).sum(1)[:, None]
+    with_peak = shared[..., -1:].mT @ by_parameters[..., :n]
+    level = levels[:2, None]
+    above = samples[:, None, :n] - level * samples[:, None, -1:]
+    spread = torch.addcmul(variance[..., :n] + level**2 * variance[..., -1:], level, with_peak, value=-2)
+    certainty = above / spread.clamp_min_(torch.finfo(spread.dtype).tiny).sqrt_()
+    from_low, from_high = _edge_error(torch.cat([certainty, certainty.flip(2)], dim=1), step).split(2, dim=1)
+    moved = covariances @ by_edges
+    moving = (moved * by_edges).sum(1)
+    alike = (moved[..., :2] * by_edges[..., [3, 2]]).sum(1) / (moving[:, :2] * moving[:, [3, 2]]).sqrt()
+    errors[:, 1:3] = (from_low**2 + from_high**2 - 2 * alike * from_low * from_high).sqrt()
     measured = (peak > 0) & numbers.isfinite().all(1)
     return Measurements(
         torch.where(measured[:, None], numbers, torch.nan), errors, edges[:, 1], edges[:, 2], cut[:, 1:3].any(1)
@@ -125,25 +124,26 @@ def measure(
 
 
 def _edge_error(certainty: Tensor, step: Tensor) -> Tensor:
-    """Return how far the first reach of a level scatters, shape (N,), in the unit of `step`.
+    """Return how far the first reach of a level scatters, shape (N, E), in the unit of `step`.
 
     Parameters
     ----------
-    certainty : Tensor, shape (N, M)
+    certainty : Tensor, shape (N, E, M)
         By how many of its standard deviations each sample stands above the level. A curve that comes out k standard
         deviations lower reaches it where this first exceeds k.
     step : Tensor, shape (N, 1)
         Between samples.
     """
-    reached = certainty.cummax(1)[0]
-    deviate = DEVIATES.to(reached).expand(len(reached), -1).minimum(reached[:, -1:]).contiguous()
-    sample = torch.searchsorted(reached, deviate).clamp(1, reached.shape[1] - 1)
-    below, here = reached.gather(1, sample - 1), reached.gather(1, sample)
-    share = torch.where(here > below, (deviate - below) / (here - below), 0).clamp(0, 1)
-    place = sample - 1 + share
-    weight = torch.softmax(-(DEVIATES.to(reached) ** 2) / 2, 0)
-    mean = (weight * place).sum(1, keepdim=True)
-    return (weight * (place - mean) ** 2).sum(1).sqrt() * step[:, 0]
+    reached = certainty.cummax(2)[0]
+    deviates = DEVIATES.to(reached)
+    deviate = deviates.minimum(reached[..., -1:])
+    sample = torch.searchsorted(reached, deviate).clamp_(1, reached.shape[2] - 1)
+    below, here = reached.gather(2, sample - 1), reached.gather(2, sample)
+    rise = (here - below).clamp_min_(torch.finfo(below.dtype).tiny)
+    place = ((deviate - below) / rise).clamp_(0, 1).add_(sample)
+    weight = torch.softmax(-(deviates**2) / 2, 0)
+    mean = (place @ weight)[..., None]
+    return ((place - mean) ** 2 @ weight).sqrt() * step
 
 
 def _grid(low: Tensor, high: Tensor) -> Tensor:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from matplotlib.collections import LineCollection
 
 from hiexp.features.raw import unit_range
-from hiexp.plots.canvas import largest_classes, new_figure, write
+from hiexp.plots.canvas import caption, entitle, largest_classes, panels, write
 
 LINES_A_CLASS = 150
+SAMPLES = 333  # of a profile drawn, at least, where it has as many
 
 
 def plot_classes(profiles: np.ndarray, predicted: np.ndarray, file: Path) -> None:
@@ -25,23 +27,20 @@ def plot_classes(profiles: np.ndarray, predicted: np.ndarray, file: Path) -> Non
         The PNG to write.
     """
     classes, counts, words = largest_classes(predicted)
-    columns = min(len(classes), 4)
-    lines = -(-len(classes) // columns)
-    figure = new_figure(3.2 * columns + 0.6, 2.7 * lines + 0.6)
-    axes = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
-    # Window of the fit stage from edge to edge, whatever its width in km/s.
+    figure, axes = panels(len(classes), 4, (3, 2.3), bottom=0.6, top=0.6, shared=True)
+    # Window of the fit stage from edge to edge, whatever its width in km/s; about a sample a pixel.
     axis = np.linspace(-1, 1, profiles.shape[1])
-    for panel, name, count in zip(axes.flat, classes, counts, strict=False):
-        members = unit_range(profiles[predicted == name])
+    drawn = slice(None, None, max(1, profiles.shape[1] // SAMPLES))
+    for panel, name, count in zip(axes, classes, counts, strict=True):
+        members = unit_range(profiles[predicted == name])[:, drawn]
         shown = members[:: -(-count // LINES_A_CLASS)]
-        panel.plot(axis, shown.T, color="0.6", lw=0.5, alpha=0.5)
-        low, median, high = np.percentile(members, [16, 50, 84], axis=0)
-        panel.fill_between(axis, low, high, color="C0", alpha=0.25, lw=0)
-        panel.plot(axis, median, color="C0", lw=1.8)
-        panel.set_title(f"class {name}: {count} profile{'s' if count > 1 else ''}", fontsize=10)
-    for panel in axes.flat[len(classes) :]:
-        panel.set_visible(False)
-    figure.supxlabel("velocity from the line's centre / half window", fontsize=10)
-    figure.supylabel("flux density, scaled to 0..1", fontsize=10)
-    figure.suptitle(f"Profiles by predicted class{words}: each (grey), median and 16-84 % (blue)", fontsize=11)
+        lines = np.stack(np.broadcast_arrays(axis[drawn], shown), axis=2)
+        panel.add_collection(LineCollection(lines, color="0.6", lw=0.5, alpha=0.5))
+        low, median, high = np.percentile(np.ascontiguousarray(members.T), [16, 50, 84], axis=1)
+        panel.fill_between(axis[drawn], low, high, color="C0", alpha=0.25, lw=0)
+        panel.plot(axis[drawn], median, color="C0", lw=1.8)
+        panel.set(xlim=(-1.05, 1.05), ylim=(-0.05, 1.05))
+        entitle(panel, f"class {name}: {count} profile{'s' if count > 1 else ''}")
+    title = f"Profiles by predicted class{words}: each (grey), median and 16-84 % (blue)"
+    caption(figure, title, x="velocity from the line's centre / half window", y="flux density, scaled to 0..1")
     write(figure, file)

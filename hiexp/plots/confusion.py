@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hiexp.plots.canvas import CLASSES, new_figure, write
+from hiexp.plots.canvas import CLASSES, entitle, panels, write
 
 
 def plot_confusion(confusion: np.ndarray, classes: np.ndarray, truth_name: str, file: Path) -> None:
@@ -26,9 +26,8 @@ def plot_confusion(confusion: np.ndarray, classes: np.ndarray, truth_name: str, 
     total = confusion.sum(axis=1, keepdims=True)
     share = np.divide(confusion, total, out=np.zeros(confusion.shape), where=total > 0)
     few = len(classes) <= CLASSES
-    side = 1.6 + 0.75 * min(len(classes), CLASSES)
-    figure = new_figure(side + 1.2, side)
-    panel = figure.subplots()
+    side = 0.9 + 0.7 * min(len(classes), CLASSES)
+    figure, (panel,) = panels(1, 1, (side, side), left=0.7, right=1.2, bottom=0.55, top=0.35)
     image = panel.imshow(share, cmap="Blues", vmin=0, vmax=1)
     if few:
         for (row, column), count in np.ndenumerate(confusion):
@@ -41,6 +40,11 @@ def plot_confusion(confusion: np.ndarray, classes: np.ndarray, truth_name: str, 
         panel.set_yticks([])
     panel.set_xlabel("predicted class")
     panel.set_ylabel(f"class by the {truth_name}")
-    panel.set_title(f"{confusion.sum()} test objects", fontsize=10)
-    figure.colorbar(image, label="share of the row", shrink=0.8)
+    entitle(panel, f"{confusion.sum()} test objects")
+    width, height = figure.get_size_inches()
+    figure.colorbar(
+        image,
+        figure.add_axes(((width - 1) / width, 0.55 / height, 0.2 / width, side / height)),
+        label="share of the row",
+    )
     write(figure, file)

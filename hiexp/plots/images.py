@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from hiexp.features.raw import unit_range
-from hiexp.plots.canvas import largest_classes, new_figure, write
+from hiexp.plots.canvas import caption, largest_classes, panels, write
 
 EXAMPLES = 4
+SIDE = 1.5  # of an image, inches
+PROFILE, GAP, TITLE = 0.5, 0.1, 0.2  # height of a profile, of what is between, of a line of text, in sides
 
 
 def plot_images(
@@ -35,19 +37,25 @@ def plot_images(
     images = [transform(profiles[members]) for members in examples]
     differences = any(shown.min() < 0 for shown in images)
     colours = {"cmap": "RdBu", "vmin": -1, "vmax": 1} if differences else {"cmap": "magma_r", "vmin": 0, "vmax": 1}
-    figure = new_figure(1.7 * EXAMPLES + 1, 2.6 * len(examples) + 0.4)
-    grid = figure.subplots(2 * len(examples), EXAMPLES, squeeze=False, height_ratios=[0.55, 1] * len(examples))
-    for panel in grid.flat:
-        panel.set_axis_off()
+    # One panel holds all of them, in units of an image's side: a panel each takes most of the time otherwise.
+    line_height, width = PROFILE + 1 + 2 * GAP + TITLE, EXAMPLES * (1 + GAP)
+    height = line_height * len(examples)
+    figure, (panel,) = panels(1, 1, (SIDE * width, SIDE * height), left=0.15, right=1.1, bottom=0.05, top=0.4)
+    axis = np.linspace(0, 1, profiles.shape[1])
     for line, (name, count, members) in enumerate(zip(classes, counts, examples, strict=True)):
-        for column, (member, image) in enumerate(zip(members, images[line], strict=True)):
-            above, below = grid[2 * line : 2 * line + 2, column]
-            above.axvline((profiles.shape[1] - 1) / 2, color="0.8", lw=0.8)
-            above.plot(unit_range(profiles[[member]])[0], color="C0", lw=1)
-            drawn = below.imshow(np.moveaxis(image, 0, -1).squeeze(), **colours)
+        top = height - line * line_height - TITLE
         title = f"class {name}: {len(members)} of {count} profile{'s' if count > 1 else ''}"
-        grid[2 * line, 0].set_title(title, fontsize=10, loc="left")
-    figure.suptitle(f"Profiles and the images made of them, by predicted class{words}", fontsize=11)
+        panel.text(0, top + GAP, title, fontsize=10)
+        for column, (curve, image) in enumerate(zip(unit_range(profiles[members]), images[line], strict=True)):
+            left, foot = column * (1 + GAP), top - PROFILE
+            panel.plot([left + 0.5] * 2, [foot, top], color="0.8", lw=0.8)
+            panel.plot(left + axis, foot + PROFILE * curve, color="C0", lw=1)
+            place = (left, left + 1, foot - GAP - 1, foot - GAP)
+            drawn = panel.imshow(np.moveaxis(image, 0, -1).squeeze(), extent=place, aspect="auto", **colours)
+    panel.set(xlim=(0, width), ylim=(0, height))
+    panel.set_axis_off()
+    caption(figure, f"Profiles and the images made of them, by predicted class{words}")
     if images[0].shape[1] == 1:
-        figure.colorbar(drawn, ax=grid, label="pixel value", shrink=0.5)
+        bar = figure.add_axes((1 - 0.95 / figure.get_figwidth(), 0.25, 0.2 / figure.get_figwidth(), 0.5))
+        figure.colorbar(drawn, bar, label="pixel value")
     write(figure, file)

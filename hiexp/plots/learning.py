@@ -47,7 +47,10 @@ def plot_learning_curve(runs: pd.DataFrame, file: Path) -> None:
             panel.plot(mean["n_taught"], mean[score], color=colour, label=name or "score")
             for chance, style in ((f"chance_{score}", "--"), (f"chance95_{score}", ":")):
                 panel.plot(mean["n_taught"], mean[chance], style, color=colour, alpha=0.7, lw=1)
+        ticks = sorted({round(number) for _, rows in curves for number in rows["n_taught"]})
         panel.set_xscale("log")
+        panel.minorticks_off()
+        panel.set_xticks(ticks, ticks)
         panel.set_xlabel("objects to learn from")
         panel.set_ylabel(score.replace("_", " "))
         panel.grid(alpha=0.3)

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from hiexp.plots.canvas import largest_classes, new_figure, write
+from hiexp.plots.canvas import caption, entitle, largest_classes, make_logarithmic, panels, write
 
 COLUMNS, BINS = 3, 30
+LEGEND_COLUMNS = 6
 WIDE = 30  # ratio of the ends of an axis from which on it is logarithmic
 UNITS = {
     "HIflux": "Jy km/s",
@@ -39,37 +40,33 @@ def plot_parameters_by_class(
         The PNG to write.
     """
     names, counts, words = largest_classes(classes)
-    columns = min(COLUMNS, parameters.shape[1])
-    lines = -(-parameters.shape[1] // columns)
-    figure = new_figure(3.6 * columns, 2.7 * lines + 0.8)
-    panels = figure.subplots(lines, columns, squeeze=False).flat
-    for parameter, panel in zip(parameters, panels, strict=False):
+    legend_lines = -(-len(names) // LEGEND_COLUMNS)
+    figure, axes = panels(
+        parameters.shape[1], COLUMNS, (3.2, 2.1), bottom=0.6 + 0.22 * legend_lines, top=0.6, gap=(0.5, 0.75)
+    )
+    for parameter, panel in zip(parameters, axes, strict=True):
         values = parameters[parameter].to_numpy()
         low, high = np.nanpercentile(values, [0.5, 99.5])
         if low > 0 and high > WIDE * low:
             edges = np.geomspace(low, high, BINS + 1)
-            panel.set_xscale("log")
+            make_logarithmic(panel.xaxis)
         else:
             edges = np.linspace(low, high, BINS + 1) if high > low else np.array([low - 0.5, low + 0.5])
         for number, name in enumerate(names):
             members = values[(classes == name) & np.isfinite(values)]
-            panel.hist(members, edges, histtype="step", color=f"C{number % 10}", lw=1.4)
+            panel.stairs(np.histogram(members, edges)[0], edges, color=f"C{number % 10}", lw=1.4)
+        panel.set_ylim(bottom=0)
         unit = UNITS.get(parameter)
         panel.set_xlabel(f"{parameter} ({unit})" if unit else parameter)
         if parameter in strength.index:
-            panel.set_title(f"ε² = {strength.loc[parameter, 'epsilon2']:.3f}", fontsize=10)
-    for panel in panels:
-        panel.set_visible(False)
-    figure.supylabel("objects", fontsize=10)
-    figure.suptitle(
-        f"Parameters by predicted class{words}; ε²: share of the ranks' variance between classes", fontsize=11
-    )
-    handles = list(figure.axes[0].patches)
+            entitle(panel, f"ε² = {strength.loc[parameter, 'epsilon2']:.3f}")
+    title = f"Parameters by predicted class{words}; ε²: share of the ranks' variance between classes"
+    caption(figure, title, y="objects")
     figure.legend(
-        handles,
+        axes[0].patches,
         [f"class {name}: {count}" for name, count in zip(names, counts, strict=True)],
-        loc="outside lower center",
-        ncols=min(len(names), 5),
+        loc="lower center",
+        ncols=min(len(names), LEGEND_COLUMNS),
         fontsize=9,
     )
     write(figure, file)

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.feature_selection import f_classif
 
 from hiexp.features.raw import unit_range
-from hiexp.plots.canvas import new_figure, write
+from hiexp.plots.canvas import caption, entitle, panels, write
 
 if TYPE_CHECKING:  # torch takes seconds to import
     from hiexp.features.shapelets import LearnedShapelets
@@ -39,21 +39,17 @@ def plot_shapelets(profiles: np.ndarray, classes: np.ndarray, model: LearnedShap
         separation = np.nan_to_num(f_classif(distances, classes)[0], nan=0)
     order = np.argsort(-separation, kind="stable")[:MOST]
     series = unit_range(profiles) if model.scale else profiles
-    columns = min(len(order), COLUMNS)
-    lines = -(-len(order) // columns)
-    figure = new_figure(3.1 * columns + 0.6, 2.3 * lines + 0.8)
-    panels = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
-    for panel, number in zip(panels.flat, order, strict=False):
+    figure, axes = panels(len(order), COLUMNS, (2.9, 1.8), bottom=0.6, top=0.8, shared=True)
+    for panel, number in zip(axes, order, strict=True):
         shapelet, nearest = model.shapelets_[number], distances[:, number].argmin()
         panel.plot(series[nearest], color="0.6", lw=1)
         panel.plot(starts[nearest, number] + np.arange(len(shapelet)), shapelet, color="C3", lw=2)
-        panel.set_title(
-            f"{len(shapelet)} samples, class {classes[nearest]}, F = {separation[number]:.3g}", fontsize=9
-        )
-    for panel in panels.flat[len(order) :]:
-        panel.set_visible(False)
-    figure.supxlabel("sample of the profile", fontsize=10)
-    figure.supylabel("flux density, scaled to 0..1" if model.scale else "flux density", fontsize=10)
+        entitle(panel, f"{len(shapelet)} samples, class {classes[nearest]}, F = {separation[number]:.3g}")
     drawn = f"{len(order)} of {distances.shape[1]} shapelets (red) on the profiles nearest to them (grey)"
-    figure.suptitle(f"{drawn}\nfirst those that separate the classes best (F)", fontsize=11)
+    caption(
+        figure,
+        f"{drawn}\nfirst those that separate the classes best (F)",
+        x="sample of the profile",
+        y="flux density, scaled to 0..1" if model.scale else "flux density",
+    )
     write(figure, file)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from hiexp.plots.canvas import new_figure, write
+from hiexp.plots.canvas import panels, write
 
 PARTS = ("train", "validation")  # of a sample
 
@@ -25,14 +25,14 @@ def plot_training(history: Mapping[str, Sequence[float]], file: Path) -> None:
         part, _, quantity = name.partition("_")
         place = (quantity, part) if part in PARTS else (name, "")
         quantities.setdefault(place[0], {})[place[1]] = values
-    figure = new_figure(6, 2.2 * len(quantities) + 0.4)
-    panels = figure.subplots(len(quantities), 1, sharex=True, squeeze=False)[:, 0]
-    for panel, (quantity, parts) in zip(panels, quantities.items(), strict=True):
+    figure, axes = panels(len(quantities), 1, (5.2, 1.9), bottom=0.55, top=0.15, gap=(0, 0.2))
+    for panel, (quantity, parts) in zip(axes, quantities.items(), strict=True):
         for part, values in parts.items():
             panel.plot(range(1, len(values) + 1), values, marker="." if len(values) < 20 else None, label=part)
         panel.set_ylabel(quantity.replace("_", " "))
         panel.grid(alpha=0.3)
+        panel.tick_params(labelbottom=panel is axes[-1])
         if len(parts) > 1:
             panel.legend()
-    panels[-1].set_xlabel("epoch")
+    axes[-1].set_xlabel("epoch")
     write(figure, file)

@@ -8,9 +8,10 @@ from hiexp.datasets.mock.channels import CHANNEL_KHZ
 from hiexp.datasets.mock.galaxies import Galaxies, draw_balanced, integrate
 from hiexp.datasets.mock.populations import Discs, draw_alfalfa, draw_nearby
 from hiexp.datasets.mock.receiver import Receiver
-from hiexp.spectra import Spectra
+from hiexp.spectra import Spectra, computed
 
 
+@computed
 def mock_cig(
     n_galaxies: int = 318,
     seed: int = 1,
@@ -93,6 +94,7 @@ def mock_cig(
     return receiver.observe(sky, ids, for_noise, np.float64)
 
 
+@computed
 def mock_alfalfa(
     n_galaxies: int = 31502,
     seed: int = 1,
