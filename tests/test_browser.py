@@ -87,9 +87,8 @@ def test_a_click_on_a_heading_sorts(page, report):
     page.locator("table.runs thead").get_by_text("run", exact=True).click()
     assert column(page, 0) == ranked
     # What belongs to a run goes with it.
-    assert page.locator("table.runs > tbody").evaluate_all(
-        "bodies => bodies.every(body => body.querySelector('tr.run a').hash === '#' + body.querySelector('details').id)"
-    )
+    matches = "body => body.querySelector('tr.run a').hash === '#' + body.querySelector('details').id"
+    assert page.locator("table.runs > tbody").evaluate_all(f"bodies => bodies.every({matches})")
     assert page.wrong == []
 
 
