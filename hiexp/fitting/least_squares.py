@@ -44,8 +44,8 @@ def least_squares(
     """Minimise each chi2 = sum (weight (y - curve))^2 within bounds by Levenberg and Marquardt's method.
 
     Every problem has its own damping (Marquardt 1963, SIAM J. Appl. Math. 11, 431). A parameter at a bound that its
-    gradient points beyond stands still for that step. A problem that is finished makes room for the next one, so
-    that the few that take many steps hold nobody up.
+    gradient points beyond stands still for that step. A problem that is finished leaves, so that the few that take
+    many steps hold nobody up.
 
     Parameters
     ----------
