@@ -170,9 +170,9 @@ def fingerprint(*given: object) -> str:
     Parameters
     ----------
     *given
-        Arrays, tables, and settings: a configuration (resolved here), a mapping, a sequence, a string, a number or None. The
-        modules that the settings name are counted in, so that a changed function of the user's is not taken for the
-        old one; what it imports in turn is not.
+        Arrays, tables, and settings: a configuration (resolved here), a mapping, a sequence, a string, a number or
+        None. The modules that the settings name are counted in, so that a changed function of the user's is not taken
+        for the old one; what it imports in turn is not.
     """
     digest = hashlib.sha256(_code().encode())
     for value in given:
