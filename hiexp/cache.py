@@ -79,7 +79,15 @@ class Files:
 
 @dataclass(frozen=True)
 class NoCache:
-    """Compute everything again."""
+    """Compute everything again.
+
+    Parameters
+    ----------
+    folder : None
+        There is none.
+    """
+
+    folder: None = None
 
     def recall(self, stage: str, kind: type[T], given: tuple[object, ...], make: Callable[[], T]) -> T:
         """Return ``make()``."""

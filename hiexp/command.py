@@ -6,20 +6,25 @@ import functools
 import gc
 import json
 import logging
+import os
+import shlex
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from multiprocessing import parent_process
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import CompactHydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from hiexp.errors import InputError
-from hiexp.sweep import ERROR_FILE, METRICS_FILE
+from hiexp.reuse import WORK_TAG, claimed
+from hiexp.sweep import ERROR_FILE, METRICS_FILE, Sweep
 
 if TYPE_CHECKING:
     from hiexp.tracking import Record
@@ -41,11 +46,25 @@ def sweeping() -> bool:
     return HydraConfig.get().mode == RunMode.MULTIRUN
 
 
+def ended(said: str) -> None:
+    """Say on the screen how far the sweep is, and what came of the job of it that has ended."""
+    job = HydraConfig.get()
+    Sweep.of(job).report(job, said)
+
+
 def refuse_missing(cfg: DictConfig) -> None:
     """Raise an `InputError` that names the first key without a value, if there is one."""
     missing = sorted(OmegaConf.missing_keys(cfg))
     if missing:
         raise InputError(f"{missing[0]} is not set; add {missing[0]}=... to the command")
+
+
+def typed(job: HydraConf, *, sweeping: bool) -> str:
+    """Return the command that reproduces a run, or a job of a sweep, by itself."""
+    # A preset that is a sweep would run all of its jobs; -m is no part of one job.
+    mode = ["hydra.mode=RUN"] if sweeping and "hydra.mode=MULTIRUN" not in job.overrides.hydra else []
+    where = [word for word in job.overrides.hydra if word.startswith("hydra.searchpath=")]
+    return shlex.join(["python", "-m", f"hiexp.{job.job.name}", *job.overrides.task, *where, *mode])
 
 
 @contextmanager
@@ -58,22 +77,25 @@ def recorded(cfg: DictConfig) -> Iterator[Record]:
     ----------
     cfg : DictConfig
         The composed configuration of a command; its ``tracking`` says where to.
-
-    Raises
-    ------
-    InputError
-        If a key has no value.
     """
     from hydra.utils import instantiate
 
-    from hiexp.provenance import flat_parameters, peak_memory_mb, run_tags
+    from hiexp.provenance import config_hash, flat_parameters, peak_memory_mb, run_tags, work_key
 
-    refuse_missing(cfg)
     job, folder = HydraConfig.get(), run_folder()
     OmegaConf.save(cfg, folder / "config.yaml", resolve=True)
     members = {group: member for group, member in job.runtime.choices.items() if not group.startswith("hydra/")}
-    name, tags = job.job.override_dirname or "default", run_tags(cfg, f"hiexp.{job.job.name}")
-    with instantiate(cfg.tracking).run(name, members | flat_parameters(cfg), tags, folder) as record:
+    tags = run_tags(typed(job, sweeping=sweeping()), folder) | {
+        "config_hash": config_hash(cfg),
+        WORK_TAG: work_key(cfg),
+    }
+    tracking = instantiate(cfg.tracking)
+    if sweeping():
+        tags |= Sweep.of(job).tags(job)
+    else:
+        tracking.prepare()  # a sweep has done so
+    name = job.job.override_dirname or "default"
+    with tracking.run(name, members | flat_parameters(cfg), tags, folder) as record:
         yield record
         record.metrics["peak_memory_mb"] = peak_memory_mb()
         (folder / METRICS_FILE).write_text(json.dumps(record.metrics, indent=2))
@@ -81,10 +103,32 @@ def recorded(cfg: DictConfig) -> Iterator[Record]:
 
 @contextmanager
 def stopwatch(metrics: dict[str, float], name: str) -> Iterator[None]:
-    """Store the seconds that the block takes."""
+    """Add the seconds that the block takes."""
     start = time.perf_counter()
     yield
-    metrics[name] = time.perf_counter() - start
+    metrics[name] = metrics.get(name, 0.0) + time.perf_counter() - start
+
+
+def command(run: Callable[[DictConfig], float | None]) -> Callable[[DictConfig], float | None]:
+    """Decorate what a command does with a configuration, alone or as a job of a sweep.
+
+    Missing values are refused first. A job whose work is done already takes it over. What goes wrong is written to
+    ``error.txt``; in a sweep the next job starts all the same.
+    """
+
+    @functools.wraps(run)
+    def guarded(cfg: DictConfig) -> float | None:
+        if parent_process() is not None:  # bars of several processes would overwrite each other
+            os.environ.setdefault("TQDM_DISABLE", "1")
+        with input_errors_as_messages(), failures_noted():
+            refuse_missing(cfg)
+            with claimed(cfg, run_folder(), reusing=sweeping()) as metrics:
+                if metrics is None:
+                    return run(cfg)
+                ended("done in an earlier sweep")
+                return metrics.get("success_rate")
+
+    return guarded
 
 
 @functools.cache
@@ -106,7 +150,7 @@ def failures_noted() -> Iterator[None]:
         (run_folder() / ERROR_FILE).write_text(f"{reason}\n\n{traceback.format_exc()}")
         if not sweeping():
             raise
-        log.error("Failed: %s", reason)
+        ended(f"failed: {reason}")
 
 
 @contextmanager

@@ -12,8 +12,8 @@ from omegaconf import DictConfig
 
 from hiexp.command import (
     CONFIGS,
-    failures_noted,
-    input_errors_as_messages,
+    command,
+    ended,
     leave_imports_alone,
     recorded,
     run_folder,
@@ -81,8 +81,7 @@ def fit_sample(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> tupl
 
 
 @hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="fit")
-@input_errors_as_messages()
-@failures_noted()
+@command
 def main(cfg: DictConfig) -> None:
     """Fit one sample, alone or as one job of a sweep, whose failure must not stop the others."""
     job, folder = HydraConfig.get(), run_folder()
@@ -93,9 +92,10 @@ def main(cfg: DictConfig) -> None:
         record.metrics |= fit.metrics()
         if "fit_seconds" in record.metrics:
             record.metrics["spectra_per_second"] = len(spectra) / record.metrics["fit_seconds"]
-    log.info(
-        fit_one_line(record.metrics) if sweeping() else fit_summary(spectra, fit, record.metrics, cfg, job, folder)
-    )
+    if sweeping():
+        ended(fit_one_line(record.metrics))
+    else:
+        log.info(fit_summary(spectra, fit, record.metrics, cfg, job, folder))
 
 
 if __name__ == "__main__":

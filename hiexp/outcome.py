@@ -6,6 +6,7 @@ import logging
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ from sklearn.metrics import cohen_kappa_score
 from sklearn.pipeline import Pipeline
 
 from hiexp.errors import InputError
-from hiexp.evaluation import Scores, dependence, medians_by_class
+from hiexp.evaluation import Division, Scores, dependence, medians_by_class, score
 from hiexp.fitting import FitResult
 from hiexp.labels import Assignment
 from hiexp.plots import (
@@ -23,8 +24,10 @@ from hiexp.plots import (
     plot_images,
     plot_parameters,
     plot_parameters_by_class,
+    plot_saliency,
     plot_shapelets,
     plot_training,
+    saliency_examples,
 )
 from hiexp.spectra import UNKNOWN, Spectra
 
@@ -72,6 +75,50 @@ def check_sample(spectra: Spectra, fit: FitResult) -> None:
 
 
 @dataclass(frozen=True)
+class Part:
+    """What one division of a sample of N objects has given.
+
+    Attributes
+    ----------
+    division : Division
+        Who was trained on and who was held out.
+    assigned : Assignment
+        What the labels stage said.
+    predicted : ndarray of int, shape (N,)
+        Classes by the classifier.
+    probability : ndarray, shape (N, C), or None
+        Class probabilities in the order of the classifier's classes; None where it has none.
+    model : Pipeline
+        Feature and classifier, fitted.
+    """
+
+    division: Division
+    assigned: Assignment
+    predicted: np.ndarray
+    probability: np.ndarray | None
+    model: Pipeline
+
+    def predictions(self, ids: np.ndarray, reference: np.ndarray | None) -> pd.DataFrame:
+        """Return a row an object: id, split, who learned from it, reference, label, predicted, probabilities."""
+        rows = np.arange(len(ids))
+        table = pd.DataFrame(
+            {
+                "id": ids,
+                "split": np.where(np.isin(rows, self.division.train), "train", "test"),
+                "grouped": np.isin(rows, self.assigned.grouped),
+                "taught": np.isin(rows, self.assigned.taught),
+                "reference": pd.NA if reference is None else _known(reference),
+                "label": _known(self.assigned.classes),
+                "predicted": self.predicted,
+            }
+        )
+        if self.probability is None:
+            return table
+        columns = [f"probability_{name}" for name in self.model[-1].classes_]
+        return table.join(pd.DataFrame(self.probability, columns=columns))
+
+
+@dataclass(frozen=True)
 class Outcome:
     """The result of one experiment on N objects.
 
@@ -83,18 +130,12 @@ class Outcome:
         What the feature was made from, mJy.
     reference : ndarray of int, shape (N,), or None
         Reference classes.
-    assigned : Assignment
-        What the labels stage said.
     parameters : DataFrame
         What is known of each object, a column a parameter; NaN where it is not known.
-    train, test : ndarray of int
-        Indices of the objects trained on and held out.
+    parts : list of Part
+        One, or one a fold and repeat. The pictures are of the first repeat.
     predicted : ndarray of int, shape (N,)
-        Classes by the classifier.
-    probability : ndarray, shape (N, K), or None
-        Class probabilities in the order of the classifier's classes; None where it has none.
-    model : Pipeline
-        Feature and classifier, fitted.
+        Classes by the classifier; of several folds by the one that has held the object out.
     scores : Scores or None
         On the objects held out; None where nothing says what is true of them.
     truth_name : str
@@ -104,19 +145,73 @@ class Outcome:
     ids: np.ndarray
     profiles: np.ndarray
     reference: np.ndarray | None
-    assigned: Assignment
     parameters: pd.DataFrame
-    train: np.ndarray
-    test: np.ndarray
+    parts: list[Part]
     predicted: np.ndarray
-    probability: np.ndarray | None
-    model: Pipeline
     scores: Scores | None
     truth_name: str
 
+    @classmethod
+    def of(
+        cls,
+        spectra: Spectra,
+        profiles: np.ndarray,
+        parameters: pd.DataFrame,
+        parts: list[Part],
+        n_draws: int,
+        seed: int,
+    ) -> Self:
+        """Pool the predictions for objects held out, repeat by repeat, and score them.
+
+        Parameters
+        ----------
+        spectra : Spectra
+            The objects that took part.
+        profiles, parameters, parts
+            As the attributes.
+        n_draws : int
+            Permutations and bootstrap samples of the scores.
+        seed : int
+            Of the draws.
+        """
+        first, reference = parts[0], spectra.reference
+        test = np.unique(np.concatenate([part.division.test for part in parts]))
+        truth = first.assigned.classes if reference is None else reference
+        known = test[truth[test] != UNKNOWN]
+        predicted, probability, columns = _pooled(parts)
+        return cls(
+            ids=spectra.ids,
+            profiles=profiles,
+            reference=reference,
+            parameters=parameters,
+            parts=parts,
+            predicted=first.predicted if len(parts) == 1 else predicted[0],
+            scores=score(
+                truth[known],
+                predicted[:, known],
+                n_draws,
+                seed,
+                None if probability is None else probability[:, known],
+                columns,
+            )
+            if known.size
+            else None,
+            truth_name="clusterer" if reference is None else "reference",
+        )
+
+    @property
+    def assigned(self) -> Assignment:
+        """What the labels stage said of the first part."""
+        return self.parts[0].assigned
+
+    @property
+    def model(self) -> Pipeline:
+        """Feature and classifier of the first part."""
+        return self.parts[0].model
+
     @property
     def history(self) -> dict[str, list[float]]:
-        """One value an epoch of each quantity that feature and classifier recorded while they trained."""
+        """One value an epoch of each quantity that feature and classifier recorded in training on the first part."""
         return getattr(self.model["feature"], "history_", {}) | getattr(self.model["classifier"], "history_", {})
 
     @cached_property
@@ -131,54 +226,54 @@ class Outcome:
         1960, Educational and Psychological Measurement 20, 37). Empty without a clusterer. Objects that the clusterer
         takes for noise do not count.
         """
-        held_out = self.test[self.assigned.classes[self.test] != UNKNOWN]
-        if not self.assigned.grouped.size or not held_out.size:
+        if not self.assigned.grouped.size:
             return {}
-        placed, predicted = self.assigned.classes[held_out], self.predicted[held_out]
-        scores = {"agreement": float(np.mean(placed == predicted)), "n_agreement": held_out.size}
+        test = np.concatenate([part.division.test for part in self.parts])
+        placed = np.concatenate([part.assigned.classes[part.division.test] for part in self.parts])
+        predicted = np.concatenate([part.predicted[part.division.test] for part in self.parts])
+        known = placed != UNKNOWN
+        if not known.any():
+            return {}
+        placed, predicted = placed[known], predicted[known]
+        scores = {"agreement": float(np.mean(placed == predicted)), "n_agreement": np.unique(test[known]).size}
         if np.unique([placed, predicted]).size > 1:
             scores["agreement_kappa"] = float(cohen_kappa_score(placed, predicted))
         return scores
 
     def metrics(self) -> dict[str, float]:
-        """Return the numbers to compare runs by: scores, their chance levels, what the classes follow, counts."""
+        """Return the numbers to compare runs by: scores, their chance levels, what the classes follow, counts.
+
+        Of several parts: means of the numbers of objects and of what the groups are worth, but ``n_test`` counts
+        every object held out once.
+        """
+        test = np.concatenate([part.division.test for part in self.parts])
+        held_out = np.concatenate([part.predicted[part.division.test] for part in self.parts])
         counts = {
-            "n_train": len(self.train),
-            "n_test": len(self.test),
-            "n_taught": len(self.assigned.taught),
-            "n_predicted_classes": np.unique(self.predicted[self.test]).size,
+            "n_train": float(np.mean([len(part.division.train) for part in self.parts])),
+            "n_test": np.unique(test).size,
+            "n_taught": float(np.mean([len(part.assigned.taught) for part in self.parts])),
+            "n_predicted_classes": np.unique(held_out).size,
         }
-        counts |= self.assigned.scores | self.agreement()
+        counts |= pd.DataFrame([part.assigned.scores for part in self.parts]).mean().to_dict() | self.agreement()
         for name, row in self.dependence.iterrows():
             counts |= {f"epsilon2_{name}": row["epsilon2"], f"information_{name}": row["information"]}
-        if self.scores is None:
-            return counts
-        return (
-            self.scores.observed
-            | {f"chance_{name}": float(drawn.mean()) for name, drawn in self.scores.chance.items()}
-            | {f"chance95_{name}": float(np.percentile(drawn, 95)) for name, drawn in self.scores.chance.items()}
-            | {f"p_{name}": self.scores.p_value(name) for name in self.scores.observed}
-            | counts
-        )
+        return counts if self.scores is None else self.scores.metrics() | counts
 
     def predictions(self) -> pd.DataFrame:
-        """Return one row an object: id, split, who learned from it, reference, label, predicted, probabilities."""
-        rows = np.arange(len(self.ids))
-        table = pd.DataFrame(
-            {
-                "id": self.ids,
-                "split": np.where(np.isin(rows, self.train), "train", "test"),
-                "grouped": np.isin(rows, self.assigned.grouped),
-                "taught": np.isin(rows, self.assigned.taught),
-                "reference": pd.NA if self.reference is None else _known(self.reference),
-                "label": _known(self.assigned.classes),
-                "predicted": self.predicted,
-            }
-        )
-        if self.probability is None:
-            return table
-        columns = [f"probability_{name}" for name in self.model[-1].classes_]
-        return table.join(pd.DataFrame(self.probability, columns=columns))
+        """Return the rows of `Part.predictions`; of several parts those of the objects held out, with their fold.
+
+        Columns ``repeat`` and ``fold`` count from 1.
+        """
+        if len(self.parts) == 1:
+            return self.parts[0].predictions(self.ids, self.reference)
+        tables = []
+        for part in self.parts:
+            table = part.predictions(self.ids, self.reference).iloc[part.division.test].reset_index()
+            table.insert(2, "repeat", part.division.repeat)
+            table.insert(3, "fold", part.division.fold)
+            tables.append(table)
+        rows = pd.concat(tables, ignore_index=True).sort_values(["repeat", "index"])
+        return rows.drop(columns="index")
 
     def write(self, folder: Path) -> None:
         """Write ``predictions.csv``, the tables of parameters by class, the pictures and the model into `folder`."""
@@ -203,14 +298,48 @@ class Outcome:
                 taught = self.assigned.taught
                 seen = self.profiles[taught] if step is feature else feature.transform(self.profiles[taught])
                 plot_shapelets(seen, self.assigned.classes[taught], step, plots / "shapelets.png")
+        if hasattr(self.model["classifier"], "saliency"):
+            self._draw_saliency(plots / "saliency.png")
         from hiexp.persistence import save_model  # skops imports all of scikit-learn, which takes seconds
 
+        several = len(self.parts) > 1
         try:
-            save_model(self.model, folder / "model")
+            for part in self.parts:
+                if part.division.repeat == 1:
+                    save_model(part.model, folder / "model" / (f"fold_{part.division.fold}" if several else ""))
         except Exception as error:  # a library's own estimator may hold anything; its scores must not be lost
             log.warning("The model could not be stored without pickle: %s", error)
+
+    def _draw_saliency(self, file: Path) -> None:
+        part = self.parts[0]
+        shown = saliency_examples(part.predicted, part.division.test)
+        values = part.model["feature"].transform(self.profiles[shown])
+        truth = (part.assigned.classes if self.reference is None else self.reference)[shown]
+        titles = [
+            f"{name}: {chosen}" + ("" if true == UNKNOWN else f" ({self.truth_name} {true})")
+            for name, chosen, true in zip(self.ids[shown], part.predicted[shown], truth, strict=True)
+        ]
+        plot_saliency(values, part.model["classifier"].saliency(values), part.predicted[shown], titles, file)
 
 
 def _known(classes: np.ndarray) -> pd.arrays.IntegerArray:
     """Return the classes, empty where there is none."""
     return pd.arrays.IntegerArray(classes.astype(np.int64), mask=classes == UNKNOWN)
+
+
+def _pooled(parts: list[Part]) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+    """Return classes, shape (R, N), and probabilities, shape (R, N, C), of objects held out in R repeats.
+
+    And the classes, shape (C,), that the probabilities are of. Objects that are never held out have class 0.
+    """
+    n_repeats, n_objects = max(part.division.repeat for part in parts), len(parts[0].predicted)
+    columns = np.unique(np.concatenate([part.model[-1].classes_ for part in parts]))
+    predicted = np.zeros((n_repeats, n_objects), dtype=int)
+    probability = np.zeros((n_repeats, n_objects, len(columns)))
+    for part in parts:
+        repeat, test = part.division.repeat - 1, part.division.test
+        predicted[repeat, test] = part.predicted[test]
+        if part.probability is not None:
+            places = np.searchsorted(columns, part.model[-1].classes_)
+            probability[repeat, test[:, None], places] = part.probability[test]
+    return predicted, None if parts[0].probability is None else probability, columns

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import getpass
 import hashlib
 import json
 import platform
 import resource
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,9 +17,10 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from hiexp import __version__
+from hiexp.cache import fingerprint
 
 # Where results go does not change them.
-PLACES = ("root", "cache", "tracking", "experiment_name", "dataset.cache")
+PLACES = ("root", "cache", "tracking", "experiment_name", "dataset.cache", "classifier.states")
 
 
 def flat_parameters(cfg: DictConfig) -> dict[str, object]:
@@ -33,16 +36,42 @@ def _leaves(node: object, key: str = "") -> Iterator[tuple[str, object]]:
         yield key, node
 
 
+def is_place(key: str) -> bool:
+    """Return whether a key says where results go, which does not change them."""
+    return any(key == place or key.startswith(f"{place}.") for place in PLACES)
+
+
 def config_hash(cfg: DictConfig) -> str:
     """Return 12 hexadecimal digits that two configurations share when they ask for the same numbers."""
-    settings = {
-        key: value
-        for key, value in flat_parameters(cfg).items()
-        if not any(key == place or key.startswith(f"{place}.") for place in PLACES)
-    }
-    return hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()[:12]
+    return hashlib.sha256(json.dumps(_settings(cfg), sort_keys=True, default=str).encode()).hexdigest()[:12]
 
 
+def work_key(cfg: DictConfig) -> str:
+    """Return 16 hexadecimal digits that two runs share when the second would find the numbers of the first.
+
+    Beside the settings it depends on the code, on the modules that the settings name, and on names, sizes and times
+    of the data: the files, or the files in the folders, that they name.
+    """
+    settings = _settings(cfg)
+    return fingerprint(settings, [_files(value) for value in settings.values() if isinstance(value, str)])
+
+
+def _settings(cfg: DictConfig) -> dict[str, object]:
+    return {key: value for key, value in flat_parameters(cfg).items() if not is_place(key)}
+
+
+@functools.cache  # a folder of 31,502 spectra takes longer than composing the job that names it
+def _files(name: str) -> list[tuple[str, int, int]]:
+    """Return name, size and time of the file, or of the files in the folder, that a setting may name."""
+    place = Path(name)
+    try:
+        files = [place] if place.is_file() else sorted(file for file in place.iterdir() if file.is_file())
+    except (OSError, ValueError):  # most settings name no file
+        return []
+    return [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+
+
+@functools.cache
 def code_version() -> str:
     """Return the git commit of this package's checkout, or its version where it was installed from a wheel."""
     checkout = Path(__file__).parents[1]
@@ -63,15 +92,25 @@ def _git(checkout: Path, *words: str) -> str:
     ).stdout.strip()
 
 
-def run_tags(cfg: DictConfig, command: str) -> dict[str, str]:
-    """Return the tags of a run of `command`, those that the MLflow UI shows in its own columns included."""
+def run_tags(command: str, folder: Path) -> dict[str, str]:
+    """Return the tags of a run of `command`, those that the MLflow UI shows in its own columns included.
+
+    Parameters
+    ----------
+    command : str
+        What reproduces the run.
+    folder : Path
+        Of the run.
+    """
     version = code_version()
     return {
         "git_commit": version,
-        "config_hash": config_hash(cfg),
+        "code": fingerprint(),
+        "command": command,
+        "folder": str(folder.absolute()),
         "host": platform.node(),
         "mlflow.source.git.commit": version,
-        "mlflow.source.name": command,
+        "mlflow.source.name": shlex.split(command)[2],
         "mlflow.source.type": "LOCAL",
         "mlflow.user": getpass.getuser(),
     }

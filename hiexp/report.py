@@ -1,81 +1,371 @@
-"""One page of a whole sweep, complete in itself: its ranking and what each job found."""
+"""One page of a comparison, complete in itself: nothing has to be fetched, and it reads without JavaScript."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from io import BytesIO
+from itertools import product
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from jinja2 import Environment, PackageLoader
 from PIL import Image
 
-PAGE = "sweep.html"
-PICTURES = ("plots/parameters_by_class.png", "plots/classes.png")  # of each job, where it has them
-COLUMNS = {
-    "cluster_n_groups": ("groups", "{:.0f}"),
-    "cluster_noise_fraction": ("noise", "{:.0%}"),
-    "cluster_silhouette": ("silhouette", "{:.2f}"),
-    "cluster_stability": ("stability", "{:.2f}"),
-    "agreement": ("agreement", "{:.3f}"),
-    "cluster_adjusted_rand": ("ARI", "{:.2f}"),
-    "balanced_accuracy": ("balanced accuracy", "{:.3f}"),
-    "success_rate": ("success rate", "{:.3f}"),
-    "chance_success_rate": ("chance", "{:.3f}"),
-    "p_success_rate": ("p", "{:.3f}"),
+from hiexp.figures import draw_lines, draw_ranking, in_order
+from hiexp.runs import Comparison, Run
+from hiexp.tables import (
+    STAGES,
+    heading,
+    interval,
+    likes_of_the_best,
+    number,
+    other_scores,
+    seconds,
+    short_names,
+    tail,
+    title,
+)
+
+PICTURES = {  # of each run, where it has them
+    "plots/classes.png": "profiles of each predicted class",
+    "plots/parameters_by_class.png": "what is known of the galaxies of each class",
+}
+GROUPS = {
+    "cluster_n_groups": ("groups", 0),
+    "cluster_noise_fraction": ("noise", 2),
+    "cluster_silhouette": ("silhouette", 2),
+    "cluster_stability": ("stability", 2),
+    "cluster_adjusted_rand": ("ARI", 2),
+    "agreement": ("agreement", 3),
 }
 STRENGTH = "epsilon2_"
-COLOURS = 48  # of an embedded picture
+SCORES = (
+    "success_rate",
+    "balanced_accuracy",
+    "macro_f1",
+    "accuracy",
+    "log_loss",
+    "brier",
+    "expected_calibration_error",
+)
+COLOURS, BROADEST = 32, 900  # of an embedded picture, the latter in pixels
+BUDGET = 4_000_000  # bytes of pictures in a page
+MATRICES, CLASSES = 6, 12  # confusion matrices side by side; classes in one of them
+ROWS, COLUMNS = 40, 14  # of a heat map
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A number in the table: its text, and how dark its ground is, 0 to 1."""
+    """A cell of a table: its text, what it is sorted by, how dark its ground is (0 to 1), and its style."""
 
     text: str
+    value: str = ""
     shade: float = 0.0
+    style: str = ""
 
 
-def write_page(ranking: pd.DataFrame, failed: Sequence[tuple[str, str, str]], folder: Path, command: str) -> Path:
-    """Write ``sweep.html`` into the folder of a sweep and return its path.
+@dataclass(frozen=True)
+class Column:
+    """A column of a table with a row a run."""
 
-    Parameters
+    title: str
+    style: str
+    cells: list[Cell]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table with headings on two sides that may be nested.
+
+    Attributes
     ----------
-    ranking : DataFrame
-        A row a job that is done, best first: ``job``, ``settings`` and its metrics.
-    failed : sequence of (job, settings, reason)
-        The jobs that are not.
-    folder : Path
-        Of the sweep; the folder of each job lies in it.
-    command : str
-        What was typed.
+    corner : list of str
+        Titles of the columns of row headings.
+    columns : list of (name, list of (label, span))
+        A line of headings for each setting that goes across.
+    rows : list of (list of (label, span), list of Cell)
+        Row headings that start in a row, and its cells.
     """
-    columns = {name: shown for name, shown in COLUMNS.items() if name in ranking and ranking[name].notna().any()}
-    strengths = [name for name in ranking if name.startswith(STRENGTH)]
-    titles = [title for title, _ in columns.values()] + [name.removeprefix(STRENGTH) for name in strengths]
-    jobs = []
-    for _, row in ranking.iterrows():
-        cells = [Cell("" if pd.isna(row[name]) else form.format(row[name])) for name, (_, form) in columns.items()]
-        cells += [Cell("", 0) if pd.isna(row[name]) else Cell(f"{row[name]:.2f}", row[name]) for name in strengths]
-        pictures = [
-            _embedded(folder / row["job"] / name) for name in PICTURES if (folder / row["job"] / name).exists()
-        ]
-        jobs.append({"name": row["job"], "settings": row["settings"], "cells": cells, "pictures": pictures})
-    template = Environment(loader=PackageLoader("hiexp"), autoescape=True).get_template(PAGE)
-    page = folder / PAGE
-    page.write_text(
-        template.render(
-            command=command, titles=titles, n_strengths=len(strengths), jobs=jobs, failed=failed, folder=folder.name
-        )
+
+    corner: list[str]
+    columns: list[tuple[str, list[tuple[str, int]]]]
+    rows: list[tuple[list[tuple[str, int]], list[Cell]]] = field(default_factory=list)
+
+
+def write_page(comparison: Comparison, file: Path) -> Path:
+    """Write the page of a ranked comparison and return its path.
+
+    Pictures of the runs are embedded in few colours, the best runs first, until they take 4 MB; the page says
+    where those of the others lie.
+    """
+    runs, measure, names = comparison.done, comparison.measure, short_names(comparison.axes)
+    grid, groups, strengths = heat_map(comparison), _groups(runs), _strengths(runs)
+    left, details = BUDGET, []
+    for run in runs:
+        pictures, left = _pictures(run, left)
+        details.append(_detail(run, pictures))
+    template = Environment(loader=PackageLoader("hiexp"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    text = template.get_template("report.html").render(
+        comparison=comparison,
+        measure=title(measure),
+        heading=heading(comparison),
+        like=likes_of_the_best(comparison),
+        facts=_facts(comparison),
+        ranking=draw_ranking(comparison),
+        intervals=any(interval(run, measure) for run in runs),
+        grid=grid,
+        lines="" if grid else draw_lines(comparison),
+        columns=_columns(comparison, names),
+        runs=details,
+        n_without=sum(detail["left_out"] for detail in details),
+        matrices=[detail for detail in details if detail["matrix"]][:MATRICES],
+        groups=[*_settings(runs, names), *groups, *strengths] if groups or strengths else [],
+        n_strengths=len(strengths),
+        clustered=bool(groups),
+        cost=_cost(runs),
     )
-    return page
+    file.write_text(text)
+    return file
 
 
-def _embedded(picture: Path) -> str:
+def _facts(comparison: Comparison) -> list[tuple[str, str, str]]:
+    """Return what to know first: a title, a number, and what it means."""
+    runs, measure = comparison.done, comparison.measure
+    if not runs:
+        return []
+    best, verdict = runs[0], comparison.judged()
+    facts = [(f"best {title(measure)}", number(best.number(measure)), f"run {best.name} {interval(best, measure)}")]
+    if verdict:
+        chance, won = verdict["maximum"], verdict["best"]
+        many = len(verdict["configurations"])
+        facts += [
+            (f"best of {many} by chance", number(chance["mean"]), f"95th percentile {number(chance['p95'])}"),
+            ("family-wise p", number(won["p_family"]), f"of the best, among {many}"),
+            (
+                "corrected for the choice",
+                number(won["corrected"]),
+                f"[{number(won['corrected_low'])}, {number(won['corrected_high'])}]",
+            ),
+            (
+                "like the best",
+                str(sum(row["like_best"] for row in verdict["configurations"]) - 1),
+                f"of {many - 1} others cannot be told from it",
+            ),
+        ]
+    elif math.isfinite(best.number(f"chance_{measure}")):
+        mean, high, p = (number(best.number(f"{prefix}_{measure}")) for prefix in ("chance", "chance95", "p"))
+        facts.append(("that run by chance", mean, f"95th percentile {high}, p = {p}"))
+    for row in comparison.pairs[:1]:
+        interval_of_pairs = f"[{row['low']:+.3f}, {row['high']:+.3f}], {title(row['score'])}, {row['n']} pairs"
+        facts.append((row["pair"], f"{row['mean']:+.3f}", interval_of_pairs))
+    total = sum(value for value in map(seconds, runs) if value == value)
+    facts.append(("computing", _duration(total), f"{len(runs)} runs, without what they shared"))
+    return facts
+
+
+def _duration(taken: float) -> str:
+    if taken < 120:
+        return f"{taken:.1f} s"
+    return f"{taken / 60:.1f} min" if taken < 7200 else f"{taken / 3600:.1f} h"
+
+
+def _settings(runs: Sequence[Run], names: Mapping[str, str]) -> list[Column]:
+    return [
+        Column(
+            name,
+            "words",
+            [Cell(value, value, style="words") for value in (run.settings.get(key, "") for run in runs)],
+        )
+        for key, name in names.items()
+    ]
+
+
+def _metric(
+    runs: Sequence[Run], metric: str, name: str, digits: int = 3, style: str = "", shaded: bool = False
+) -> Column:
+    return Column(name, style, [_number_cell(run.number(metric), digits, style, shaded) for run in runs])
+
+
+def _filled(columns: Iterable[Column]) -> list[Column]:
+    """Return the columns that some run has anything in."""
+    return [column for column in columns if any(cell.text for cell in column.cells)]
+
+
+def _columns(comparison: Comparison, names: Mapping[str, str]) -> list[Column]:
+    """Return the columns of the ranking."""
+    runs, measure = comparison.done, comparison.measure
+    lows = [_number_cell(run.number(f"low_{measure}")).value for run in runs]
+    intervals = [Cell(interval(run, measure), low) for run, low in zip(runs, lows, strict=True)]
+    return _filled(
+        [
+            _metric(runs, measure, title(measure), style="score"),
+            Column("95 % interval", "", intervals),
+            *_settings(runs, names),
+            _metric(runs, f"chance_{measure}", "chance"),
+            _metric(runs, f"chance95_{measure}", f"{tail(measure)} of chance"),
+            _metric(runs, f"p_{measure}", "p"),
+            *(_metric(runs, name, title(name)) for name in other_scores(comparison)),
+            Column("seconds", "", [_number_cell(seconds(run), 2) for run in runs]),
+            _metric(runs, "peak_memory_mb", "MB", 0),
+        ]
+    )
+
+
+def _number_cell(value: float, digits: int = 3, style: str = "", shaded: bool = False) -> Cell:
+    known = math.isfinite(value)
+    return Cell(number(value, digits), repr(float(value)) if known else "", value if shaded and known else 0.0, style)
+
+
+def _detail(run: Run, pictures: list[tuple[str, str]]) -> dict:
+    scores = [
+        (
+            title(name),
+            [number(run.number(name)), interval(run, name)]
+            + [number(run.number(f"{prefix}_{name}")) for prefix in ("chance", "chance95", "p")],
+        )
+        for name in SCORES
+        if math.isfinite(run.number(name))
+    ]
+    stages = [(stage, run.number(f"{stage}_seconds")) for stage in STAGES]
+    return {
+        "name": run.name,
+        "command": run.command,
+        "folder": run.folder,
+        "scores": scores,
+        "stages": [(stage, number(value, 2)) for stage, value in stages if math.isfinite(value)],
+        "memory": number(run.number("peak_memory_mb"), 0),
+        "matrix": confusion(run),
+        "pictures": pictures,
+        "left_out": not pictures and any(run.file(name) for name in PICTURES),
+    }
+
+
+def _pictures(run: Run, left: int) -> tuple[list[tuple[str, str]], int]:
+    """Return the run's pictures as URLs that hold them, and how much may still be embedded."""
+    found = []
+    for name, words in PICTURES.items():
+        file = run.file(name) if left > 0 else None
+        if file:
+            found.append((embedded(file), words))
+            left -= len(found[-1][0])
+    return found, left
+
+
+def embedded(picture: Path) -> str:
     """Return the picture in few colours, which a page of many pictures can afford."""
     file = BytesIO()
-    with Image.open(picture) as image:
-        image.convert("RGB").quantize(COLOURS).save(file, "PNG", optimize=True)
+    with Image.open(picture) as original:
+        image = original.convert("RGB")
+        image.thumbnail((BROADEST, BROADEST * 4))
+        image.quantize(COLOURS, Image.Quantize.FASTOCTREE).save(file, "PNG")
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def confusion(run: Run) -> Grid | None:
+    """Return a run's confusion matrix of the objects held out, shaded by the share of the true class.
+
+    None where nothing is known of them or there are too many classes to show.
+    """
+    file = run.file("predictions.csv")
+    if not file:
+        return None
+    table = pd.read_csv(file)
+    test = table[table["split"] == "test"]
+    truth = test["label"] if table["reference"].isna().all() else test["reference"]
+    known = truth.notna()
+    counts = pd.crosstab(truth[known].astype(int), test["predicted"][known].astype(int))
+    classes = sorted({*counts.index, *counts.columns})
+    if not classes or len(classes) > CLASSES:
+        return None
+    counts = counts.reindex(index=classes, columns=classes, fill_value=0).to_numpy()
+    totals = counts.sum(axis=1)
+    rows = [
+        (
+            [(str(name), 1)],
+            [Cell(str(count), shade=count / total if total else 0.0) for count in line]
+            + [_number_cell(line[place] / total if total else math.nan, 2, "margin")],
+        )
+        for place, (name, line, total) in enumerate(zip(classes, counts, totals, strict=True))
+    ]
+    chosen = counts.sum(axis=0)
+    precision = [
+        math.nan if not total else right / total for right, total in zip(np.diag(counts), chosen, strict=True)
+    ]
+    rows.append(([("precision", 1)], [*(_number_cell(value, 2, "margin") for value in precision), Cell("")]))
+    return Grid(["true"], [("predicted", [(str(name), 1) for name in classes] + [("recall", 1)])], rows)
+
+
+def heat_map(comparison: Comparison) -> Grid | None:
+    """Return the score over a grid of settings, those that matter most outermost, alternately down and across.
+
+    None where there are less than two settings, most combinations of their values have no run, or the map would be
+    too large to be read; runs that share a cell are averaged.
+    """
+    measure, keys = comparison.measure, comparison.axes
+    scores = pd.DataFrame(
+        [[run.settings.get(key, "") for key in keys] + [run.number(measure)] for run in comparison.done],
+        columns=[*keys, "score"],
+    ).dropna(subset="score")
+    levels = {key: sorted(set(scores[key]), key=in_order) for key in keys}
+    if len(keys) < 2 or scores.empty:
+        return None
+    cells = scores.groupby(keys)["score"].mean()
+    keys.sort(key=lambda key: -scores.groupby(key)["score"].mean().std(ddof=0))
+    down, across = keys[::2], keys[1::2]
+    n_rows, n_columns = (math.prod(len(levels[key]) for key in some) for some in (down, across))
+    if len(cells) * 2 < n_rows * n_columns or n_rows > ROWS or n_columns > COLUMNS:
+        return None
+    names, order = short_names(keys), cells.index.names
+    low, high = cells.min(), cells.max()
+    grid = Grid([names[key] for key in down], [(names[key], _labels(across, key, levels)) for key in across])
+    rows = list(product(*(levels[key] for key in down)))
+    for line, row in enumerate(rows):
+        places = dict(zip(down, row, strict=True))
+        heads = []
+        for depth, key in enumerate(down):
+            span = math.prod(len(levels[inner]) for inner in down[depth + 1 :])
+            if line % span == 0:
+                heads.append((places[key] or "not set", span))
+        values = []
+        for column in product(*(levels[key] for key in across)):
+            places |= dict(zip(across, column, strict=True))
+            score = cells.get(tuple(places[key] for key in order), math.nan)
+            shade = 0.08 + 0.92 * (score - low) / (high - low) if high > low and score == score else 0.0
+            values.append(Cell(number(score), shade=shade, style="best" if score == high else ""))
+        grid.rows.append((heads, values))
+    return grid
+
+
+def _labels(across: Sequence[str], key: str, levels: dict[str, list[str]]) -> list[tuple[str, int]]:
+    """Return the headings of one setting that goes across, repeated under those before it."""
+    place = list(across).index(key)
+    repeats = math.prod(len(levels[outer]) for outer in across[:place])
+    span = math.prod(len(levels[inner]) for inner in across[place + 1 :])
+    return [(value or "not set", span) for value in levels[key]] * repeats
+
+
+def _groups(runs: Sequence[Run]) -> list[Column]:
+    """Return what the clusterer found."""
+    return _filled(_metric(runs, metric, name, digits) for metric, (name, digits) in GROUPS.items())
+
+
+def _strengths(runs: Sequence[Run]) -> list[Column]:
+    """Return how strongly the predicted classes follow each parameter."""
+    metrics = dict.fromkeys(name for run in runs for name in run.metrics if name.startswith(STRENGTH))
+    return _filled(_metric(runs, name, name.removeprefix(STRENGTH), 2, shaded=True) for name in metrics)
+
+
+def _cost(runs: Sequence[Run]) -> list[tuple[str, list[str]]]:
+    """Return a row a stage: how many runs computed it, the median, the longest and the sum of the times."""
+    rows = []
+    for stage in STAGES:
+        taken = [run.number(f"{stage}_seconds") for run in runs]
+        taken = [value for value in taken if math.isfinite(value)]
+        if taken:
+            times = [f"{value:.2f}" for value in (np.median(taken), max(taken), sum(taken))]
+            rows.append((stage, [str(len(taken)), *times]))
+    return rows

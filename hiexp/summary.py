@@ -20,6 +20,15 @@ if TYPE_CHECKING:
     from hiexp.spectra import Spectra
 
 STAGES = ("dataset", "fit", "feature", "labels", "classifier", "evaluation")
+ON_SCREEN = (  # metrics.json has those of each class, too
+    "accuracy",
+    "balanced_accuracy",
+    "macro_f1",
+    "success_rate",
+    "log_loss",
+    "brier",
+    "expected_calibration_error",
+)
 MEDIANS = ["position", "w50", "flux_int", "snr"]
 REASONS = 5  # told on the screen; skipped.csv has all of them
 
@@ -105,13 +114,15 @@ def _score_table(outcome: Outcome, metrics: Mapping[str, float]) -> list[str]:
     source = {"reference": "the reference classes", "clusterer": "the clusterer's own choice for them"}
     rows = [
         f"Objects held out, against {source[outcome.truth_name]}:",
-        f"{'':20}{'score':>8}{'chance':>9}{'95 % of':>10}{'p':>9}",
-        f"{'':20}{'':>8}{'(mean)':>9}{'chance':>10}",
+        f"{'':26}{'score':>6}{'95 % interval':>17}{'chance':>9}{'best 5 %':>10}{'p':>9}",
+        f"{'':26}{'':6}{'':17}{'(mean)':>9}{'of chance':>10}",
     ]
     rows += [
-        f"{name.replace('_', ' '):20}{metrics[name]:8.3f}{metrics[f'chance_{name}']:9.3f}"
+        f"{name.replace('_', ' '):26}{metrics[name]:6.3f}"
+        f"{metrics[f'low_{name}']:9.3f} - {metrics[f'high_{name}']:.3f}{metrics[f'chance_{name}']:9.3f}"
         f"{metrics[f'chance95_{name}']:10.3f}{metrics[f'p_{name}']:9.3f}"
-        for name in outcome.scores.observed
+        for name in ON_SCREEN
+        if name in metrics
     ]
     if metrics["n_predicted_classes"] == 1:
         rows.append("The classifier put every object held out into one class: it learned nothing of use.")

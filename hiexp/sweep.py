@@ -1,63 +1,197 @@
-"""What a sweep does before its first job and after its last."""
+"""What a sweep does before its first job and after its last, and how its jobs know of it."""
 
 from __future__ import annotations
 
+import atexit
+import hashlib
+import itertools
 import json
 import logging
+import math
 import shlex
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from multiprocessing import parent_process
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
 
+from filelock import FileLock, Timeout
+from hydra.conf import HydraConf
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, read_write
 
+from hiexp.errors import InputError
+from hiexp.pairing import compare_pairs
+from hiexp.ranking import best_text, rank, ranking_text
+from hiexp.reuse import LOCKS, METRICS_FILE, REUSED_FILE, close_dead
 from hiexp.summary import python_command, shown
+from hiexp.tracking import PARENT_TAG, SWEEP, Record, send_kept
 
 if TYPE_CHECKING:
     import pandas as pd
 
 log = logging.getLogger(__name__)
 
-METRICS_FILE, ERROR_FILE = "metrics.json", "error.txt"  # a job's folder has one of them when it has ended
-COLUMNS = {  # title and format of the metrics on the screen
-    "cluster_n_groups": ("groups", ".0f"),
-    "agreement": ("agreement", ".3f"),
-    "success_rate": ("success", ".3f"),
-    "chance_success_rate": ("chance", ".3f"),
-    "p_success_rate": ("p", ".3f"),
-    "balanced_accuracy": ("balanced", ".3f"),
-    "accuracy": ("accuracy", ".3f"),
-    "train_seconds": ("seconds", ".2f"),
-}
-FIT_COLUMNS = {
-    "n_good": ("fitted", ".0f"),
-    "n_failed": ("failed", ".0f"),
-    "median_chi2_dof": ("chi2/dof", ".3f"),
-    "fit_seconds": ("seconds", ".2f"),
-}
-NOTE = "success: the highest accuracy over all relabelings; chance: its mean under permuted classes, p beside it"
-AGREEMENT_NOTE = "agreement: of classifier and clusterer on held-out objects that neither was fitted on"
-FIT_NOTE = "chi2/dof: the median of the objects fitted; empty where the fit has no model"
+ERROR_FILE = "error.txt"  # a job's folder has this or its metrics when it has ended
+SWEEP_FILE = ".sweep.json"
+VERDICT_FILE, PICTURE = "sweep.json", "sweep.png"
 
 
-class SweepSummary(Callback):
-    """Make the store ready for the jobs; rank them when they are done and say which failed."""
+@dataclass(frozen=True)
+class Sweep:
+    """What the jobs of a sweep know of it: a file in its folder, since they may run in other processes.
+
+    Attributes
+    ----------
+    parent : str or None
+        Id of the MLflow run that stands for the sweep.
+    n_jobs : int or None
+        None where a sweeper decides while it goes.
+    axes : tuple of str
+        The keys that differ between jobs.
+    started : float
+        Seconds since 1970.
+    """
+
+    parent: str | None
+    n_jobs: int | None
+    axes: tuple[str, ...]
+    started: float
+
+    @classmethod
+    def of(cls, job: HydraConf) -> Self:
+        """Return the sweep that a job belongs to."""
+        return cls(**json.loads((Path(job.sweep.dir) / SWEEP_FILE).read_text()))
+
+    def write(self, folder: Path) -> None:
+        """Write the file."""
+        (folder / SWEEP_FILE).write_text(json.dumps(asdict(self)))
+
+    def tags(self, job: HydraConf) -> dict[str, str]:
+        """Return the tags by which a job's run is found."""
+        return {"job": str(job.job.num)} | ({PARENT_TAG: self.parent} if self.parent else {})
+
+    def report(self, job: HydraConf, said: str) -> None:
+        """Say on the screen, when a job has ended, what is done, running and left, and what came of the job."""
+        folder = Path(job.sweep.dir)
+        jobs = jobs_of(folder)
+        ended = [one for one in jobs if (one / METRICS_FILE).exists() or (one / ERROR_FILE).exists()]
+        fresh = sum(not (one / REUSED_FILE).exists() for one in ended)
+        counts = f"{len(ended)} of {self.n_jobs or '?'} done, {len(jobs) - len(ended)} running"
+        if self.n_jobs is not None:
+            counts += f", {self.n_jobs - len(jobs)} left"
+            if fresh and len(ended) < self.n_jobs:
+                counts += f" ({_duration((time.time() - self.started) / fresh * (self.n_jobs - len(ended)))})"
+        settings = " ".join(word for word in job.overrides.task if word.partition("=")[0] in self.axes)
+        log.info("%s:  #%d %s  %s", counts, job.job.num, settings, said)
+
+
+def _duration(seconds: float) -> str:
+    return (
+        f"{seconds:.0f} s"
+        if seconds < 100
+        else f"{seconds / 60:.0f} min"
+        if seconds < 6000
+        else f"{seconds / 3600:.1f} h"
+    )
+
+
+class OneAtATime(logging.Filter):
+    """Let jobs that share the screen say how they ended, and warnings, but not what they are about."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether to show it."""
+        return parent_process() is None or record.name == __name__ or record.levelno >= logging.WARNING
+
+
+class SweepCallback(Callback):
+    """One run for the whole sweep: opened before the first job, and with ranking and pictures after the last.
+
+    Parameters
+    ----------
+    paired : str, optional
+        A key of the sweep whose values are compared pair by pair, ``feature`` for example.
+    """
+
+    def __init__(self, paired: str | None = None) -> None:
+        self.paired = paired
+
+    def __getstate__(self) -> dict[str, object]:
+        """Leave everything behind: the copy that goes to another process with a job has nothing to do there."""
+        return {}
 
     def on_multirun_start(self, config: DictConfig, **kwargs: object) -> None:
-        """Create the store once, before jobs that may run in parallel find none."""
-        instantiate(config.tracking).prepare()
+        """Make the store and the folder, once, before jobs that may run in parallel; open the sweep's run."""
+        with _errors_end_it():
+            self._start(config)
+
+    def _start(self, config: DictConfig) -> None:
+        from hiexp.provenance import run_tags
+
+        self.command = sweep_command(config)  # before the folder is added to the words
+        self.tracking = instantiate(config.tracking)
+        self.tracking.prepare()
+        runs = Path(config.root) / "runs"
+        if runs.is_dir():  # what an earlier sweep has finished without its server is as good as the rest
+            for _, folder in send_kept(runs, only=self.tracking.uri):
+                log.info("Sent what was kept in %s", shown(folder))
+        self.folder = _new_folder(config)
+        n_jobs, axes = _grid(config)
+        key = _key(config)
+        tags = run_tags(self.command, self.folder) | {"kind": SWEEP, "sweep_hash": key}
+        self.record = Record(" ".join(_swept(config)) or SWEEP, tags=tags)
+        self.lock = FileLock(Path(config.root) / LOCKS / f"{key}.lock")
+        known = self._continued()
+        self.record.run_id = known if self.tracking.reuse else None
+        close_dead(self.tracking, Path(config.root))
+        self.begun = self.tracking.begin(self.record)
+        earlier = ", where an earlier sweep of the same command goes on" if self.record.run_id == known else ""
+        log.info("%s jobs in %s%s", n_jobs or "Some", shown(self.folder), earlier if known else "")
+        Sweep(self.record.run_id, n_jobs, axes, time.time()).write(self.folder)
+        atexit.register(self._broken_off)
+        sys.excepthook = _show_but_no_interrupt
+
+    def _continued(self) -> str | None:
+        """Return the run of the same sweep, typed earlier, unless it is still going on."""
+        Path(self.lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self.lock.acquire(timeout=0)
+        except Timeout:
+            return None
+        known = self.tracking.runs({"kind": SWEEP, "sweep_hash": self.record.tags["sweep_hash"]})
+        return known[0].info.run_id if known else None
+
+    def _broken_off(self) -> None:
+        """Say of a sweep that did not come to its end how it ended."""
+        interrupted = isinstance(getattr(sys, "last_value", None), KeyboardInterrupt)
+        self.record.status = "KILLED" if interrupted else "FAILED"
+        self.tracking.end(self.record, self.folder, begun=self.begun)
+        with suppress(Exception):  # a server may be away
+            for run in self.tracking.runs({PARENT_TAG: self.record.run_id}, "RUNNING"):
+                self.tracking.close(run, self.record.status)  # a worker that was not given the time to say so
+        if interrupted:
+            log.info("Interrupted; the same command runs what is missing: %s", self.command)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: object) -> None:
         """Print the ranking, write it as ``ranking.csv``, and exit with 1 if a job failed."""
+        with _errors_end_it():
+            self._finish(config)
+
+    def _finish(self, config: DictConfig) -> None:
         import pandas as pd
 
+        from hiexp.plots import plot_learning_curve
         from hiexp.report import write_page
+        from hiexp.runs import read_sweep
 
-        folder = Path(config.hydra.sweep.dir)
-        jobs = [file.parents[1] for file in folder.rglob(".hydra/overrides.yaml")]
-        jobs.sort(key=lambda job: (len(job.name), job.name))  # 2 before 10
+        folder = self.folder
+        jobs = jobs_of(folder)
         done = [job for job in jobs if (job / METRICS_FILE).exists()]
         failed = [job for job in jobs if job not in done]
         settings = _settings(jobs)
@@ -66,43 +200,133 @@ class SweepSummary(Callback):
         if done:
             ranking = rank(pd.DataFrame([_row(job, settings[job]) for job in done]))
             ranking.to_csv(folder / "ranking.csv", index=False)
-            lines += [_ranking_text(ranking), ""]
+            lines += [ranking_text(ranking), ""]
             if "n_test" in ranking:  # classifications, not fits alone
-                page = write_page(ranking, reasons, folder, _command(config))
+                lines += _judged(ranking, folder, config.seed, self.record.metrics)
+                if self.paired:
+                    lines += compare_pairs(folder, self.paired)
+                plot_learning_curve(ranking, folder / "learning_curve.png")
+                page = write_page(read_sweep(folder).ranked(), folder / "sweep.html")
                 lines.append(f"everything on one page:  {shown(page)}")
+        lines.append(f"sort, filter, export:  {python_command()} -m hiexp.compare --sweep {shown(folder)}")
+        reused = sum((job / REUSED_FILE).exists() for job in done)
+        taken = f", {reused} of them in an earlier sweep (tracking.reuse=false runs them again)" if reused else ""
         lines += [f"FAILED  {name}  {words}\n        {reason}" for name, words, reason in reasons]
-        lines.append(f"{len(done)} of {len(jobs)} jobs done, {len(failed)} failed; all of it in {shown(folder)}")
-        ui = instantiate(config.tracking).hint(python_command())
+        lines.append(
+            f"{len(done)} of {len(jobs)} jobs done{taken}, {len(failed)} failed; all of it in {shown(folder)}"
+        )
+        self.record.metrics |= {"n_jobs": len(jobs), "n_failed": len(failed), "n_reused": reused}
+        self.record.status = "FAILED" if failed else "FINISHED"
+        self.tracking.end(self.record, folder, begun=self.begun)
+        atexit.unregister(self._broken_off)
+        ui = self.tracking.hint(python_command())
         if ui:
             lines.append(f"compare runs in a browser:  {ui}")
         log.info("\n".join(lines))
         if failed:
-            # Hydra turns exceptions raised in a callback into warnings; an exit it lets pass.
             sys.exit(1)
 
 
-def _command(config: DictConfig) -> str:
-    """Return the command of the sweep."""
+def _show_but_no_interrupt(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if not issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+
+
+@contextmanager
+def _errors_end_it() -> Iterator[None]:
+    """Exit after an error: Hydra turns exceptions raised in a callback into warnings."""
+    try:
+        yield
+    except InputError as error:
+        log.error("%s", error)
+        sys.exit(1)
+    except Exception:
+        log.exception("The sweep could not be recorded:")
+        sys.exit(1)
+
+
+def _judged(ranking: pd.DataFrame, folder: Path, seed: int, metrics: dict[str, float]) -> list[str]:
+    """Write what the best is worth, and the figure; add it to the sweep's metrics; return the lines that say so."""
+    import pandas as pd
+
+    from hiexp.evaluation import judge_sweep
+    from hiexp.plots import plot_sweep
+
+    files = {job: folder / job / "predictions.csv" for job in ranking["job"]}
+    predictions = {job: pd.read_csv(file) for job, file in files.items() if file.exists()}
+    verdict = judge_sweep(predictions, seed=seed) if predictions else None
+    lines = []
+    if verdict is not None:
+        verdict.write(folder / VERDICT_FILE)
+        lines = [best_text(ranking, verdict), ""]
+        metrics |= {
+            verdict.measure: verdict.best["score"],
+            f"corrected_{verdict.measure}": verdict.best["corrected"],
+            f"chance_{verdict.measure}": verdict.maximum["mean"],
+            f"chance95_{verdict.measure}": verdict.maximum["p95"],
+            f"p_{verdict.measure}": verdict.best["p_family"],
+        }
+    if "success_rate" in ranking:
+        plot_sweep(ranking, verdict, folder / PICTURE)
+        lines.append(f"success rates in a figure:  {shown(folder / PICTURE)}")
+    return lines
+
+
+def sweep_command(config: DictConfig) -> str:
+    """Return the command of a sweep, from its configuration or its ``multirun.yaml``."""
     hydra = config.hydra
-    return f"python -m hiexp.{hydra.job.name} -m {shlex.join([*hydra.overrides.task, *hydra.overrides.hydra])}"
+    words = [word for word in hydra.overrides.hydra if word != "hydra.mode=MULTIRUN"]
+    return f"python -m hiexp.{hydra.job.name} -m {shlex.join([*hydra.overrides.task, *words])}"
 
 
-def rank(results: pd.DataFrame) -> pd.DataFrame:
-    """Sort jobs by success rate; those that put everything into one class come last, as in the study.
+def _new_folder(config: DictConfig) -> Path:
+    """Make the folder of a sweep, under another name where there is one of that name, and return it."""
+    wanted = folder = Path(config.hydra.sweep.dir)
+    for number in itertools.count(2):
+        try:
+            folder.mkdir(parents=True)
+            break
+        except FileExistsError:
+            folder = wanted.with_name(f"{wanted.name}_{number}")
+    if folder != wanted:
+        with read_write(config):
+            config.hydra.sweep.dir = str(folder)
+            # Each job is composed anew, from what was typed.
+            config.hydra.overrides.hydra.append(f"hydra.sweep.dir='{folder}'")
+    return folder
 
-    Parameters
-    ----------
-    results : DataFrame
-        One row a job, with the metrics of a run; without ``success_rate`` fits come by ``median_chi2_dof``, and
-        the order of anything else stays.
-    """
-    if "success_rate" not in results and "median_chi2_dof" in results:
-        return results.sort_values("median_chi2_dof", kind="stable")
-    if "success_rate" not in results:
-        return results
-    useful = results["n_predicted_classes"] > 1
-    order = results.assign(useful=useful).sort_values(["useful", "success_rate"], ascending=False, kind="stable")
-    return order.drop(columns="useful")
+
+def _swept(config: DictConfig) -> list[str]:
+    """Return the words that say what is swept, those of a preset first, as Hydra's own sweeper takes them."""
+    words = [f"{key}={value}" for key, value in (config.hydra.sweeper.get("params") or {}).items()]
+    overrides = OverridesParser.create().parse_overrides([*words, *config.hydra.overrides.task])
+    by_key = {override.get_key_element(): override for override in overrides}
+    return [override.input_line for override in by_key.values() if override.is_sweep_override()]
+
+
+def _grid(config: DictConfig) -> tuple[int | None, tuple[str, ...]]:
+    """Return how many jobs there will be, if that can be known, and the keys that differ between them."""
+    overrides = OverridesParser.create().parse_overrides(_swept(config))
+    axes = tuple(override.get_key_element() for override in overrides)
+    if not all(override.is_discrete_sweep() for override in overrides):
+        return None, axes
+    return math.prod(len(list(override.sweep_string_iterator())) for override in overrides), axes
+
+
+def _key(config: DictConfig) -> str:
+    """Return 12 hexadecimal digits that a sweep typed again has, whatever its launcher, as long as the code is."""
+    from hiexp.cache import fingerprint
+    from hiexp.provenance import is_place
+
+    words = [word for word in config.hydra.overrides.task if not is_place(word.partition("=")[0])]
+    asked = [config.hydra.job.name, words, _swept(config), fingerprint()]
+    return hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:12]
+
+
+def jobs_of(folder: Path) -> list[Path]:
+    """Return the folders of the jobs that a sweep has begun, by number."""
+    jobs = [file.parents[1] for file in folder.rglob(".hydra/overrides.yaml")]
+    return sorted(jobs, key=lambda job: (len(job.name), job.name))  # 2 before 10
 
 
 def _settings(jobs: list[Path]) -> dict[Path, str]:
@@ -114,19 +338,6 @@ def _settings(jobs: list[Path]) -> dict[Path, str]:
 
 def _row(job: Path, settings: str) -> dict[str, object]:
     return {"job": job.name, "settings": settings} | json.loads((job / METRICS_FILE).read_text())
-
-
-def _ranking_text(ranking: pd.DataFrame) -> str:
-    titles, notes = (FIT_COLUMNS, [FIT_NOTE]) if "n_good" in ranking else (COLUMNS, [NOTE])
-    if "agreement" in ranking:
-        notes.append(AGREEMENT_NOTE)
-    columns = {name: shown for name, shown in titles.items() if name in ranking}
-    table = ranking[["job", *columns, "settings"]].copy()
-    for name, (_, form) in columns.items():
-        table[name] = ["" if value != value else format(value, form) for value in ranking[name]]  # NaN: no value
-    table["settings"] = " " + table["settings"]
-    text = table.rename(columns={name: title for name, (title, _) in columns.items()}).to_string(index=False)
-    return "\n".join([text, *notes])
 
 
 def _reason(job: Path) -> str:

@@ -2,36 +2,106 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import shlex
+import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
+from urllib.parse import urlsplit
+
+from filelock import FileLock
+
+from hiexp.errors import InputError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
-# Tracking is for the user; nothing is reported to anyone else. Must stand before mlflow is imported.
+# Must stand before mlflow is imported. Tracking is for the user; nothing is reported to anyone else. A server that is
+# away is found out in seconds (MLflow's own patience is minutes), since nothing is lost by it.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
+log = logging.getLogger(__name__)
+
+RECORD_FILE = "record.json"  # in the folder of a run whose tracker does not have all of it
+SWEEP = "sweep"  # tag `kind` of the run that stands for a whole sweep
+PARENT_TAG = "mlflow.parentRunId"
 PARAMS_A_CALL, METRICS_A_CALL = 100, 1000  # MLflow's limits
+CONNECT_SECONDS = 5
+SQLITE = "sqlite:///"
 
 
 @dataclass
 class Record:
-    """What a run leaves for its tracker: filled while it goes, sent when it ends."""
+    """What a run leaves for its tracker: filled while it goes, sent when it ends.
 
+    Attributes
+    ----------
+    name : str
+        Shown in the MLflow UI.
+    params : dict of str to str
+        Resolved configuration, flat.
+    tags : dict of str to str
+        What the run is and where it comes from.
+    metrics : dict of str to float
+        The last word of each.
+    curves : dict of str to sequence of float
+        A value an epoch.
+    status : str
+        RUNNING, FINISHED, FAILED or KILLED.
+    started, ended : int or None
+        Milliseconds since 1970.
+    run_id : str or None
+        MLflow's, once it has one.
+    experiment, store : str
+        MLflow's experiment and the URI of its store.
+    """
+
+    name: str = ""
+    params: dict[str, str] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
     curves: dict[str, Sequence[float]] = field(default_factory=dict)
+    status: str = "RUNNING"
+    started: int = field(default_factory=lambda: _now())
+    ended: int | None = None
+    run_id: str | None = None
+    experiment: str = ""
+    store: str = ""
+
+    def write(self, folder: Path) -> None:
+        """Keep it as ``record.json``."""
+        file = folder / RECORD_FILE
+        partial = file.with_suffix(".partial")
+        partial.write_text(json.dumps(asdict(self), indent=1, default=float))
+        partial.replace(file)
+
+    @classmethod
+    def read(cls, file: Path) -> Self:
+        """Read what `write` kept."""
+        return cls(**json.loads(file.read_text()))
+
+
+def _now() -> int:
+    return int(1000 * time.time())
 
 
 @dataclass(frozen=True)
 class NoTracking:
     """Record nothing beyond the run's own folder."""
+
+    reuse = False
+    uri = ""
 
     def prepare(self) -> None:
         """Do nothing: there is no store."""
@@ -41,6 +111,17 @@ class NoTracking:
         """Yield a record that goes nowhere."""
         yield Record()
 
+    def begin(self, record: Record) -> bool:
+        """Do nothing."""
+        return True
+
+    def runs(self, tags: Mapping[str, str], status: str | None = None) -> list[Run]:
+        """Return no runs."""
+        return []
+
+    def end(self, record: Record, folder: Path, *, begun: bool = True) -> None:
+        """Do nothing."""
+
     def hint(self, python: str) -> str | None:
         """Return None: there is nothing to look at."""
         return None
@@ -48,29 +129,48 @@ class NoTracking:
 
 @dataclass(frozen=True)
 class MlflowTracking:
-    """Record runs in an MLflow store on this machine.
+    """Record runs in an MLflow store on this machine, or on a server.
 
     Parameters
     ----------
     uri : str
-        ``sqlite:///FILE``.
-    artifacts : str
-        Folder of the artefacts.
+        ``sqlite:///FILE``, or ``http://HOST:PORT`` of a server.
     experiment : str
         Name of the MLflow experiment that collects the runs; made if it is not there.
+    artifacts : str or None
+        Folder of the artefacts; a server has its own.
+    reuse : bool
+        Whether a sweep takes over what an earlier one has finished under the same settings, data and code.
     """
 
     uri: str
-    artifacts: str
+    artifacts: str | None
     experiment: str
+    reuse: bool = True
 
     def prepare(self) -> None:
-        """Create the store and the experiment, so that processes started later find them."""
-        self._experiment_id()
+        """Create the store and the experiment, so that processes started later find them.
+
+        Raises
+        ------
+        InputError
+            If there is a server to ask and it does not answer.
+        """
+        try:
+            self._experiment_id()
+        except Exception as error:
+            if self._database is not None:
+                raise
+            raise InputError(
+                f"tracking.uri={self.uri}: no MLflow server answers ({_brief(error)}); start one "
+                "(mlflow server --port 5000), or record on this machine with tracking=local"
+            ) from error
 
     @contextmanager
     def run(self, name: str, params: Mapping, tags: Mapping[str, str], folder: Path) -> Iterator[Record]:
         """Open a run, yield its record, and send record and `folder` when the block ends.
+
+        What the store does not take, because it is away or full, is kept in `folder` and costs a warning.
 
         Parameters
         ----------
@@ -83,45 +183,118 @@ class MlflowTracking:
         folder : Path
             Whatever lies in it at the end becomes the run's artefacts, after an error too.
         """
-        from mlflow.entities import Metric, Param, RunTag
-
-        client = self._client()
-        run_id = client.create_run(self._experiment_id(), run_name=name, tags=dict(tags)).info.run_id
-        rows = [Param(key, str(value)) for key, value in params.items()]
-        for start in range(0, len(rows), PARAMS_A_CALL):
-            client.log_batch(run_id, params=rows[start : start + PARAMS_A_CALL])
-        record, status = Record(), "KILLED"  # unless the block ends by itself
+        record = Record(name, {key: str(value) for key, value in params.items()}, dict(tags))
+        begun = self.begin(record)
+        status = "KILLED"  # unless the block ends by itself
         try:
             yield record
             status = "FINISHED"
         except Exception as error:
             status = "FAILED"
-            client.log_batch(run_id, tags=[RunTag("error", str(error)[:5000])])
+            record.tags["error"] = str(error)[:5000]
             raise
         finally:
-            now = int(1000 * time.time())
-            metrics = [Metric(key, value, now, 0) for key, value in record.metrics.items()]
-            for key, curve in record.curves.items():
-                metrics += [Metric(key, value, now, epoch) for epoch, value in enumerate(curve, start=1)]
-            for start in range(0, len(metrics), METRICS_A_CALL):
-                client.log_batch(run_id, metrics=metrics[start : start + METRICS_A_CALL])
-            client.log_artifacts(run_id, str(folder))
-            client.set_terminated(run_id, status)
+            record.status = status
+            self.end(record, folder, begun=begun)
+
+    def begin(self, record: Record) -> bool:
+        """Open a run in the store with name, tags and params, or open it again; return whether the store has them."""
+        record.experiment, record.store = self.experiment, self.uri
+        try:
+            with self._turn():
+                announce(self._client(), self._experiment_id(), record)
+        except Exception as error:  # whatever a database or a network makes of a bad day: the run goes on
+            log.warning("%s takes no run now (%s)", self.uri, _brief(error))
+            return False
+        return True
+
+    def end(self, record: Record, folder: Path, *, begun: bool = True) -> None:
+        """Send what the run has come to; keep it in `folder` where that cannot be done."""
+        record.ended = _now()
+        try:
+            with self._turn():
+                if not begun:
+                    announce(self._client(), self._experiment_id(), record)
+                deliver(self._client(), record, folder)
+        except Exception as error:
+            record.write(folder)
+            log.warning(
+                "%s did not take the run (%s): it is kept in %s, to be sent by  python -m hiexp.sync",
+                *(self.uri, _brief(error), folder),
+            )
+
+    def send(self, record: Record, folder: Path) -> None:
+        """Send a record that was kept, to the run that was opened for it if there is one here, and delete it.
+
+        Raises
+        ------
+        InputError
+            If the store does not take it.
+        """
+        known = [run.info.run_id for run in self.runs({"folder": record.tags["folder"]})]
+        # The run of a sweep that was continued has the folder of its last start.
+        if record.run_id not in known and not self._has(record.run_id):
+            record.run_id = known[0] if known else None
+        try:
+            with self._turn():
+                announce(self._client(), self._experiment_id(), record)
+                deliver(self._client(), record, folder)
+        except Exception as error:
+            raise InputError(
+                f"{self.uri} did not take the run in {folder} ({_brief(error)}); it is still there, and the same "
+                "command sends it when the store answers again"
+            ) from error
+        (folder / RECORD_FILE).unlink()
+
+    def _has(self, run_id: str | None) -> bool:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return run_id is not None and self._client().get_run(run_id) is not None
+        except MlflowException:
+            return False
+
+    def runs(self, tags: Mapping[str, str], status: str | None = None) -> list[Run]:
+        """Return the runs of the experiment that have all these tags and this status, the newest first."""
+        words = " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items())
+        if status is not None:
+            words += f" and attributes.status = '{status}'"
+        return self._client().search_runs([self._experiment_id()], words, order_by=["attributes.start_time DESC"])
+
+    def close(self, run: Run, status: str) -> None:
+        """Say how a run ended that could not say so itself."""
+        self._client().set_terminated(run.info.run_id, status)
+
+    def fetch(self, run: Run, folder: Path) -> None:
+        """Copy the artefacts of a run into a folder."""
+        self._client().download_artifacts(run.info.run_id, "", str(folder))
 
     def hint(self, python: str) -> str | None:
         """Return the command that shows the runs in a browser."""
+        if self._database is None:
+            return None
         return f"{python} -m mlflow ui --backend-store-uri {shlex.quote(f'sqlite:///{self._database}')}"
 
     @property
-    def _database(self) -> Path:
-        return Path(self.uri.removeprefix("sqlite:///"))
+    def _database(self) -> Path | None:
+        return Path(self.uri.removeprefix(SQLITE)) if self.uri.startswith(SQLITE) else None
+
+    def _turn(self) -> AbstractContextManager:
+        """Return what lets one process at a time write to a database that is a file."""
+        # SQLite has one writer, and where two that read want to write next one of them fails at once, however long
+        # it would have waited.
+        return nullcontext() if self._database is None else FileLock(self._database.with_suffix(".lock"))
 
     def _client(self) -> MlflowClient:
         from mlflow import MlflowClient
 
         # The making of the tables is announced line by line otherwise.
         logging.getLogger("mlflow.store").setLevel(logging.WARNING)
-        self._database.parent.mkdir(parents=True, exist_ok=True)
+        if self._database is not None:
+            self._database.parent.mkdir(parents=True, exist_ok=True)
+        else:  # MLflow would try again and again
+            place = urlsplit(self.uri)
+            socket.create_connection((place.hostname, place.port or 443), timeout=CONNECT_SECONDS).close()
         return MlflowClient(self.uri)
 
     def _experiment_id(self) -> str:
@@ -129,4 +302,83 @@ class MlflowTracking:
         known = client.get_experiment_by_name(self.experiment)
         if known is not None:
             return known.experiment_id
-        return client.create_experiment(self.experiment, artifact_location=Path(self.artifacts).absolute().as_uri())
+        place = None if self.artifacts is None else Path(self.artifacts).absolute().as_uri()
+        return client.create_experiment(self.experiment, artifact_location=place)
+
+
+def announce(client: MlflowClient, experiment_id: str, record: Record) -> None:
+    """Create the record's run, or open it again where it has one, and send its params."""
+    from mlflow.entities import Param, RunTag
+
+    if record.run_id is None:
+        run = client.create_run(
+            experiment_id, start_time=record.started, run_name=record.name, tags=dict(record.tags)
+        )
+        record.run_id = run.info.run_id
+    else:
+        client.update_run(record.run_id, status="RUNNING")
+        client.log_batch(record.run_id, tags=[RunTag(key, value) for key, value in record.tags.items()])
+    rows = [Param(key, value) for key, value in record.params.items()]
+    for start in range(0, len(rows), PARAMS_A_CALL):
+        client.log_batch(record.run_id, params=rows[start : start + PARAMS_A_CALL])
+
+
+def deliver(client: MlflowClient, record: Record, folder: Path) -> None:
+    """Send metrics, curves and files of a run that has ended; to do so twice changes nothing.
+
+    Of a sweep the files in its folder are sent, but not the folders of its jobs.
+    """
+    from mlflow.entities import Metric, RunTag
+
+    metrics = [Metric(key, value, record.ended, 0) for key, value in record.metrics.items()]
+    for key, curve in record.curves.items():
+        metrics += [Metric(key, value, record.ended, epoch) for epoch, value in enumerate(curve, start=1)]
+    tags = [RunTag("error", record.tags["error"])] if "error" in record.tags else []
+    for start in range(0, len(metrics), METRICS_A_CALL):
+        client.log_batch(record.run_id, metrics=metrics[start : start + METRICS_A_CALL])
+    if tags:
+        client.log_batch(record.run_id, tags=tags)
+    for entry in sorted(folder.iterdir()):
+        if entry.name != RECORD_FILE and (entry.is_file() or record.tags.get("kind") != SWEEP):
+            client.log_artifact(record.run_id, str(entry))
+    client.set_terminated(record.run_id, record.status, end_time=record.ended)
+
+
+def send_kept(runs: Path, *, uri: str | None = None, only: str | None = None) -> Iterator[tuple[Record, Path]]:
+    """Send the records kept below a folder, sweeps before their jobs; yield each with its folder when it is sent.
+
+    A record that is sent is deleted, and one that was sent and not deleted finds its run again.
+
+    Parameters
+    ----------
+    runs : Path
+        A folder of runs.
+    uri : str or None
+        Where to, if not to the store that each was meant for.
+    only : str or None
+        The store for which those were meant that are sent, if not all.
+
+    Raises
+    ------
+    InputError
+        If a server does not answer, or does not take a run; what is not sent by then stays.
+    """
+    with FileLock(runs / ".sync.lock"):
+        kept = [(Record.read(file), file.parent) for file in runs.rglob(RECORD_FILE)]
+        kept = [(record, folder) for record, folder in kept if only in (None, record.store)]
+        kept.sort(key=lambda pair: (pair[0].tags.get("kind") != SWEEP, pair[0].started))
+        renamed = {}
+        for tracking in {MlflowTracking(uri or record.store, None, record.experiment) for record, _ in kept}:
+            tracking.prepare()
+            for record, folder in kept:
+                if (uri or record.store, record.experiment) == (tracking.uri, tracking.experiment):
+                    known = record.run_id
+                    if PARENT_TAG in record.tags:
+                        record.tags[PARENT_TAG] = renamed.get(record.tags[PARENT_TAG], record.tags[PARENT_TAG])
+                    tracking.send(record, folder)
+                    renamed[known] = record.run_id
+                    yield record, folder
+
+
+def _brief(error: Exception) -> str:
+    return str(error).partition("\n")[0][:200]

@@ -12,8 +12,8 @@ from omegaconf import DictConfig
 
 from hiexp.command import (
     CONFIGS,
-    failures_noted,
-    input_errors_as_messages,
+    command,
+    ended,
     recorded,
     run_folder,
     stopwatch,
@@ -24,7 +24,12 @@ from hiexp.fit import fit_sample
 from hiexp.summary import one_line, opening, summary
 
 if TYPE_CHECKING:  # pandas, scikit-learn and torch take seconds to import, and --help needs none of them
-    from hiexp.outcome import Outcome
+    import numpy as np
+
+    from hiexp.cache import DiskCache, NoCache
+    from hiexp.evaluation import Division
+    from hiexp.labels import ClusterLabels, ReferenceLabels
+    from hiexp.outcome import Outcome, Part
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +44,7 @@ def run_experiment(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> 
     folder : Path
         Receives the tables of `write_sample` as soon as they are computed.
     metrics : dict
-        Receives ``fit_seconds`` and ``train_seconds``.
+        Receives ``fit_seconds``, ``train_seconds`` and the like, summed over folds.
 
     Raises
     ------
@@ -48,11 +53,8 @@ def run_experiment(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> 
     """
     from hydra.utils import instantiate
 
-    from hiexp.evaluation import catalogue_parameters, score, split
-    from hiexp.labels import Assignment
+    from hiexp.evaluation import catalogue_parameters, split
     from hiexp.outcome import Outcome
-    from hiexp.pipeline import Features, extract, learn, learned_from, predict
-    from hiexp.spectra import UNKNOWN
 
     cache = instantiate(cfg.cache)
     spectra, fit = fit_sample(cfg, folder, metrics)
@@ -60,15 +62,35 @@ def run_experiment(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> 
     taking_part = fit.good & labels.eligible(spectra.reference, len(spectra))
     spectra, profiles = spectra.without_channels().take(taking_part), fit.profiles[taking_part]
     parameters = catalogue_parameters(cfg.evaluation.parameters, spectra.catalogue, fit.table[taking_part])
-    train, test = split(spectra, cfg.evaluation.split, instantiate(cfg.evaluation.splitter))
-    log.info("%d objects to train on, %d held out", len(train), len(test))
+    splitter = instantiate(cfg.evaluation.splitter)
+    divisions = split(spectra, cfg.evaluation.split, splitter, cfg.evaluation.get("groups"))
+    parts = [learn_part(cfg, cache, labels, profiles, spectra.reference, part, metrics) for part in divisions]
+    return Outcome.of(spectra, profiles, parameters, parts, cfg.evaluation.permutations, cfg.seed)
 
+
+def learn_part(
+    cfg: DictConfig,
+    cache: DiskCache | NoCache,
+    labels: ReferenceLabels | ClusterLabels,
+    profiles: np.ndarray,
+    reference: np.ndarray | None,
+    division: Division,
+    metrics: dict[str, float],
+) -> Part:
+    """Learn classes from the training part of one division of the sample, and predict those of all objects."""
+    from hydra.utils import instantiate
+
+    from hiexp.labels import Assignment
+    from hiexp.outcome import Part
+    from hiexp.pipeline import Features, extract, learn, learned_from, predict
+
+    log.info("%d objects to train on, %d held out", len(division.train), len(division.test))
     # Each of the next two is computed once for all runs that agree on what it is given.
     assigned = cache.recall(
         "labels",
         Assignment,
-        (cfg.labels, profiles, spectra.reference, train),
-        stopwatch(metrics, "labels_seconds")(lambda: labels.assign(profiles, spectra.reference, train)),
+        (cfg.labels, profiles, reference, division.train),
+        stopwatch(metrics, "labels_seconds")(lambda: labels.assign(profiles, reference, division.train)),
     )
     classes, taught = assigned.classes, assigned.taught
     feature = instantiate(cfg.feature, _convert_="all")
@@ -82,28 +104,11 @@ def run_experiment(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> 
         model = learn(features, instantiate(cfg.classifier, _convert_="all"), taught, classes)
     with stopwatch(metrics, "predict_seconds"):
         predicted, probability = predict(model, features)
-
-    truth = classes if spectra.reference is None else spectra.reference
-    known = test[truth[test] != UNKNOWN]
-    return Outcome(
-        ids=spectra.ids,
-        profiles=profiles,
-        reference=spectra.reference,
-        assigned=assigned,
-        parameters=parameters,
-        train=train,
-        test=test,
-        predicted=predicted,
-        probability=probability,
-        model=model,
-        scores=score(truth[known], predicted[known], cfg.evaluation.permutations, cfg.seed) if known.size else None,
-        truth_name="clusterer" if spectra.reference is None else "reference",
-    )
+    return Part(division, assigned, predicted, probability, model)
 
 
 @hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="train")
-@input_errors_as_messages()
-@failures_noted()
+@command
 def main(cfg: DictConfig) -> float | None:
     """Run one experiment, or one job of a sweep, whose failure must not stop the others."""
     job, folder = HydraConfig.get(), run_folder()
@@ -122,7 +127,10 @@ def main(cfg: DictConfig) -> float | None:
         record.curves |= outcome.history
         log.info("Trained in %.1f s; writing predictions, pictures and model", record.metrics["train_seconds"])
         outcome.write(folder)
-    log.info(one_line(record.metrics) if sweeping() else summary(outcome, record.metrics, cfg, job, folder))
+    if sweeping():
+        ended(one_line(record.metrics))
+    else:
+        log.info(summary(outcome, record.metrics, cfg, job, folder))
     return record.metrics.get("success_rate")
 
 

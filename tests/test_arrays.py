@@ -395,12 +395,12 @@ def test_masked_ends_are_left_out_and_gaps_bridged():
 
 def test_the_given_split():
     held_out = np.array([True, False, False, True, False, False])
-    train_rows, test_rows = split(make_spectra(held_out=held_out), "given", SPLITTER)
-    assert (train_rows.tolist(), test_rows.tolist()) == ([1, 2, 4, 5], [0, 3])
+    (division,) = split(make_spectra(held_out=held_out), "given", SPLITTER)
+    assert (division.train.tolist(), division.test.tolist()) == ([1, 2, 4, 5], [0, 3])
     kept = make_spectra(held_out=held_out).take(np.array([True, True, False, False, True, False]))
     assert kept.held_out.tolist() == [True, False, False]
-    train_rows, test_rows = split(make_spectra(held_out=held_out), "random", SPLITTER)
-    assert len(train_rows) == len(test_rows) == 3
+    (division,) = split(make_spectra(held_out=held_out), "random", SPLITTER)
+    assert len(division.train) == len(division.test) == 3
 
 
 @pytest.mark.parametrize(

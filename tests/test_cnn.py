@@ -1,13 +1,17 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.utils import get_tags
+from torch.nn import functional
 
 from hiexp.classifiers import CNNClassifier, ConvNet
+from hiexp.classifiers.fused import dropped, rectified_normalised_pooled
 from hiexp.errors import InputError
 
-SMALL = ConvNet(filters=[4, 8], dense=16)
+SMALL = ConvNet(filters=[4, 8], padding="same", dense=16)
 
 
 def two_kinds_of_image(n=65, size=12):
@@ -22,7 +26,7 @@ def two_kinds_of_image(n=65, size=12):
 
 def test_it_learns_what_can_be_learned():
     X, y = two_kinds_of_image()
-    classifier = CNNClassifier(SMALL, epochs=8).fit(X, y)
+    classifier = CNNClassifier(SMALL, epochs=8, learning_rate=0.01).fit(X, y)
     assert classifier.classes_.tolist() == [3, 7]
     assert classifier.score(X, y) > 0.95
     assert len(classifier.history_["train_loss"]) == 8
@@ -76,9 +80,140 @@ def test_images_too_small_for_the_network_are_refused():
         CNNClassifier(ConvNet(filters=[4, 8], padding="valid")).fit(X, y)
 
 
-def test_profiles_are_refused():
-    with pytest.raises(InputError, match="feature=image2d"):
-        CNNClassifier(SMALL).fit(np.zeros((4, 20)), np.array([0, 1, 0, 1]))
+def test_what_is_neither_image_nor_profile_is_refused():
+    with pytest.raises(InputError, match="feature=image2d or feature=raw"):
+        CNNClassifier(SMALL).fit(np.zeros((4, 3, 20)), np.array([0, 1, 0, 1]))
+
+
+def test_profiles_are_learned_and_too_short_ones_refused():
+    X, y = two_kinds_of_image()
+    profiles = X[:, 0].mean(axis=1)  # brighter in the left or in the right half
+    classifier = CNNClassifier(SMALL, epochs=15, learning_rate=0.01).fit(profiles, y)
+    assert classifier.score(profiles, y) > 0.95
+    assert classifier.network_[0].conv.weight.shape == (4, 1, 3)
+    with pytest.raises(InputError, match=r"profiles of 3 samples.*feature\.n_samples"):
+        CNNClassifier(SMALL).fit(profiles[:, :3], y)
+
+
+@given(
+    n=st.integers(2, 4),
+    sides=st.tuples(st.integers(2, 9), st.integers(2, 9)),
+    channels=st.integers(1, 20),
+    seed=st.integers(0, 1000),
+)
+@settings(max_examples=30)
+def test_a_block_in_one_pass_is_its_layers_one_by_one(n, sides, channels, seed):
+    generator = torch.Generator().manual_seed(seed)
+    norm = torch.nn.BatchNorm2d(channels)
+    for parameter in norm.parameters():  # slopes of both signs
+        parameter.data = torch.randn(channels, generator=generator)
+    layers = torch.nn.BatchNorm2d(channels)
+    layers.load_state_dict(norm.state_dict())
+    maps = torch.randn(n, channels, *sides, generator=generator).requires_grad_()
+    same = maps.detach().clone().requires_grad_()
+    one, by_layers = rectified_normalised_pooled(maps, norm, 0.0), functional.max_pool2d(layers(same.relu()), 2)
+    torch.testing.assert_close(one, by_layers, rtol=1e-4, atol=1e-4)
+    gradient = torch.randn(one.shape, generator=generator)
+    one.backward(gradient)
+    by_layers.backward(gradient)
+    scale = float(same.grad.abs().max())  # where hardly anything varies, batch norm blows rounding errors up
+    torch.testing.assert_close(maps.grad, same.grad, rtol=1e-3, atol=1e-3 * scale + 1e-5)
+    for got, expected in zip(norm.parameters(), layers.parameters(), strict=True):
+        torch.testing.assert_close(got.grad, expected.grad, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(norm.state_dict(), layers.state_dict(), rtol=1e-4, atol=1e-4)
+
+
+def test_a_block_in_bf16_is_the_one_in_fp32_within_its_precision():
+    maps = torch.randn(8, 16, 13, 13, generator=torch.Generator().manual_seed(0))
+    gradients, results = [], []
+    for kind in (torch.float32, torch.bfloat16):
+        given_maps = maps.bfloat16().to(kind).requires_grad_()
+        result = rectified_normalised_pooled(given_maps, torch.nn.BatchNorm2d(16), 0.0)
+        assert result.dtype == kind
+        result.backward(torch.ones_like(result) * result.detach())
+        results.append(result.float())
+        gradients.append(given_maps.grad.float())
+    torch.testing.assert_close(*results, rtol=1 / 256, atol=1e-3)
+    torch.testing.assert_close(*gradients, rtol=0.02, atol=0.02)
+
+
+def test_dropout_drops_its_share_and_keeps_the_mean():
+    ones = torch.ones(4, 64, 32, 32)
+    torch.manual_seed(0)
+    kept = dropped(ones, 0.25)
+    assert float((kept == 0).double().mean()) == pytest.approx(0.25, abs=0.005)
+    assert float(kept.mean()) == pytest.approx(1, abs=0.005)
+    norm = torch.nn.BatchNorm2d(64)
+    norm.bias.data += 1  # batch norm's result is 1 everywhere
+    pooled = rectified_normalised_pooled(ones, norm, 0.25).detach()
+    assert float((pooled == 0).double().mean()) == pytest.approx(0.25, abs=0.01)
+    assert float(pooled.max()) == pytest.approx(4 / 3, rel=1e-4)
+    # The gradient goes where the value came from.
+    pooled = rectified_normalised_pooled(ones, norm, 0.25)
+    pooled.sum().backward()
+    assert float(norm.bias.grad.sum()) == pytest.approx(float(pooled.detach().sum()), rel=1e-5)
+
+
+def test_threads_that_torch_had_before_change_nothing():
+    X, y = two_kinds_of_image()
+    before, probabilities = torch.get_num_threads(), []
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        probabilities.append(CNNClassifier(SMALL, epochs=2).fit(X, y).predict_proba(X))
+        assert torch.get_num_threads() == threads
+    torch.set_num_threads(before)
+    np.testing.assert_array_equal(*probabilities)
+
+
+def test_early_stopping_returns_the_best_network():
+    X, y = two_kinds_of_image()
+    rng = np.random.default_rng(1)
+    noise = rng.permutation(y)  # nothing to learn: the validation loss soon rises
+    classifier = CNNClassifier(SMALL, epochs=60, learning_rate=0.01, early_stopping=3).fit(X, noise)
+    loss = classifier.history_["validation_loss"]
+    assert len(loss) < 60
+    assert np.argmin(loss) == len(loss) - 4
+    assert {name: len(values) for name, values in classifier.history_.items()} == dict.fromkeys(
+        ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy"), len(loss)
+    )
+    # The same settings trained to the best epoch alone are the network that was returned.
+    best = CNNClassifier(SMALL, epochs=len(loss) - 3, learning_rate=0.01, early_stopping=100).fit(X, noise)
+    np.testing.assert_array_equal(classifier.predict_proba(X), best.predict_proba(X))
+
+
+def test_class_weights_favour_the_rare_class():
+    X, y = two_kinds_of_image(200)
+    X = np.random.default_rng(0).normal(size=X.shape)  # nothing to see: priors decide
+    y = np.where(np.arange(200) < 20, 7, 3)
+    rare = [
+        CNNClassifier(SMALL, epochs=15, learning_rate=0.01, class_weight=weight)
+        .fit(X, y)
+        .predict_proba(X)[:, 1]
+        .mean()
+        for weight in (None, "balanced")
+    ]
+    assert rare[0] < 0.25 < rare[1]
+
+
+@pytest.mark.parametrize("dimensions", [1, 2])
+def test_saliency_sums_to_the_log_odds_and_finds_what_decides(dimensions):
+    X, y = two_kinds_of_image(100)
+    X[:, :, :, 3:-3] = 0.3 * np.random.default_rng(0).normal(size=X[:, :, :, 3:-3].shape)  # only the edges tell
+    X = X if dimensions == 2 else X[:, 0].mean(axis=1)
+    classifier = CNNClassifier(SMALL, epochs=20, learning_rate=0.01).fit(X, y)
+    saliency = classifier.saliency(X)
+    assert saliency.shape == X.shape
+
+    def log_odds(values):
+        p = np.take_along_axis(classifier.predict_proba(values), chosen, axis=1)[:, 0]
+        return np.log(p / (1 - p))
+
+    chosen = classifier.predict_proba(X).argmax(axis=1)[:, None]
+    expected = log_odds(X) - log_odds(np.zeros_like(X))
+    total = saliency.reshape(len(X), -1).sum(axis=1)
+    assert np.median(np.abs(total - expected)) < 0.05 * np.median(np.abs(expected))
+    by_column = np.abs(saliency.reshape(-1, 12)).mean(axis=0)
+    assert by_column[[0, 1, 2, 9, 10, 11]].mean() > 2 * by_column[4:8].mean()
 
 
 def test_a_device_that_is_not_there_is_refused():
@@ -96,6 +231,11 @@ def test_a_device_that_is_not_there_is_refused():
         (CNNClassifier(SMALL, epochs=0), "epochs=0"),
         (CNNClassifier(SMALL, precision="8"), "precision=8"),
         (CNNClassifier(ConvNet([4], padding="full")), "padding=full"),
+        (CNNClassifier(SMALL, threads=0), "threads=0"),
+        (CNNClassifier(SMALL, class_weight="rare"), "class_weight=rare"),
+        (CNNClassifier(SMALL, early_stopping=0), "early_stopping=0"),
+        (CNNClassifier(SMALL, early_stopping=5, validation_fraction=0.1), "early_stopping=5.*validation part"),
+        (CNNClassifier(SMALL, validation_fraction=1.5), "validation_fraction=1.5"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

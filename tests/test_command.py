@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from astropy.io import fits
-from conftest import only_run, train
+from conftest import command, only_run, train
 from hydra.utils import instantiate
 from mlflow import MlflowClient
 from omegaconf import OmegaConf
@@ -21,8 +21,10 @@ QUICK = ["dataset.n_galaxies=90", *RAW_KNN]
 
 
 def recorded_runs(folder, experiment="hiexp"):
+    """The runs of single runs and jobs: the run that stands for a sweep is not among them."""
     client = MlflowClient(f"sqlite:///{folder}/mlruns/mlflow.db")
-    return client, client.search_runs([client.get_experiment_by_name(experiment).experiment_id])
+    runs = client.search_runs([client.get_experiment_by_name(experiment).experiment_id])
+    return client, [run for run in runs if run.data.tags.get("kind") != "sweep"]
 
 
 def test_the_main_job(hiexp_train, tmp_path):
@@ -90,6 +92,20 @@ def test_the_sweep_of_nine(hiexp_train, tmp_path):
     assert ranked["settings"].str.contains("model=complex test_size=0.7").sum() == 1
     useful = ranked[ranked["n_predicted_classes"] > 1]
     assert useful["success_rate"].is_monotonic_decreasing
+    assert ranking.with_name("sweep.html").read_text().count('<tr class="run">') == 9
+
+    words = ["model=simple,medium", "--sort", "balanced_accuracy", "--html", "report.html"]
+    compared = command("hiexp.compare", "--experiment", "hiexp", *words, cwd=tmp_path)
+    assert compared.returncode == 0, compared.stderr
+    best = max(
+        (record for record in records if record.data.params["model"] != "complex"),
+        key=lambda record: record.data.metrics["balanced_accuracy"],
+    )
+    assert f"{best.data.metrics['balanced_accuracy']:.3f} [" in compared.stdout.splitlines()[4]
+    assert f"the best again:  {best.data.tags['command']}" in compared.stdout
+    page = (tmp_path / "report.html").read_text()
+    assert page.count('<tr class="run">') == 6
+    assert page.count('class="best"') == 1  # of the heat map
 
 
 def test_real_spectra_in_groups(hiexp_train, tmp_path, appss):
@@ -194,7 +210,7 @@ FAULTS = {
     "too little to train on": (["test_size=0.999"], "test_size"),
     "an unknown member": (["clusterer=magic"], "Could not find 'clusterer/magic'"),
     "an unknown key": (["classifier.magic=1"], "magic"),
-    "profiles for the network": (["classifier=cnn"], "feature=image2d"),
+    "images too small for the network": (["feature=image2d", "feature.size=3", "classifier=cnn"], "feature.size"),
     "a bad setting": (["classifier.n_neighbors=1000"], "KNeighborsClassifier"),
 }
 

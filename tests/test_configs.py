@@ -31,7 +31,7 @@ def test_what_is_fitted_needs_no_key_of_the_training(member):
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_preset_composes_with_every_tracking(preset):
-    for tracking in ("local", "none"):
+    for tracking in ("local", "none", "server"):
         cfg = composed(preset, f"tracking={tracking}")
         assert len(flat_parameters(cfg)) > 30
 
@@ -56,3 +56,32 @@ def test_the_hash_follows_what_changes_numbers_and_nothing_else():
     assert config_hash(composed(*archive)) == config_hash(composed(*archive, "root=/elsewhere"))
     assert config_hash(composed(*archive)) != config_hash(composed(*archive, "dataset.where.SNR=[8,null]"))
     assert len({base, config_hash(composed("seed=1")), config_hash(composed("model=medium"))}) == 3
+
+
+def test_the_published_grid_is_the_published_grid():
+    words = dict.fromkeys(("cnn54", "cnn54_published"))
+    for name in words:
+        with initialize_config_dir(str(Path(CONFIGS).absolute()), version_base="1.3"):
+            cfg = compose("train", overrides=[f"+experiment={name}"], return_hydra_config=True)
+        words[name] = dict(cfg.hydra.sweeper.params)
+        assert (cfg.classifier.batch_size, cfg.classifier.learning_rate, cfg.classifier.weight_decay) == (
+            32,
+            1e-3,
+            1e-5,
+        )
+    assert words["cnn54"] == words["cnn54_published"]
+    assert next(iter(words["cnn54"])) == "epochs"  # the slowest to vary: longer trainings find the shorter ones done
+    assert words["cnn54"] == {
+        "epochs": "50,80,120",
+        "model": "simple,medium,complex",
+        "test_size": "0.3,0.5,0.7",
+        "random_state": "42,99",
+    }
+    published = composed("+experiment=cnn54_published")
+    assert (published.feature.size, published.feature.quarter, published.feature.colormap) == (128, False, "RdBu")
+    assert published.model.padding == "valid"
+
+
+def test_without_a_cache_no_training_is_kept():
+    assert composed("cache=off").classifier.states is None
+    assert composed().classifier.states == "./cache"

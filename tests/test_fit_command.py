@@ -145,7 +145,9 @@ def test_a_sweep_over_fits_ends_with_their_ranking(tmp_path):
     assert first.split()[:4] == ["1", "20", "0", f"{ranking['median_chi2_dof'][0]:.3f}"]
     assert len(second.split()) == len(header.split()) - 1
     client = MlflowClient(f"sqlite:///{tmp_path}/mlruns/mlflow.db")
-    assert len(client.search_runs([client.get_experiment_by_name("hiexp").experiment_id])) == 2
+    runs = client.search_runs([client.get_experiment_by_name("hiexp").experiment_id])
+    (parent,) = [run for run in runs if run.data.tags.get("kind") == "sweep"]
+    assert [run.data.tags.get("mlflow.parentRunId") for run in runs if run != parent] == [parent.info.run_id] * 2
 
 
 def test_a_job_that_fails_does_not_stop_the_sweep(tmp_path):

@@ -1,3 +1,5 @@
+import multiprocessing
+
 import pytest
 from mlflow import MlflowClient
 
@@ -61,3 +63,36 @@ def test_no_tracking_leaves_nothing(tmp_path, monkeypatch):
     with NoTracking().run("name", {"a": 1}, {}, tmp_path) as record:
         record.metrics["accuracy"] = 1.0
     assert list(tmp_path.iterdir()) == []
+
+
+def log_runs(tracking, folder, number):
+    for i in range(4):
+        with tracking.run(
+            f"{number}-{i}", {f"key_{k}": k for k in range(120)}, {"number": str(number)}, folder
+        ) as record:
+            record.metrics |= {f"metric_{k}": float(k) for k in range(40)}
+            record.curves["loss"] = [float(number), float(i)] * 30
+
+
+def test_eight_processes_at_once_lose_nothing(tracking, tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "predictions.csv").write_text("id")
+    context = multiprocessing.get_context("fork")  # MLflow is imported once; no process has opened the store before
+    processes = [context.Process(target=log_runs, args=(tracking, folder, number)) for number in range(8)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0] * 8
+    client, found = runs(tracking)
+    assert sorted(run.info.run_name for run in found) == sorted(f"{n}-{i}" for n in range(8) for i in range(4))
+    assert {run.info.status for run in found} == {"FINISHED"}
+    for run in found:
+        number, i = map(float, run.info.run_name.split("-"))
+        assert len(run.data.params) == 120
+        assert len(run.data.metrics) == 41
+        curve = client.get_metric_history(run.info.run_id, "loss")
+        assert [point.value for point in sorted(curve, key=lambda point: point.step)] == [number, i] * 30
+        assert [file.path for file in client.list_artifacts(run.info.run_id)] == ["predictions.csv"]
+    assert not (folder / "record.json").exists()

@@ -1,32 +1,39 @@
-"""A convolutional network, trained by Lightning, behind scikit-learn's classifier interface."""
+"""A convolutional network behind scikit-learn's classifier interface."""
 
 from __future__ import annotations
 
+import json
 import logging
-import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from importlib.metadata import version
+from pathlib import Path
 from typing import Self
 
 import numpy as np
-import pytorch_lightning as pl
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.model_selection import train_test_split
 from sklearn.utils import Tags
+from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
-from torch.utils.data import BatchSampler, DataLoader, RandomSampler, TensorDataset
-from tqdm import tqdm
 
+from hiexp.cache import fingerprint
 from hiexp.classifiers.network import ConvNet
+from hiexp.classifiers.states import State, States
+from hiexp.classifiers.training import Examples, Training
 from hiexp.errors import InputError
 
+log = logging.getLogger(__name__)
+
 PREDICTION_BATCH = 1024
+SALIENCY_STEPS = 16
 
 
 class CNNClassifier(ClassifierMixin, BaseEstimator):
-    """Train a network on images with AdamW and cross-entropy.
+    """Train a network on images or profiles with AdamW and cross-entropy.
 
     Parameters
     ----------
@@ -39,13 +46,27 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         Images a step.
     learning_rate, weight_decay : float
         Of AdamW.
+    class_weight : {"balanced"} or None
+        "balanced" weighs each class in the loss by the inverse of its number of images.
+    early_stopping : int or None
+        Stop when the loss of a validation part has not improved for so many epochs, and return the network as it was
+        when that loss was lowest. None trains all epochs on all images.
+    validation_fraction : float
+        Of the images, for early stopping; as many of each class as possible.
     precision : {"auto", "32"}
         "auto" trains under bf16 autocast where the processor computes in bf16, "32" in fp32 throughout.
         Predictions are made in fp32.
     device : {"cpu", "cuda", "auto"}
         Where to train and predict.
+    threads : int
+        Of the CPU. With another number the last bits of the weights differ.
     seed : int
-        Of the weights, the order of the batches and the dropout.
+        Of the weights, the order of the batches, the dropout and the validation part.
+    states : str or None
+        Folder that keeps the states of trainings: a training goes on from the latest state of one that differs from
+        it by nothing but `epochs`, with the same result as from the beginning to the last bit. None keeps nothing.
+    keep_seconds : float
+        Of training between two states, beside the one at the end.
 
     Attributes
     ----------
@@ -54,7 +75,8 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
     network_ : torch.nn.Module
         The trained network, on the CPU.
     history_ : dict of list of float
-        ``train_loss`` and ``train_accuracy`` of each epoch.
+        ``train_loss`` and ``train_accuracy`` of each epoch; with early stopping ``validation_loss`` and
+        ``validation_accuracy``, too.
     """
 
     def __init__(
@@ -64,18 +86,30 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         batch_size: int = 32,
         learning_rate: float = 1e-3,
         weight_decay: float = 1e-5,
+        class_weight: str | None = None,
+        early_stopping: int | None = None,
+        validation_fraction: float = 0.2,
         precision: str = "auto",
         device: str = "cpu",
+        threads: int = 1,
         seed: int = 0,
+        states: str | None = None,
+        keep_seconds: float = 30,
     ) -> None:
         self.network = network
         self.epochs = epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
+        self.class_weight = class_weight
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
         self.precision = precision
         self.device = device
+        self.threads = threads
         self.seed = seed
+        self.states = states
+        self.keep_seconds = keep_seconds
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -83,33 +117,30 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         return tags
 
     def fit(self, X: np.ndarray, y: np.ndarray) -> Self:
-        """Train on images `X`, shape (N, channels, height, width), of classes `y`, shape (N,).
+        """Train on images, shape (N, channels, height, width), or profiles, shape (N, n), of classes `y`, shape (N,).
 
         Raises
         ------
         InputError
-            If `X` are no images, or the settings cannot be met on this machine.
+            If `X` are neither, or the settings cannot be met on this machine.
         """
-        if X.ndim != 4:
+        if X.ndim not in (2, 4):
             raise InputError(
-                f"classifier=cnn takes images, this feature gives arrays of shape {X.shape[1:]}; use feature=image2d"
+                f"classifier=cnn takes images or profiles, this feature gives arrays of shape {X.shape[1:]}; "
+                "use feature=image2d or feature=raw"
             )
         check_classification_targets(y)
-        if self.epochs < 1:
-            raise InputError(f"epochs={self.epochs}: train for at least one epoch")
-        if str(self.precision) not in ("auto", "32"):
-            raise InputError(f"classifier.precision={self.precision}: choose auto or 32")
+        self._check_settings()
         device = torch_device(self.device)
+        images = _with_channels(X)
         self.classes_, targets = np.unique(y, return_inverse=True)
-        self.image_shape_ = X.shape[1:]
-        self.history_ = {"train_loss": [], "train_accuracy": []}
-        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        self.image_shape_ = images.shape[1:]
+        low = str(self.precision) == "auto" and _computes_bf16(device)
+        with _threads(self.threads), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(self.seed)
             self.network_ = self.build_network()
-            data = TensorDataset(torch.from_numpy(np.ascontiguousarray(X, np.float32)), torch.from_numpy(targets))
-            self._train(data, device)
-        # In the layout that weights are stored in, so that a model loaded gives the same numbers to the last bit.
-        self.network_.to(memory_format=torch.contiguous_format).eval()
+            self._train(images, targets, device, low)
+        self.network_.cpu().eval().requires_grad_(False)
         return self
 
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
@@ -117,8 +148,8 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self, "network_")
         device = torch_device(self.device)
         network = self.network_.to(device).eval()
-        with torch.inference_mode():
-            batches = torch.from_numpy(np.ascontiguousarray(X, np.float32)).split(PREDICTION_BATCH)
+        with torch.inference_mode(), _threads(self.threads):
+            batches = torch.from_numpy(_with_channels(X)).split(PREDICTION_BATCH)
             logits = [network(batch.to(device)).cpu().double() for batch in batches]
         network.cpu()
         return torch.softmax(torch.cat(logits), dim=1).numpy()
@@ -127,80 +158,146 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         """Return the most probable class of each image, shape (N,)."""
         return self.classes_[self.predict_proba(X).argmax(axis=1)]
 
+    def saliency(self, X: np.ndarray) -> np.ndarray:
+        """Return how much each pixel or sample speaks for the predicted class, in the shape of `X`.
+
+        Integrated gradients (Sundararajan, Taly & Yan 2017, ICML, 3319) of the log odds of the predicted class, along
+        the straight way from zeros (a symmetric profile, in images of differences) to `X`. The values of one object
+        sum to the difference in log odds between it and zeros, but for the error of 16 steps.
+        """
+        check_is_fitted(self, "network_")
+        device = torch_device(self.device)
+        network = self.network_.to(device).eval()
+        whole = torch.from_numpy(_with_channels(X)).to(device)
+        summed = torch.zeros_like(whole)
+        with _threads(self.threads):
+            predicted = network(whole).argmax(dim=1, keepdim=True)
+            for step in range(SALIENCY_STEPS):
+                part = (whole * ((step + 0.5) / SALIENCY_STEPS)).requires_grad_()
+                logits = network(part)
+                others = logits.scatter(1, predicted, -torch.inf).logsumexp(dim=1)
+                log_odds = logits.gather(1, predicted)[:, 0] - others
+                summed += torch.autograd.grad(log_odds.sum(), part)[0]
+        network.cpu()
+        return (summed * whole / SALIENCY_STEPS).cpu().numpy().reshape(X.shape)
+
     def build_network(self) -> nn.Module:
         """Return the network untrained, as `fit` starts from and as stored weights are loaded into."""
         return self.network.build(self.image_shape_, len(self.classes_))
 
-    def _train(self, data: TensorDataset, device: torch.device) -> None:
-        # Batch norm cannot take a batch of one: an odd image out waits for the next epoch's shuffle.
-        lone = len(data) % self.batch_size == 1
-        batches = BatchSampler(RandomSampler(data), self.batch_size, drop_last=lone)
-        loader = DataLoader(data, sampler=batches, batch_size=None)
-        with _quiet_lightning():
-            trainer = pl.Trainer(
-                max_epochs=self.epochs,
-                accelerator="gpu" if device.type == "cuda" else "cpu",
-                devices=1,
-                precision="bf16-mixed" if self.precision == "auto" and _computes_bf16(device) else "32-true",
-                logger=False,
-                enable_checkpointing=False,
-                enable_progress_bar=False,
-                enable_model_summary=False,
+    def _check_settings(self) -> None:
+        if self.epochs < 1:
+            raise InputError(f"epochs={self.epochs}: train for at least one epoch")
+        if str(self.precision) not in ("auto", "32"):
+            raise InputError(f"classifier.precision={self.precision}: choose auto or 32")
+        if self.class_weight not in (None, "none", "balanced"):
+            raise InputError(f"classifier.class_weight={self.class_weight}: choose none or balanced")
+        if self.early_stopping is not None and self.early_stopping < 1:
+            raise InputError(f"classifier.early_stopping={self.early_stopping}: wait for at least one epoch, or null")
+        if not 0 < self.validation_fraction < 1:
+            raise InputError(f"classifier.validation_fraction={self.validation_fraction}: choose from 0 to 1")
+        if self.threads < 1:
+            raise InputError(f"classifier.threads={self.threads}: train on at least one")
+
+    def _train(self, images: np.ndarray, targets: np.ndarray, device: torch.device, low: bool) -> None:
+        tensor = torch.from_numpy(images).to(device, torch.bfloat16 if low else torch.float32)
+        examples, validation = Examples(tensor, torch.from_numpy(targets).to(device)), None
+        if self.early_stopping:
+            examples, validation = self._divided(examples, targets)
+        states = self._states(images, targets, device, low)
+        with ExitStack() as stack:
+            if states:
+                try:
+                    stack.enter_context(states.held())
+                except OSError as error:
+                    log.warning("No state can be kept in %s (%s); cache=off goes without", states.folder, error)
+                    states = None
+            training = Training(
+                self.network_,
+                examples,
+                validation,
+                learning_rate=self.learning_rate,
+                weight_decay=self.weight_decay,
+                class_weight=self._weights(targets, device),
+                batch_size=self.batch_size,
+                seed=self.seed,
+                patience=self.early_stopping or 0,
+                keep=_keeper(states) if states else None,
+                keep_seconds=self.keep_seconds,
             )
-            trainer.fit(_Training(self), loader)
+            if states and (state := states.latest(self.epochs)):
+                training.restore(state)
+                log.info("The training goes on after %d epochs of an earlier one", training.epochs_done)
+            if training.epochs_done < self.epochs and not training.finished_early:
+                training.run(self.epochs, "bf16-mixed" if low else "32-true")
+        if training.best:
+            self.network_.load_state_dict(training.best)
+        self.history_ = training.history
+
+    def _divided(self, examples: Examples, targets: np.ndarray) -> tuple[Examples, Examples]:
+        """Return the examples to learn from and the validation part."""
+        try:
+            learned, held = train_test_split(
+                np.arange(len(targets)),
+                test_size=self.validation_fraction,
+                random_state=self.seed,
+                stratify=targets,
+            )
+        except ValueError as error:
+            raise InputError(
+                f"classifier.early_stopping={self.early_stopping}: {len(targets)} objects leave no validation part "
+                f"of {self.validation_fraction:g} ({error}); set classifier.early_stopping=null"
+            ) from error
+        return examples.take(learned), examples.take(held)
+
+    def _weights(self, targets: np.ndarray, device: torch.device) -> torch.Tensor | None:
+        if self.class_weight != "balanced":
+            return None
+        weights = compute_class_weight("balanced", classes=np.unique(targets), y=targets)
+        return torch.from_numpy(weights).float().to(device)
+
+    def _states(self, images: np.ndarray, targets: np.ndarray, device: torch.device, low: bool) -> States | None:
+        if self.states is None:
+            return None
+        elsewhere = ("network", "epochs", "precision", "device", "states", "keep_seconds")
+        network = type(self.network)
+        settings = {
+            "classifier": {name: value for name, value in self.get_params(False).items() if name not in elsewhere},
+            "network": f"{network.__module__}.{network.__qualname__}",
+            "network_settings": json.dumps(vars(self.network), sort_keys=True, default=repr),
+            "arithmetic": [str(device), low, torch.backends.cpu.get_cpu_capability(), version("numba")],
+        }
+        return States(Path(self.states) / f"training-{fingerprint(settings, images, targets)}")
 
 
-class _Training(pl.LightningModule):
-    """One training of a classifier's network."""
+def _keeper(states: States):
+    """Return a function that keeps each state it is given in the place of the one before, until the training ends."""
+    last = None
 
-    def __init__(self, classifier: CNNClassifier) -> None:
-        super().__init__()
-        self.network = classifier.network_.to(memory_format=torch.channels_last)
-        self.learning_rate = classifier.learning_rate
-        self.weight_decay = classifier.weight_decay
-        self.history = classifier.history_
+    def keep(state: State) -> None:
+        nonlocal last
+        try:
+            last = states.keep(state, instead_of=last)
+        except OSError as error:
+            log.warning("The state of the training could not be kept in %s: %s", states.folder, error)
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        return torch.optim.AdamW(self.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay, fused=True)
+    return keep
 
-    def on_train_start(self) -> None:
-        self.bar = tqdm(total=self.trainer.max_epochs, desc="training the network", unit="epoch", leave=False)
 
-    def on_train_epoch_start(self) -> None:
-        self.loss_sum = self.n_right = torch.zeros((), device=self.device)
-        self.n_seen = 0
-
-    def training_step(self, batch: tuple[torch.Tensor, torch.Tensor], batch_idx: int) -> torch.Tensor:
-        images, targets = batch
-        logits = self.network(images.contiguous(memory_format=torch.channels_last))
-        loss = nn.functional.cross_entropy(logits, targets)
-        self.loss_sum = self.loss_sum + loss.detach() * len(targets)
-        self.n_right = self.n_right + (logits.argmax(dim=1) == targets).sum()
-        self.n_seen += len(targets)
-        return loss
-
-    def on_train_epoch_end(self) -> None:
-        self.history["train_loss"].append(float(self.loss_sum) / self.n_seen)
-        self.history["train_accuracy"].append(float(self.n_right) / self.n_seen)
-        self.bar.set_postfix(loss=f"{self.history['train_loss'][-1]:.3f}", refresh=False)
-        self.bar.update()
-
-    def on_train_end(self) -> None:
-        self.bar.close()
+def _with_channels(X: np.ndarray) -> np.ndarray:
+    """Return images as they are and profiles as one channel, float32."""
+    return np.ascontiguousarray(X[:, None] if X.ndim == 2 else X, np.float32)
 
 
 @contextmanager
-def _quiet_lightning() -> Iterator[None]:
-    """Hold back Lightning's notes on the devices it sees and its advice on data loaders; errors still show."""
-    logger = logging.getLogger("pytorch_lightning")
-    level = logger.level
-    logger.setLevel(logging.WARNING)
+def _threads(n: int) -> Iterator[None]:
+    """Let torch compute on so many threads of the CPU."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(n)
     try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module="pytorch_lightning")
-            yield
+        yield
     finally:
-        logger.setLevel(level)
+        torch.set_num_threads(before)
 
 
 def torch_device(name: str) -> torch.device:

@@ -1,14 +1,19 @@
-"""Scores of a classification, and the same scores by chance."""
+"""Scores of a classification, how sure they are, and the same scores by chance."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 from scipy.stats import random_table
 
+from hiexp.evaluation.calibration import LOSSES, Probabilities, joined
+from hiexp.evaluation.measures import MEASURES, best_relabeling, precision, recall, success_rate
+
 NUMBERS_A_BLOCK = 5_000_000
+MANY = 12  # classes: of more, precision and recall are not listed one by one
+TIE = 1e-12
 
 
 @dataclass(frozen=True)
@@ -18,99 +23,141 @@ class Scores:
     Attributes
     ----------
     observed : dict of str to float
-        ``accuracy``, ``balanced_accuracy``, ``macro_f1`` and ``success_rate``.
-    chance : dict of str to ndarray, shape (n_permutations,)
-        The same under permuted truth.
+        ``accuracy``, ``balanced_accuracy``, ``macro_f1``, ``success_rate``; ``precision_C`` and ``recall_C`` of each
+        class C of at most 12, where it is predicted or true of any object; ``log_loss``, ``brier`` and
+        ``expected_calibration_error`` where there are probabilities.
+    drawn : dict of str to ndarray, shape (n_draws,)
+        The same of objects drawn with replacement; NaN where a draw has none to score. The success rate of these
+        keeps the relabeling of `observed`, which is part of the classification.
+    chance : dict of str to ndarray, shape (n_draws,)
+        The same under permuted truth; the success rate is the best of all relabelings again.
     classes : ndarray
         Labels of the rows and columns of `confusion`.
     confusion : ndarray, shape (K, K)
-        Objects by true (row) and predicted (column) class.
+        Objects by true (row) and predicted (column) class; of several repeats the first.
     """
 
     observed: dict[str, float]
+    drawn: dict[str, np.ndarray]
     chance: dict[str, np.ndarray]
     classes: np.ndarray
     confusion: np.ndarray
 
     def p_value(self, name: str) -> float:
-        """Return the share of permutations that score at least as high, the observed one counted in."""
-        drawn = self.chance[name]
-        return float((1 + np.sum(drawn >= self.observed[name] - 1e-12)) / (1 + drawn.size))
+        """Return the share of permutations that do at least as well, the observed truth counted in."""
+        sign = -1 if name in LOSSES else 1
+        as_well = sign * self.chance[name] >= sign * self.observed[name] - TIE
+        return float((1 + as_well.sum()) / (1 + as_well.size))
+
+    def metrics(self) -> dict[str, float]:
+        """Return every score S with ``low_S``, ``high_S``, ``chance_S``, ``chance95_S`` and ``p_S``.
+
+        The bootstrap 95 % interval (percentiles), the mean by chance, the value that 5 % of the permutations surpass
+        (fall below, where less is better), and the p-value.
+        """
+        numbers = dict(self.observed)
+        for name in self.observed:
+            low, high = np.nanpercentile(self.drawn[name], [2.5, 97.5])
+            numbers |= {
+                f"low_{name}": float(low),
+                f"high_{name}": float(high),
+                f"chance_{name}": float(self.chance[name].mean()),
+                f"chance95_{name}": float(np.percentile(self.chance[name], 5 if name in LOSSES else 95)),
+                f"p_{name}": self.p_value(name),
+            }
+        return numbers
 
 
-def score(truth: np.ndarray, predicted: np.ndarray, n_permutations: int, seed: int) -> Scores:
-    """Score predictions, and permuted truth against the same predictions.
+def score(
+    truth: np.ndarray,
+    predicted: np.ndarray,
+    n_draws: int,
+    seed: int,
+    probability: np.ndarray | None = None,
+    columns: np.ndarray | None = None,
+) -> Scores:
+    """Score predictions, the same of resampled objects, and permuted truth against the same predictions.
 
-    Every score is a function of the confusion matrix, and permuting the truth draws a table with the same row
-    and column sums; the tables are drawn directly (Patefield 1981, Applied Statistics 30, 91), so that a
-    permutation costs the same for ten objects as for a million.
+    Most scores are functions of the confusion table. Drawing objects with replacement draws the table's cells from a
+    multinomial distribution, and permuting the truth draws a table with the same row and column sums (Patefield 1981,
+    Applied Statistics 30, 91), so that a draw costs the same for ten objects as for a million. Only what depends on
+    probabilities takes the objects one by one.
 
     Parameters
     ----------
-    truth, predicted : ndarray of int, shape (N,)
+    truth : ndarray of int, shape (N,)
         Classes; N at least 1.
-    n_permutations : int
-        Draws of the chance distribution.
+    predicted : ndarray of int, shape (N,) or (R, N)
+        Classes by the classifier; of R repeats, over which every score is averaged. An object is drawn, or its truth
+        permuted, with all its repeats.
+    n_draws : int
+        Permutations, and samples of objects.
     seed : int
         Of the draws.
+    probability : ndarray, shape (N, C) or (R, N, C), optional
+        Class probabilities.
+    columns : ndarray of int, shape (C,), optional
+        The classes they are of.
     """
+    predicted = np.atleast_2d(predicted)
     classes = np.union1d(truth, predicted)
-    confusion = np.zeros((classes.size, classes.size), dtype=int)
-    np.add.at(confusion, (np.searchsorted(classes, truth), np.searchsorted(classes, predicted)), 1)
-    true, chosen = confusion.sum(axis=1), confusion.sum(axis=0)
-    if min(np.count_nonzero(true), np.count_nonzero(chosen)) == 1:
-        # One table only has these sums, and scipy's sampler is wrong about such tables.
-        draws = (np.repeat(confusion[None], n, axis=0) for n in _blocks(n_permutations, classes.size))
-    else:
-        sums, stream = random_table(true, chosen), np.random.RandomState(seed)
-        draws = (sums.rvs(n, random_state=stream) for n in _blocks(n_permutations, classes.size))
-    chance = [{name: function(tables) for name, function in SCORES.items()} for tables in draws]
+    # Objects whose repeats agree are alike: of one repeat, all that are predicted to be of one class.
+    patterns, alike = np.unique(np.searchsorted(classes, predicted), axis=1, return_inverse=True)
+    joint = np.zeros((classes.size, patterns.shape[1]), dtype=int)
+    np.add.at(joint, (np.searchsorted(classes, truth), alike.ravel()), 1)
+    members = (patterns[:, :, None] == np.arange(classes.size)).astype(float)
+    tables = joint @ members
+    names = best_relabeling(tables)
+    sampling, permuting, objects = np.random.SeedSequence(seed).spawn(3)
+    blocks = list(_blocks(n_draws, max(joint.size, tables.size)))
+    drawn = [_of_tables(draw @ members, classes, names) for draw in _resampled(joint, blocks, sampling)]
+    chance = [_of_tables(draw @ members, classes) for draw in _permuted(joint, blocks, permuting)]
+    observed = {name: float(values[0]) for name, values in _of_tables(tables[None], classes).items()}
+    drawn, chance = joined(drawn), joined(chance)
+    if probability is not None:
+        given = Probabilities.of(truth, probability, columns)
+        observed |= given.observed()
+        again, shuffled = given.draws(n_draws, np.random.default_rng(objects))
+        drawn, chance = drawn | again, chance | shuffled
+    known = [name for name, value in observed.items() if not np.isnan(value)]
     return Scores(
-        observed={name: float(function(confusion[None])[0]) for name, function in SCORES.items()},
-        chance={name: np.concatenate([block[name] for block in chance]) for name in SCORES},
+        observed={name: observed[name] for name in known},
+        drawn={name: drawn[name] for name in known},
+        chance={name: chance[name] for name in known},
         classes=classes,
-        confusion=confusion,
+        confusion=tables[0].astype(int),
     )
 
 
-def _blocks(n_tables: int, n_classes: int) -> list[int]:
-    """Return how many tables to draw at a time: hundreds of classes make tables of which few fit into memory."""
-    block = max(NUMBERS_A_BLOCK // n_classes**2, 1)
-    return [block] * (n_tables // block) + [n_tables % block] * (n_tables % block > 0)
+def _of_tables(tables: np.ndarray, classes: np.ndarray, names: np.ndarray | None = None) -> dict[str, np.ndarray]:
+    """Return the scores, shape (B,), of tables of R repeats, shape (B, R, K, K), with a relabeling or the best."""
+    scores = {name: measure(tables) for name, measure in MEASURES.items()}
+    if names is not None:
+        scores["success_rate"] = success_rate(tables, np.broadcast_to(names, tables.shape[:-1]))
+    if classes.size <= MANY:
+        for title, values in (("precision", precision(tables)), ("recall", recall(tables))):
+            scores |= {f"{title}_{name}": values[..., place] for place, name in enumerate(classes)}
+    return {name: values.mean(axis=-1) for name, values in scores.items()}
 
 
-def accuracy(tables: np.ndarray) -> np.ndarray:
-    """Return the fraction of objects on the diagonal of each table, shape (B, K, K) to (B,)."""
-    return np.trace(tables, axis1=1, axis2=2) / tables.sum(axis=(1, 2))
+def _resampled(joint: np.ndarray, blocks: list[int], seed: np.random.SeedSequence) -> Iterator[np.ndarray]:
+    rng, total = np.random.default_rng(seed), joint.sum()
+    for n in blocks:
+        yield rng.multinomial(total, joint.ravel() / total, size=n).reshape(n, 1, *joint.shape)
 
 
-def balanced_accuracy(tables: np.ndarray) -> np.ndarray:
-    """Return the mean recall over the classes that occur in the truth, shape (B, K, K) to (B,)."""
-    right, true = np.diagonal(tables, axis1=1, axis2=2), tables.sum(axis=2)
-    recall = np.divide(right, true, out=np.zeros(true.shape), where=true > 0)
-    return recall.sum(axis=1) / (true > 0).sum(axis=1)
+def _permuted(joint: np.ndarray, blocks: list[int], seed: np.random.SeedSequence) -> Iterator[np.ndarray]:
+    true, alike = joint.sum(axis=1), joint.sum(axis=0)
+    if min(np.count_nonzero(true), np.count_nonzero(alike)) == 1:
+        # One table only has these sums, and scipy's sampler is wrong about such tables.
+        yield from (np.repeat(joint[None, None], n, axis=0) for n in blocks)
+        return
+    sums, stream = random_table(true, alike), np.random.RandomState(seed.generate_state(1))
+    yield from (sums.rvs(n, random_state=stream)[:, None] for n in blocks)
 
 
-def macro_f1(tables: np.ndarray) -> np.ndarray:
-    """Return the mean F1 over the classes in truth or prediction, shape (B, K, K) to (B,)."""
-    right = np.diagonal(tables, axis1=1, axis2=2)
-    both = tables.sum(axis=1) + tables.sum(axis=2)
-    f1 = np.divide(2 * right, both, out=np.zeros(both.shape), where=both > 0)
-    return f1.sum(axis=1) / (both > 0).sum(axis=1)
-
-
-def success_rate(tables: np.ndarray) -> np.ndarray:
-    """Return the highest accuracy over all relabelings of the classes, shape (B, K, K) to (B,).
-
-    The measure of Jaimes-Illanes et al. 2025; the maximum is found as a linear assignment.
-    """
-    best = [table[linear_sum_assignment(table, maximize=True)].sum() for table in tables]
-    return np.array(best) / tables.sum(axis=(1, 2))
-
-
-SCORES = {
-    "accuracy": accuracy,
-    "balanced_accuracy": balanced_accuracy,
-    "macro_f1": macro_f1,
-    "success_rate": success_rate,
-}
+def _blocks(n_draws: int, numbers: int) -> Iterator[int]:
+    """Yield how many tables to draw at a time: hundreds of classes make tables of which few fit into memory."""
+    block = max(NUMBERS_A_BLOCK // numbers, 1)
+    for start in range(0, n_draws, block):
+        yield min(block, n_draws - start)

@@ -2,15 +2,68 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import numpy as np
-from sklearn.model_selection import BaseShuffleSplit
+from sklearn.model_selection import BaseCrossValidator, BaseShuffleSplit, StratifiedGroupKFold, StratifiedKFold
 
 from hiexp.errors import InputError
 from hiexp.spectra import Spectra
 
 
-def split(spectra: Spectra, how: str, splitter: BaseShuffleSplit) -> tuple[np.ndarray, np.ndarray]:
-    """Divide the sample once.
+@dataclass(frozen=True)
+class Division:
+    """One way to divide a sample.
+
+    Attributes
+    ----------
+    train, test : ndarray of int
+        Indices, ascending.
+    repeat, fold : int
+        Which it is of several, from 1; a repeat holds every object out once.
+    """
+
+    train: np.ndarray
+    test: np.ndarray
+    repeat: int = 1
+    fold: int = 1
+
+
+class RepeatedFolds(BaseCrossValidator):
+    """Folds that each are held out once, stratified by class, and again with others.
+
+    Parameters
+    ----------
+    n_splits : int
+        Folds of a repeat.
+    n_repeats : int
+        Repeats.
+    random_state : int
+        Of the first repeat; the next has the next number.
+    """
+
+    def __init__(self, n_splits: int, n_repeats: int, random_state: int) -> None:
+        self.n_splits, self.n_repeats, self.random_state = n_splits, n_repeats, random_state
+
+    def get_n_splits(self, X: object = None, y: object = None, groups: object = None) -> int:
+        """Return how many divisions there are."""
+        return self.n_splits * self.n_repeats
+
+    def split(
+        self, X: np.ndarray, y: np.ndarray, groups: np.ndarray | None = None
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield training and test indices; objects of one group, shape (N,), are in one fold."""
+        kind = StratifiedKFold if groups is None else StratifiedGroupKFold
+        for repeat in range(self.n_repeats):
+            folds = kind(self.n_splits, shuffle=True, random_state=self.random_state + repeat)
+            yield from folds.split(X, y, groups)
+
+
+def split(
+    spectra: Spectra, how: str, splitter: BaseShuffleSplit | BaseCrossValidator, groups: str | None = None
+) -> list[Division]:
+    """Divide the sample once, or into folds.
 
     Parameters
     ----------
@@ -19,36 +72,71 @@ def split(spectra: Spectra, how: str, splitter: BaseShuffleSplit) -> tuple[np.nd
     how : {"random", "given"}
         By the splitter, or as the dataset itself has it.
     splitter : scikit-learn splitter
-        For "random": its first split, stratified by the reference classes where there are any.
-
-    Returns
-    -------
-    train, test : ndarray of int
-        Indices, ascending.
+        For "random": stratified by the reference classes where there are any. One with several splits has to hold
+        every object out equally often.
+    groups : str, optional
+        Column of the catalogue. Objects of one value are never divided; one without a value stands for itself.
 
     Raises
     ------
     InputError
-        If the sample is too small to be divided so, or the dataset has no split of its own.
+        If the sample cannot be divided so, or the dataset has no split of its own, or there are several divisions of
+        a sample without classes in common.
     """
     if how == "given":
-        return _given_split(spectra.held_out)
+        return [_given_split(spectra.held_out)]
     if how != "random":
         raise InputError(f"evaluation.split={how}: choose random or given")
     n_objects, reference = len(spectra), spectra.reference
     strata = np.zeros(n_objects, dtype=int) if reference is None else reference
+    together = None if groups is None else _group_numbers(spectra, groups)
     try:
-        train, test = next(splitter.split(np.zeros((n_objects, 1)), strata))
+        parts = list(splitter.split(np.zeros((n_objects, 1)), strata, together))
     except ValueError as error:
         classes, counts = np.unique(strata, return_counts=True)
         held = ", ".join(f"{count} of class {name}" for name, count in zip(classes, counts, strict=True))
         raise InputError(
-            f"cannot divide {n_objects} objects ({held}): {error} Change test_size, or bring more spectra."
+            f"cannot divide {n_objects} objects ({held}): {error} Change test_size or evaluation.folds, or bring "
+            "more spectra."
         ) from error
-    return np.sort(train), np.sort(test)
+    return _numbered(parts, spectra)
 
 
-def _given_split(held_out: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+def _numbered(parts: list[tuple[np.ndarray, np.ndarray]], spectra: Spectra) -> list[Division]:
+    """Return the divisions with their numbers: where an object is held out again, the next repeat begins."""
+    if len(parts) > 1 and spectra.reference is None:
+        raise InputError(
+            "evaluation=kfold: without reference classes the groups of one fold have nothing to do with those of "
+            "another; use evaluation=holdout"
+        )
+    n_objects = len(spectra)
+    divisions, repeat, fold, held_out = [], 1, 0, np.zeros(n_objects, dtype=bool)
+    for train, test in parts:
+        if held_out[test].any():
+            repeat, fold, held_out = repeat + 1, 0, np.zeros(n_objects, dtype=bool)
+        fold += 1
+        held_out[test] = True
+        divisions.append(Division(np.sort(train), np.sort(test), repeat, fold))
+    times = np.bincount(np.concatenate([division.test for division in divisions]), minlength=n_objects)
+    if len(divisions) > 1 and np.ptp(times):
+        raise InputError(
+            f"evaluation.splitter holds some objects out {times.max()} times and others {times.min()} times; use one "
+            "split (n_splits: 1) or evaluation=kfold"
+        )
+    return divisions
+
+
+def _group_numbers(spectra: Spectra, name: str) -> np.ndarray:
+    if name not in spectra.catalogue:
+        known = ", ".join(map(str, spectra.catalogue.columns)) or "no columns"
+        raise InputError(f"evaluation.groups={name}: the catalogue has {known}; choose one of them, or null")
+    numbers, values = spectra.catalogue[name].factorize()
+    alone = numbers < 0
+    numbers[alone] = len(values) + np.arange(alone.sum())
+    return numbers
+
+
+def _given_split(held_out: np.ndarray | None) -> Division:
     if held_out is None:
         raise InputError(
             "evaluation.split=given: this dataset comes without a split; use evaluation.split=random, or "
@@ -60,4 +148,4 @@ def _given_split(held_out: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
             f"evaluation.split=given: of the objects that can be used, the dataset's split has {train.size} to train "
             f"on and {test.size} to hold out; use evaluation.split=random, or mend the split"
         )
-    return train, test
+    return Division(train, test)

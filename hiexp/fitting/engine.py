@@ -19,7 +19,7 @@ from hiexp.fitting.least_squares import (
     rows_at_once,
     weighted_jacobian,
 )
-from hiexp.fitting.line import Channels, Lines, find_lines, tensors
+from hiexp.fitting.line import Channels, Lines, find_lines, found_before, remember, tensors
 from hiexp.fitting.measure import MEASURED, measure
 from hiexp.fitting.model import Model, Settings
 from hiexp.fitting.passes import Pass, Rule
@@ -58,15 +58,18 @@ def fit_lines(spectra: Spectra, model: Model, rules: Sequence[Rule], settings: S
     """
     device = settings.torch_device()
     starts = range(0, len(spectra), BATCH[device.type])
+    known = found_before(spectra, device)
     batches = (
-        (spectra.take(slice(start, start + BATCH[device.type])), model, rules, settings, device, start)
-        for start in starts
+        (spectra.take(rows), None if known is None else known.take(rows), model, rules, settings, device, rows.start)
+        for rows in (slice(start, start + BATCH[device.type]) for start in starts)
     )
     with tqdm(total=len(spectra), desc=title, unit=" spectra", delay=1, leave=False) as bar:
-        parts = []
-        for part in _fit_batches(batches, len(starts), device):
+        parts, lines = [], []
+        for part, found in _fit_batches(batches, len(starts), device):
             parts.append(part)
+            lines.append(found)
             bar.update(len(part.table))
+    remember(spectra, device, lines)
     return FitResult(
         pd.concat([part.table for part in parts]),
         np.concatenate([part.profiles for part in parts]),
@@ -76,7 +79,7 @@ def fit_lines(spectra: Spectra, model: Model, rules: Sequence[Rule], settings: S
     )
 
 
-def _fit_batches(batches: Iterable[tuple], n_batches: int, device: torch.device) -> Iterator[FitResult]:
+def _fit_batches(batches: Iterable[tuple], n_batches: int, device: torch.device) -> Iterator[tuple[FitResult, Lines]]:
     """Yield the results in order, from as many processes as torch may use threads where that pays.
 
     The operations are many and small: threads would wait for each other's turn with the interpreter.
@@ -96,11 +99,17 @@ def _fit_batches(batches: Iterable[tuple], n_batches: int, device: torch.device)
 
 @torch.no_grad()
 def _fit_batch(
-    spectra: Spectra, model: Model, rules: Sequence[Rule], settings: Settings, device: torch.device, first: int
-) -> FitResult:
-    """Fit some of the spectra, the first of which is number `first` of the sample."""
+    spectra: Spectra,
+    lines: Lines | None,
+    model: Model,
+    rules: Sequence[Rule],
+    settings: Settings,
+    device: torch.device,
+    first: int,
+) -> tuple[FitResult, Lines]:
+    """Fit some of the spectra, the first of which is number `first` of the sample, and return their lines too."""
     channels = tensors(spectra, device)
-    lines = find_lines(channels)
+    lines = find_lines(channels) if lines is None else lines
     status = before_fitting(channels, spectra.rms, lines, settings.min_snr)
     tables, fitted = [], None
     for rule in rules:
@@ -119,7 +128,7 @@ def _fit_batch(
         deviations = _realise(channels, lines, rows, fitted, model, settings, first)
         tables[-1] = tables[-1].join(deviations.set_index(tables[-1].index))
     profiles, windows = _sample(fitted, rows, low, high, model, settings.n_samples)
-    return FitResult(tables[-1], profiles, windows, model.parameters, tuple(tables[:-1]))
+    return FitResult(tables[-1], profiles, windows, model.parameters, tuple(tables[:-1])), lines
 
 
 def _wide_enough(channels: Channels, low: Tensor, high: Tensor, fewest: int) -> tuple[Tensor, Tensor]:
@@ -175,12 +184,14 @@ def _fit_rows(
     """Fit the spectra `rows` between `low` and `high` and write what comes of it into `fitted`."""
     if not len(rows):
         return
+    rows = rows[channels.sums(low, high)[0][rows].argsort()]  # so that those measured together are about as long
     everything = gather(channels, lines, rows, low, high)
     solution, fixed = _solve(everything, model, None if start is None else start[rows], settings)
     fitted.chi2[rows] = solution.chi2
     fitted.converged[rows] = solution.converged
     fitted.parameters[rows] = solution.parameters
-    for chunk in everything.length.argsort().split(MEASURED_AT_ONCE[rows.device.type]):
+    at_once = MEASURED_AT_ONCE[rows.device.type]
+    for chunk in (slice(start, start + at_once) for start in range(0, len(rows), at_once)):
         part, windows, parameters = rows[chunk], everything.take(chunk), solution.parameters[chunk]
         jacobian = weighted_jacobian(model.curve(windows.velocity, parameters)[1], windows.weight)
         covariances = covariance(jacobian, lines.correlation[part], fixed[chunk])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -122,6 +123,28 @@ class Lines:
     snr: Tensor
     noise: Tensor
     correlation: Tensor
+
+    def take(self, rows: slice) -> Lines:
+        """Return the lines of some of the spectra."""
+        return Lines(*(value[rows] for value in vars(self).values()))
+
+
+_FOUND: dict[tuple[int, str], Lines] = {}  # of the Spectra that exist, by their id, and by device
+
+
+def found_before(spectra: Spectra, device: torch.device) -> Lines | None:
+    """Return the lines of spectra in which another fit has looked for them, None if none has."""
+    return _FOUND.get((id(spectra), device.type))
+
+
+def remember(spectra: Spectra, device: torch.device, lines: Sequence[Lines]) -> None:
+    """Keep the lines found in the batches of a sample for as long as the sample exists, for the next curve."""
+    key = (id(spectra), device.type)
+    if key not in _FOUND:
+        _FOUND[key] = Lines(
+            *(torch.cat(parts) for parts in zip(*(vars(part).values() for part in lines), strict=True))
+        )
+        weakref.finalize(spectra, _FOUND.pop, key)
 
 
 def find_lines(channels: Channels) -> Lines:

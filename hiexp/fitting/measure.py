@@ -75,45 +75,48 @@ def measure(
         steepness = torch.where(cut | (steepness == 0), torch.inf, steepness)
         edges = edges - ((here - threshold) / steepness).clamp(-step, step)
 
-    weight = _trapezoids(velocity)
-    flux = (weight * profile).sum(1, keepdim=True)
-    position = (weight * profile * velocity).sum(1, keepdim=True) / flux
     low50, low20, high20, high50 = edges.unbind(1)
+    flux = _integral(profile, step)
+    position = _integral(profile * velocity, step) / flux
     peak = value(summit, parameters)[:, 0]
-    a_flux = _a_flux(velocity, profile, low20, high20)
-    columns = [position[:, 0], high50 - low50, high20 - low20, peak, flux[:, 0] / 1000, a_flux]
-    numbers = torch.stack(columns, dim=1)
+    ends = torch.stack([low20, (low20 + high20) / 2, high20], dim=1)
+    lower, upper = _integral_up_to(profile, (ends - velocity[:, :1]) / step, step).diff(dim=1).split(1, dim=1)
+    a_flux = torch.maximum(lower / upper, upper / lower)
+    columns = [position, (high50 - low50)[:, None], (high20 - low20)[:, None], peak[:, None], flux / 1000, a_flux]
+    numbers = torch.cat(columns, dim=1)
 
     velocity = velocity[:, ::COARSER]
-    step, weight, n = step * COARSER, _trapezoids(velocity), velocity.shape[1]
-    samples, derivatives = curve(torch.cat([velocity, edges, summit], dim=1), parameters)
+    step, n = step * COARSER, velocity.shape[1]
+    samples, derivatives = curve(torch.cat([velocity, ends[:, 1:2], edges, summit], dim=1), parameters)
     by_parameters = torch.stack(tuple(derivatives), dim=1)
-    with torch.enable_grad():
-        followed = samples.detach().requires_grad_()
-        profile, at_edges, at_summit = followed.split([n, 4, 1], dim=1)
-        # One more step of Newton's changes nothing but makes the edges follow the curve (implicit differentiation).
-        _, low20, high20, _ = (edges - (at_edges - levels * at_summit) / steepness).unbind(1)
-        (by_followed,) = torch.autograd.grad(_a_flux(velocity, profile, low20, high20).sum(), followed)
-    by_samples = samples.new_zeros(len(samples), len(MEASURED), samples.shape[1])  # the widths' errors are not linear
-    by_samples[:, 0, :n] = weight * (velocity - position) / flux
-    by_samples[:, 3, -1] = 1
-    by_samples[:, 4, :n] = weight / 1000
-    by_samples[:, 5] = by_followed
-    errors = standard_deviations(covariances, by_samples @ by_parameters.mT)
+    by_peak = by_parameters[..., -1:]
+    # An edge moves such that it stays where the curve passes the level (implicit differentiation).
+    by_edges = (levels * by_peak - by_parameters[..., n + 1 : -1]) / steepness[:, None]
+    by_ends = torch.stack([by_edges[..., 1], by_edges[..., 1:3].mean(2), by_edges[..., 2]], dim=2)
+    # The lower half less `ratio` times the upper one, as the curve changes and as the ends move.
+    ratio = lower / upper
+    below = ((ends[..., None] - velocity[:, None]) / step[..., None] + 0.5).clamp_(0, 1)
+    share = below[:, 1] - below[:, 0] - ratio * (below[:, 2] - below[:, 1])
+    at_ends = samples[:, [n + 2, n, n + 3]] * torch.cat([-torch.ones_like(ratio), 1 + ratio, -ratio], dim=1)
+    weights = torch.stack([(velocity - position) / flux, torch.ones_like(velocity) / 1000, share], dim=2)
+    weights[:, [0, -1], :2] /= 2  # trapezoids
+    by_position, by_flux, by_halves = (by_parameters[..., :n] @ (weights * step[..., None])).unbind(2)
+    by_a_flux = (by_halves + (by_ends @ at_ends[..., None])[..., 0]) / upper / ratio.clamp_max(1) ** 2
+    errors = torch.empty_like(numbers)  # of all but the widths, which are not linear
+    linear = torch.stack([by_position, by_peak[..., 0], by_flux, by_a_flux], dim=1)
+    errors[:, [0, 3, 4, 5]] = standard_deviations(covariances, linear)
     shared = covariances @ by_parameters
-    variance = (shared * by_parameters).sum(1)
-    with_peak = (shared[..., -1:].mT @ by_parameters[..., :n])[:, 0]
-    by_edges = (by_parameters[..., n:-1] - levels * by_parameters[..., -1:]) / steepness[:, None]
-    for column, level, left, right in ((1, 0.5, 0, 3), (2, 0.2, 1, 2)):
-        above = samples[:, :n] - level * samples[:, -1:]
-        spread = variance[:, :n] - 2 * level * with_peak + level**2 * variance[:, -1:]
-        spread = spread.clamp_min(0).sqrt()
-        certainty = above / spread.clamp_min(torch.finfo(spread.dtype).tiny)
-        low_error, high_error = _edge_error(certainty, step), _edge_error(certainty.flip(1), step)
-        linear = covariances @ by_edges[..., [left, right]]
-        linear = by_edges[..., [left, right]].mT @ linear
-        alike = linear[:, 0, 1] / (linear[:, 0, 0] * linear[:, 1, 1]).sqrt()
-        errors[:, column] = (low_error**2 + high_error**2 - 2 * alike * low_error * high_error).sqrt()
+    variance = (shared * by_parameters).sum(1)[:, None]
+    with_peak = shared[..., -1:].mT @ by_parameters[..., :n]
+    level = levels[:2, None]
+    above = samples[:, None, :n] - level * samples[:, None, -1:]
+    spread = torch.addcmul(variance[..., :n] + level**2 * variance[..., -1:], level, with_peak, value=-2)
+    certainty = above / spread.clamp_min_(torch.finfo(spread.dtype).tiny).sqrt_()
+    from_low, from_high = _edge_error(torch.cat([certainty, certainty.flip(2)], dim=1), step).split(2, dim=1)
+    moved = covariances @ by_edges
+    moving = (moved * by_edges).sum(1)
+    alike = (moved[..., :2] * by_edges[..., [3, 2]]).sum(1) / (moving[:, :2] * moving[:, [3, 2]]).sqrt()
+    errors[:, 1:3] = (from_low**2 + from_high**2 - 2 * alike * from_low * from_high).sqrt()
     measured = (peak > 0) & numbers.isfinite().all(1)
     return Measurements(
         torch.where(measured[:, None], numbers, torch.nan), errors, edges[:, 1], edges[:, 2], cut[:, 1:3].any(1)
@@ -121,25 +124,26 @@ def measure(
 
 
 def _edge_error(certainty: Tensor, step: Tensor) -> Tensor:
-    """Return how far the first reach of a level scatters, shape (N,), in the unit of `step`.
+    """Return how far the first reach of a level scatters, shape (N, E), in the unit of `step`.
 
     Parameters
     ----------
-    certainty : Tensor, shape (N, M)
+    certainty : Tensor, shape (N, E, M)
         By how many of its standard deviations each sample stands above the level. A curve that comes out k standard
         deviations lower reaches it where this first exceeds k.
     step : Tensor, shape (N, 1)
         Between samples.
     """
-    reached = certainty.cummax(1)[0]
-    deviate = DEVIATES.to(reached).expand(len(reached), -1).minimum(reached[:, -1:]).contiguous()
-    sample = torch.searchsorted(reached, deviate).clamp(1, reached.shape[1] - 1)
-    below, here = reached.gather(1, sample - 1), reached.gather(1, sample)
-    share = torch.where(here > below, (deviate - below) / (here - below), 0).clamp(0, 1)
-    place = sample - 1 + share
-    weight = torch.softmax(-(DEVIATES.to(reached) ** 2) / 2, 0)
-    mean = (weight * place).sum(1, keepdim=True)
-    return (weight * (place - mean) ** 2).sum(1).sqrt() * step[:, 0]
+    reached = certainty.cummax(2)[0]
+    deviates = DEVIATES.to(reached)
+    deviate = deviates.minimum(reached[..., -1:])
+    sample = torch.searchsorted(reached, deviate).clamp_(1, reached.shape[2] - 1)
+    below, here = reached.gather(2, sample - 1), reached.gather(2, sample)
+    rise = (here - below).clamp_min_(torch.finfo(below.dtype).tiny)
+    place = ((deviate - below) / rise).clamp_(0, 1).add_(sample)
+    weight = torch.softmax(-(deviates**2) / 2, 0)
+    mean = (place @ weight)[..., None]
+    return ((place - mean) ** 2 @ weight).sqrt() * step
 
 
 def _grid(low: Tensor, high: Tensor) -> Tensor:
@@ -149,13 +153,27 @@ def _grid(low: Tensor, high: Tensor) -> Tensor:
 def _extent(velocity: Tensor, profile: Tensor) -> tuple[Tensor, Tensor]:
     """Return where the line around the highest sample has faded away, or the window's ends, each of shape (N,)."""
     peak, top = profile.max(1, keepdim=True)
-    sample = torch.arange(GRID, device=profile.device)
-    faint = profile < FAINTEST * peak
-    before = torch.where(faint & (sample < top), sample, 0).amax(1, keepdim=True)
-    after = torch.where(faint & (sample > top), sample, GRID - 1).amin(1, keepdim=True)
+    faint, place = profile < FAINTEST * peak, _places(profile)
+    before, after = place < top.to(place.dtype), place > top.to(place.dtype)
     # A line narrower than a step may fade between two samples: keep a step on either side of the top.
-    before, after = before.minimum(top - 1).clamp_min(0), after.maximum(top + 1).clamp_max(GRID - 1)
+    before = _last(faint & before).minimum(top - 1).clamp_min(0)
+    after = _first(faint & after).maximum(top + 1).clamp_max(GRID - 1)
     return velocity.gather(1, before)[:, 0], velocity.gather(1, after)[:, 0]
+
+
+def _places(profile: Tensor) -> Tensor:
+    """Return the numbers of the samples, shape (GRID,), so short that they are compared fast."""
+    return torch.arange(GRID, dtype=torch.int16, device=profile.device)
+
+
+def _last(mask: Tensor) -> Tensor:
+    """Return the last sample where a mask (N, GRID) is true, the first of all where it never is, shape (N, 1)."""
+    return (mask * _places(mask)).amax(1, keepdim=True).long()
+
+
+def _first(mask: Tensor) -> Tensor:
+    """Return the first sample where a mask (N, GRID) is true, the last of all where it never is, shape (N, 1)."""
+    return GRID - 1 - (mask * _places(mask).flip(0)).amax(1, keepdim=True).long()
 
 
 def _vertex(profile: Tensor, top: Tensor) -> Tensor:
@@ -170,39 +188,24 @@ def _crossings(velocity: Tensor, profile: Tensor, threshold: Tensor) -> tuple[Te
 
     The first two are met from the left, the others from the right; between samples the profile is taken as straight.
     """
-    edges, cut = [], []
-    for i in range(4):
-        step = 1 if i < 2 else -1
-        reaches = profile >= threshold[:, i : i + 1]
-        inside = reaches.int().argmax(1) if step > 0 else GRID - 1 - reaches.flip(1).int().argmax(1)
-        outside = (inside - step).clamp(0, GRID - 1)
-        inner, outer = (profile.gather(1, where[:, None])[:, 0] for where in (inside, outside))
-        first, last = (velocity.gather(1, where[:, None])[:, 0] for where in (outside, inside))
-        share = torch.where(inner > outer, (threshold[:, i] - outer) / (inner - outer), 0)
-        edges.append(first + share * (last - first))
-        cut.append(inside == outside)
-    return torch.stack(edges, dim=1), torch.stack(cut, dim=1)
+    half, fifth = profile >= threshold[:, :1], profile >= threshold[:, 1:2]
+    inside = torch.cat([_first(half), _first(fifth), _last(fifth), _last(half)], dim=1)
+    outside = (inside + torch.tensor([-1, -1, 1, 1], device=inside.device)).clamp(0, GRID - 1)
+    inner, outer = profile.gather(1, inside), profile.gather(1, outside)
+    share = torch.where(inner > outer, (threshold - outer) / (inner - outer), 0)
+    first, last = velocity.gather(1, outside), velocity.gather(1, inside)
+    return first + share * (last - first), inside == outside
 
 
-def _trapezoids(velocity: Tensor) -> Tensor:
-    """Return the weight of each evenly spaced sample in an integral, by the trapezoidal rule, shape (N, M)."""
-    weight = (velocity[:, 1:2] - velocity[:, :1]).expand_as(velocity).clone()
-    weight[:, [0, -1]] /= 2
-    return weight
+def _integral(profile: Tensor, step: Tensor) -> Tensor:
+    """Integrate evenly spaced samples (N, M) by the trapezoidal rule, shape (N, 1)."""
+    return step * (profile.sum(1, keepdim=True) - (profile[:, :1] + profile[:, -1:]) / 2)
 
 
-def _a_flux(velocity: Tensor, profile: Tensor, low: Tensor, high: Tensor) -> Tensor:
-    """Return the larger over the smaller half of the flux between two velocities, shape (N,)."""
-    below = _integral_up_to(velocity, profile, torch.stack([low, (low + high) / 2, high], dim=1))
-    ratio = (below[:, 1] - below[:, 0]) / (below[:, 2] - below[:, 1])
-    return torch.where(ratio < 1, 1 / ratio, ratio)
-
-
-def _integral_up_to(velocity: Tensor, profile: Tensor, ends: Tensor) -> Tensor:
-    """Integrate each piecewise linear profile from its first sample to each of `ends`, shape (N, E)."""
-    step = velocity[:, 1:2] - velocity[:, :1]
-    total = torch.nn.functional.pad(torch.cumulative_trapezoid(profile, velocity), (1, 0))
-    sample = ((ends.detach() - velocity[:, :1]) / step).floor().long().clamp(0, velocity.shape[1] - 2)
-    beyond = ends - velocity.gather(1, sample)
+def _integral_up_to(profile: Tensor, ends: Tensor, step: Tensor) -> Tensor:
+    """Integrate each piecewise linear profile from its first sample to `ends`, counted in samples, shape (N, E)."""
+    sample = ends.long().clamp(0, profile.shape[1] - 2)
+    beyond = ends - sample
     left, right = profile.gather(1, sample), profile.gather(1, sample + 1)
-    return total.gather(1, sample) + beyond * (left + (right - left) * beyond / (2 * step))
+    whole = profile.cumsum(1).gather(1, sample) - (profile[:, :1] + left) / 2
+    return step * (whole + beyond * (left + (right - left) * beyond / 2))

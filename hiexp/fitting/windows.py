@@ -48,7 +48,7 @@ class Windows:
         """Channels that count, shape (B,)."""
         return (self.weight > 0).sum(1)
 
-    @property
+    @cached_property
     def length(self) -> Tensor:
         """Channels up to the last one that counts, shape (B,)."""
         place = torch.arange(1, self.weight.shape[1] + 1, device=self.weight.device)
@@ -92,7 +92,7 @@ class Windows:
             "channel": self.channel,
         }
 
-    def take(self, rows: Tensor) -> Windows:
+    def take(self, rows: slice) -> Windows:
         """Return some of the windows, no longer than the longest of them."""
         length = max(int(self.length[rows].max()), 1)
         cut = {field.name: getattr(self, field.name)[rows] for field in fields(self)}
@@ -101,17 +101,20 @@ class Windows:
 
 def gather(channels: Channels, lines: Lines, rows: Tensor, low: Tensor, high: Tensor) -> Windows:
     """Take the channels between `low` and `high`, shape (N,), of the spectra `rows`, shape (B,)."""
-    first, last = (found[rows] for found in channels.find(low, high))
-    longest = int((last - first).max()) if len(rows) else 0
-    index = first + torch.arange(max(longest, 1), device=rows.device)
-    in_window = index < last
-    index = index.clamp_max(channels.velocity.shape[1] - 1)
-    row = rows[:, None]
-    used = in_window & channels.valid[row, index]
+    first, last = (found[rows, 0] for found in channels.find(low, high))
+    longest = max(int((last - first).max()), 1) if len(rows) else 1
+    begin = first.clamp_max(channels.velocity.shape[1] - longest)
+    place = begin[:, None] + torch.arange(longest, device=rows.device)
+    in_window = (place >= first[:, None]) & (place < last[:, None])
+
+    def cut(values: Tensor) -> Tensor:
+        return values.unfold(1, longest, 1)[rows, begin]
+
+    used = in_window & cut(channels.valid)
     return Windows(
-        velocity=channels.velocity[row, index],
-        flux=channels.flux[row, index],
-        weight=torch.where(used, 1 / channels.rms[row], 0.0),
+        velocity=cut(channels.velocity),
+        flux=cut(channels.flux),
+        weight=used / channels.rms[rows, None],
         low=low[rows],
         high=high[rows],
         centre=lines.centre[rows],

@@ -1,0 +1,247 @@
+"""One training of a network, by Lightning."""
+
+from __future__ import annotations
+
+import logging
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from hiexp.classifiers.states import State
+
+ORDER, DROPOUT = range(2)  # streams of random numbers
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Images (or profiles), shape (N, channels, ...), and the index of each one's class, shape (N,)."""
+
+    images: torch.Tensor
+    targets: torch.Tensor
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def take(self, rows: torch.Tensor | np.ndarray) -> Examples:
+        """Return some of them."""
+        return Examples(self.images[rows], self.targets[rows])
+
+
+class Training(pl.LightningModule):
+    """Train a network with AdamW and cross-entropy, one epoch after the other.
+
+    Parameters
+    ----------
+    network : Module
+        Trained in place.
+    examples : Examples
+        To learn from.
+    validation : Examples or None
+        Not learned from; with them the training stops when their loss has not improved for `patience` epochs.
+    learning_rate, weight_decay : float
+        Of AdamW.
+    class_weight : Tensor or None
+        Weights of the classes in the loss.
+    batch_size : int
+        Examples a step.
+    seed : int
+        Of order and dropout.
+    patience : int
+        Epochs without a lower validation loss.
+    keep : callable or None
+        Given the training every `keep_seconds`, and once at its end.
+    keep_seconds : float
+        Of training between two calls of `keep`.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        examples: Examples,
+        validation: Examples | None,
+        *,
+        learning_rate: float,
+        weight_decay: float,
+        class_weight: torch.Tensor | None,
+        batch_size: int,
+        seed: int,
+        patience: int,
+        keep: Callable[[State], None] | None,
+        keep_seconds: float,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.examples = examples
+        self.validation = validation
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.class_weight = class_weight
+        self.batch_size = batch_size
+        self.seed = seed
+        self.patience = patience
+        self.keep = keep
+        self.keep_seconds = keep_seconds
+        names = ["train_loss", "train_accuracy"]
+        self.history = {name: [] for name in names + ["validation_loss", "validation_accuracy"] * bool(validation)}
+        self.best: dict[str, torch.Tensor] = {}
+        self.optimiser_state: dict[int, dict[str, torch.Tensor]] = {}
+
+    @property
+    def epochs_done(self) -> int:
+        """Number of epochs trained."""
+        return len(self.history["train_loss"])
+
+    @property
+    def best_epoch(self) -> int:
+        """Index of the epoch with the lowest validation loss."""
+        return int(np.argmin(self.history["validation_loss"]))
+
+    @property
+    def finished_early(self) -> bool:
+        """Whether the validation loss has stopped improving."""
+        return bool(self.best) and self.epochs_done - 1 - self.best_epoch >= self.patience
+
+    def run(self, epochs: int, precision: str) -> None:
+        """Train until `epochs` epochs have been trained since the network was new, or the loss improves no more."""
+        self.progress = tqdm(
+            total=epochs,
+            initial=self.epochs_done,
+            desc="training the network",
+            unit="epoch",
+            leave=False,
+        )
+        with _quiet_lightning(), self.progress:
+            trainer = pl.Trainer(
+                max_epochs=epochs - self.epochs_done,
+                accelerator="gpu" if self.examples.images.is_cuda else "cpu",
+                devices=1,
+                precision=precision,
+                logger=False,
+                enable_checkpointing=False,
+                enable_progress_bar=False,
+                enable_model_summary=False,
+            )
+            trainer.fit(self, _Order(self))
+
+    def state(self) -> State:
+        """Return what the next epoch depends on."""
+        tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
+        tensors |= {f"best.{name}": value for name, value in self.best.items()}
+        for index, values in self.optimizers().optimizer.state_dict()["state"].items():
+            tensors |= {f"optimiser.{index}.{name}": value for name, value in values.items()}
+        return State(self.history, tensors)
+
+    def restore(self, state: State) -> None:
+        """Go on from a state of the same training."""
+        parts: dict[str, dict[str, torch.Tensor]] = {"network": {}, "best": {}, "optimiser": {}}
+        for name, value in state.tensors.items():
+            part, _, rest = name.partition(".")
+            parts[part][rest] = value
+        self.network.load_state_dict(parts["network"])
+        self.best = parts["best"]
+        for name, value in parts["optimiser"].items():
+            index, _, rest = name.partition(".")
+            self.optimiser_state.setdefault(int(index), {})[rest] = value
+        self.history = state.history
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Return AdamW, as far as it has come."""
+        optimiser = torch.optim.AdamW(
+            self.network.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay, fused=True
+        )
+        if self.optimiser_state:
+            groups = optimiser.state_dict()["param_groups"]
+            optimiser.load_state_dict({"state": self.optimiser_state, "param_groups": groups})
+        return optimiser
+
+    def on_train_start(self) -> None:
+        """Start the clock of `keep_seconds`."""
+        self.kept_at = time.monotonic()
+
+    def on_train_epoch_start(self) -> None:
+        """Draw the dropout of an epoch from a stream of its own."""
+        torch.manual_seed(stream(self.seed, self.epochs_done, DROPOUT))
+        self.loss_sum = self.n_right = torch.zeros((), device=self.device)
+        self.n_seen = 0
+
+    def training_step(self, rows: torch.Tensor, batch_index: int) -> torch.Tensor:
+        """Return the loss of one batch."""
+        batch = self.examples.take(rows)
+        logits = self.network(batch.images)
+        loss = nn.functional.cross_entropy(logits, batch.targets, self.class_weight)
+        self.loss_sum = self.loss_sum + loss.detach() * len(batch)
+        self.n_right = self.n_right + (logits.argmax(dim=1) == batch.targets).sum()
+        self.n_seen += len(batch)
+        return loss
+
+    def on_train_epoch_end(self) -> None:
+        """Note how the epoch went, keep the state now and then, and see whether there is more to gain."""
+        self.history["train_loss"].append(float(self.loss_sum) / self.n_seen)
+        self.history["train_accuracy"].append(float(self.n_right) / self.n_seen)
+        if self.validation:
+            self._validate()
+            self.trainer.should_stop = self.finished_early
+        last = self.finished_early or self.trainer.current_epoch + 1 == self.trainer.max_epochs
+        if self.keep and (last or time.monotonic() - self.kept_at > self.keep_seconds):
+            self.keep(self.state())
+            self.kept_at = time.monotonic()
+        self.progress.set_postfix(loss=f"{self.history['train_loss'][-1]:.3f}", refresh=False)
+        self.progress.update()
+
+    def _validate(self) -> None:
+        self.network.eval()
+        with torch.no_grad():
+            logits = self.network(self.validation.images.float())
+            loss = nn.functional.cross_entropy(logits, self.validation.targets, self.class_weight)
+        self.network.train()
+        self.history["validation_loss"].append(float(loss))
+        self.history["validation_accuracy"].append(
+            float((logits.argmax(dim=1) == self.validation.targets).double().mean())
+        )
+        if self.best_epoch == self.epochs_done - 1:
+            self.best = {name: value.clone() for name, value in self.network.state_dict().items()}
+
+
+@dataclass(frozen=True)
+class _Order:
+    """The batches of an epoch, as indices: shuffled anew in each, by a stream of its own."""
+
+    training: Training
+
+    def __len__(self) -> int:
+        n, size = len(self.training.examples), self.training.batch_size
+        # Batch norm cannot take a batch of one: an odd image out waits for the next epoch's shuffle.
+        return n // size if n % size == 1 else -(-n // size)
+
+    def __iter__(self) -> Iterator[torch.Tensor]:
+        training = self.training
+        generator = torch.Generator().manual_seed(stream(training.seed, training.epochs_done, ORDER))
+        order = torch.randperm(len(training.examples), generator=generator).to(training.examples.targets.device)
+        yield from order.split(training.batch_size)[: len(self)]
+
+
+def stream(seed: int, epoch: int, purpose: int) -> int:
+    """Return the seed of one stream of random numbers."""
+    return int(np.random.SeedSequence([seed, epoch, purpose]).generate_state(1)[0])
+
+
+@contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Hold back Lightning's notes on the devices it sees and its advice on data loaders; errors still show."""
+    logger = logging.getLogger("pytorch_lightning")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="pytorch_lightning")
+            yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,223 @@
+"""Pictures of a comparison as SVG, which stays sharp on paper and needs no picture of a screen."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from html import escape
+
+from hiexp.runs import Comparison, Run
+from hiexp.tables import number, short_names, title
+
+TOP, PLOT, ROW = 14, 230, 17  # px: above the plot, its height, a row of settings
+SIGN = 6.4  # px: a character
+ROOM, NARROW, BROAD = 860, 5, 34  # px: what all columns may take, and one of them
+AT_MOST = 150  # runs in the picture
+VALUES = 12  # of a setting that has a row for each
+TICKS = (1, 2, 2.5, 5, 10)
+
+
+def draw_ranking(comparison: Comparison) -> str:
+    """Return the ranking as a specification curve: scores from best to worst, and below each what was set.
+
+    After Simonsohn, Simmons & Nelson (2020, Nature Human Behaviour 4, 1208). Behind the scores stand what each run
+    reaches by chance, from the mean to the 95th percentile, and what the best of the sweep reaches by chance, the
+    middle 90 % of the draws, where the sweep has been judged. Empty where no run has the score.
+    """
+    measure = comparison.measure
+    runs = [run for run in comparison.done if math.isfinite(run.number(measure))][:AT_MOST]
+    if not runs:
+        return ""
+    step = min(max(ROOM / len(runs), NARROW), BROAD)
+    names = short_names(comparison.axes)
+    labels = [len(name) + max(len(_cut(run.settings.get(key, ""))) for run in runs) for key, name in names.items()]
+    left = SIGN * max(labels, default=8) + 24
+    width = left + step * len(runs) + 12
+    maximum = (comparison.judged() or {}).get("maximum", {})
+    ends = [run.number(prefix + measure) for run in runs for prefix in ("", "low_", "high_", "chance_", "chance95_")]
+    ends = [
+        value for value in [*ends, maximum.get("p05"), maximum.get("p95")] if value is not None and value == value
+    ]
+    ticks = nice_ticks(min(ends), max(ends))
+    low, high = min(*ends, ticks[0]), max(*ends, ticks[-1])
+
+    def height(value: float) -> float:
+        return TOP + PLOT * (1 - (value - low) / (high - low))
+
+    parts = []
+    if maximum:
+        top, bottom = height(maximum["p95"]), height(maximum["p05"])
+        parts.append(_tag("rect", x=left, y=top, width=width - left, height=bottom - top, class_="band"))
+        parts.append(_line(left, height(maximum["p50"]), width, height(maximum["p50"]), "middle"))
+    for value in ticks:
+        parts.append(_line(left, height(value), width, height(value), "grid"))
+        parts.append(_text(left - 8, height(value) + 4, f"{value:g}", "end"))
+    parts.append(
+        _tag(
+            "text",
+            title(measure),
+            x=12,
+            y=TOP + PLOT / 2,
+            class_="axis middle",
+            transform=f"rotate(-90 12 {TOP + PLOT / 2})",
+        )
+    )
+    for place, run in enumerate(runs):
+        parts.append(_column(run, measure, left + step * (place + 0.5), min(step * 0.62, 12), height))
+    bottom = TOP + PLOT + 8
+    for key, name in names.items():
+        rows, bottom = _settings(runs, key, name, step, left, width, bottom + 6)
+        parts += rows
+    return _svg(width, bottom + 4, parts, f"Runs ranked by {title(measure)}, with chance levels and settings")
+
+
+def _column(run: Run, measure: str, x: float, breadth: float, height) -> str:
+    value, low, high = (run.number(prefix + measure) for prefix in ("", "low_", "high_"))
+    mean, end = run.number(f"chance_{measure}"), run.number(f"chance95_{measure}")
+    parts = [_tag("title", f"{run.name}: {number(value)}")]
+    if math.isfinite(mean) and math.isfinite(end):
+        top, bottom = sorted((height(mean), height(end)))
+        parts.append(
+            _tag("rect", x=x - breadth / 2, y=top, width=breadth, height=max(bottom - top, 1), class_="chance")
+        )
+    if math.isfinite(low) and math.isfinite(high):
+        parts.append(_line(x, height(low), x, height(high), "whisker"))
+    parts.append(_tag("circle", cx=x, cy=height(value), r=min(breadth / 2.4, 4), class_="score"))
+    return f'<a href="#run-{escape(run.name)}">{"".join(parts)}</a>'
+
+
+def _settings(
+    runs: Sequence[Run], key: str, name: str, step: float, left: float, width: float, top: float
+) -> tuple[list[str], float]:
+    """Return a row of dots for each value of a setting, and where they end."""
+    values = sorted({run.settings.get(key, "") for run in runs}, key=in_order)
+    if len(values) > VALUES:
+        return [_text(left - 8, top + 12, f"{name}: {len(values)} values", "end")], top + ROW
+    parts = []
+    for line, value in enumerate(values):
+        y = top + ROW * line
+        if line % 2 == 0:
+            parts.append(_tag("rect", x=left, y=y, width=width - left, height=ROW, class_="stripe"))
+        parts.append(_text(left - 8, y + 12.5, _cut(value or "not set"), "end"))
+        for place, run in enumerate(runs):
+            if run.settings.get(key, "") == value:
+                x = left + step * (place + 0.5)
+                parts.append(
+                    _tag("rect", x=x - step * 0.36, y=y + 4, width=step * 0.72, height=ROW - 8, class_="set")
+                )
+    parts.append(_tag("text", name, x=0, y=top + 12.5, class_="axis"))
+    return parts, top + ROW * len(values)
+
+
+def draw_lines(comparison: Comparison) -> str:
+    """Return parallel coordinates: a vertical axis a setting, the score as the last, a line a run.
+
+    Settings whose values are numbers have them to scale (to their logarithms where they span a factor of 30); others
+    have their values at equal distances. Empty where there are less than two settings, or no run has the score.
+    """
+    measure, names = comparison.measure, short_names(comparison.axes)
+    runs = [run for run in comparison.done if math.isfinite(run.number(measure))][:AT_MOST]
+    if not runs or len(names) < 2:
+        return ""
+    scores = [run.number(measure) for run in runs]
+    axes = [(name, [run.settings.get(key, "") for run in runs]) for key, name in names.items()]
+    places = [_places(values) for _, values in axes]
+    ticks = nice_ticks(min(scores), max(scores))
+    low, high = min(*scores, ticks[0]), max(*scores, ticks[-1])
+    places.append(
+        (
+            [(score - low) / (high - low) for score in scores],
+            {f"{tick:g}": (tick - low) / (high - low) for tick in ticks},
+        )
+    )
+    gap = max(ROOM / len(axes), 130)
+    width = 40 + gap * len(axes) + 110
+    parts = []
+    span = (max(scores) - min(scores)) or 1
+    for number_, run in reversed(list(enumerate(runs))):  # the best on top
+        points = " ".join(
+            f"{40 + gap * place:.1f},{TOP + 18 + PLOT * (1 - heights[number_]):.1f}"
+            for place, (heights, _) in enumerate(places)
+        )
+        opacity = 0.12 + 0.68 * ((scores[number_] - min(scores)) / span) ** 2
+        style = "best" if number_ == 0 else "run"
+        line = _tag(
+            "polyline",
+            _tag("title", f"{run.name}: {number(scores[number_])}"),
+            raw=True,
+            points=points,
+            class_=style,
+            opacity=f"{opacity:.2f}" if number_ else "1",
+        )
+        parts.append(f'<a href="#run-{escape(run.name)}">{line}</a>')
+    for place, ((_, labels), name) in enumerate(
+        zip(places, [*(name for name, _ in axes), title(measure)], strict=True)
+    ):
+        x = 40 + gap * place
+        parts.append(_line(x, TOP + 18, x, TOP + 18 + PLOT, "rule"))
+        parts.append(_tag("text", name, x=x, y=TOP + 4, class_="axis" + (" middle" if place else "")))
+        for label, height in labels.items():
+            parts.append(_tag("text", _cut(label), x=x + 7, y=TOP + 22 + PLOT * (1 - height), class_="halo"))
+    return _svg(width, TOP + PLOT + 34, parts, f"Settings and {title(measure)} of every run")
+
+
+def _places(values: Sequence[str]) -> tuple[list[float], dict[str, float]]:
+    """Return where values lie on an axis from 0 to 1, and the labels of that axis."""
+    known = sorted(set(values), key=in_order)
+    try:
+        numbers = {value: float(value) for value in known}
+    except ValueError:
+        numbers = {value: float(place) for place, value in enumerate(known)}
+    else:
+        if min(numbers.values()) > 0 and max(numbers.values()) > 30 * min(numbers.values()):
+            numbers = {value: math.log(size) for value, size in numbers.items()}
+    low, high = min(numbers.values()), max(numbers.values())
+    heights = {value: (size - low) / (high - low) if high > low else 0.5 for value, size in numbers.items()}
+    labels = known if len(known) <= VALUES else [known[0], known[-1]]
+    return [heights[value] for value in values], {label or "not set": heights[label] for label in labels}
+
+
+def in_order(value: str) -> tuple[bool, float, str]:
+    """Return a sort key that has numbers before words and 2 before 10."""
+    try:
+        return False, float(value), value
+    except ValueError:
+        return True, 0.0, value
+
+
+def nice_ticks(low: float, high: float) -> list[float]:
+    """Return three to seven round numbers between `low` and `high`."""
+    if not high > low:
+        low, high = low - 0.05, high + 0.05
+    rough = (high - low) / 5
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(size * power for size in TICKS if size * power >= rough * (1 - 1e-9))
+    return [round(step * place, 12) for place in range(math.ceil(low / step), math.floor(high / step) + 1)]
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 18 else f"{text[:17]}…"
+
+
+def _svg(width: float, height: float, parts: Sequence[str], words: str) -> str:
+    return (
+        f'<svg viewBox="0 0 {width:.0f} {height:.0f}" style="width:{width:.0f}px" role="img" '
+        f'aria-label="{escape(words)}">{"".join(parts)}</svg>'
+    )
+
+
+def _line(x1: float, y1: float, x2: float, y2: float, style: str) -> str:
+    return _tag("line", x1=x1, y1=y1, x2=x2, y2=y2, class_=style)
+
+
+def _text(x: float, y: float, words: str, style: str) -> str:
+    return _tag("text", words, x=x, y=y, class_=style)
+
+
+def _tag(name: str, content: str = "", raw: bool = False, **attributes: float | str) -> str:
+    """Return an element; `content` is text unless `raw`."""
+    words = "".join(
+        f' {key.rstrip("_")}="{f"{value:.1f}" if isinstance(value, float) else escape(str(value))}"'
+        for key, value in attributes.items()
+    )
+    return f"<{name}{words}>{content if raw else escape(content)}</{name}>"

@@ -1,0 +1,124 @@
+"""Runs as an MLflow store has them."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from hiexp.errors import InputError
+from hiexp.runs import VERDICT_FILE, Comparison, Run, typed_settings
+from hiexp.tracking import PARENT_TAG, SQLITE, SWEEP
+
+if TYPE_CHECKING:  # MLflow takes a second to import
+    from mlflow.entities import Run as Recorded
+
+PAGE = 1000  # runs a request
+STATES = {"FINISHED": "done", "FAILED": "failed", "KILLED": "failed"}
+
+
+class Store:
+    """An MLflow store that is only read.
+
+    Parameters
+    ----------
+    uri : str
+        ``sqlite:///FILE`` or ``http://...``.
+
+    Raises
+    ------
+    InputError
+        If there is no store.
+    """
+
+    def __init__(self, uri: str) -> None:
+        if uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).exists():
+            raise InputError(  # MLflow would make one
+                f"--uri {uri}: no such store; type this in the folder where the runs were started, or name its store"
+            )
+        from mlflow import MlflowClient
+        from mlflow.exceptions import MlflowException
+
+        for name in ("mlflow", "alembic", "urllib3"):  # what goes wrong is said once, below
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+        self.uri, self.client, self.scratch = uri, MlflowClient(uri), TemporaryDirectory(prefix="hiexp-compare-")
+        try:
+            self.experiments = {found.name: found.experiment_id for found in self.client.search_experiments()}
+        except MlflowException as error:
+            raise InputError(f"--uri {uri}: cannot be read ({str(error).splitlines()[0][:200]})") from error
+
+    def experiment(self, name: str) -> Comparison:
+        """Return all runs of an experiment, the parents of its sweeps left out.
+
+        Raises
+        ------
+        InputError
+            If there is no such experiment, or no run in it.
+        """
+        if name not in self.experiments:
+            raise InputError(f"--experiment {name}: not in {self.uri}; there are {', '.join(self.experiments)}")
+        recorded = self._search([self.experiments[name]])
+        runs = tuple(self._run(run, run.info.run_id[:8]) for run in recorded if run.data.tags.get("kind") != SWEEP)
+        if not runs:
+            raise InputError(f"--experiment {name}: there is no run in it yet")
+        return Comparison(f"experiment {name}", "", runs)
+
+    def sweeps(self) -> list[Recorded]:
+        """Return the parent runs of all sweeps, the latest first."""
+        return self._search(self.experiments.values(), f"tags.kind = '{SWEEP}'")
+
+    def sweep(self, parent: Recorded) -> Comparison:
+        """Return the runs of a sweep by the number of their job."""
+        tags = parent.data.tags
+        children = self._search([parent.info.experiment_id], f"tags.`{PARENT_TAG}` = '{parent.info.run_id}'")
+        # Of a job that was done again after an interruption the one that ended well counts.
+        children.sort(key=lambda run: (run.info.status == "FINISHED", run.info.start_time))
+        by_job = {run.data.tags.get("job", run.info.run_id[:8]): run for run in children}
+        runs = [self._run(run, job) for job, run in sorted(by_job.items(), key=lambda item: (len(item[0]), item[0]))]
+        verdict = self._files(parent)(VERDICT_FILE)
+        return Comparison(
+            title="/".join(Path(tags.get("folder", parent.info.run_name)).parts[-2:]),
+            command=tags.get("command", ""),
+            runs=tuple(runs),
+            verdict=json.loads(verdict.read_text()) if verdict else None,
+        )
+
+    def _search(self, experiments: Iterable[str], condition: str = "") -> list[Recorded]:
+        found, token = [], None
+        while True:
+            page = self.client.search_runs([*experiments], condition, max_results=PAGE, page_token=token)
+            found, token = found + list(page), page.token
+            if not token:
+                return found
+
+    def _run(self, recorded: Recorded, name: str) -> Run:
+        tags = recorded.data.tags
+        return Run(
+            name=name,
+            settings=typed_settings(tags.get("command", "")) | recorded.data.params,
+            metrics=recorded.data.metrics,
+            command=tags.get("command", ""),
+            state=STATES.get(recorded.info.status, "not finished"),
+            reason=tags.get("error", ""),
+            folder=tags.get("folder", ""),
+            file=self._files(recorded),
+        )
+
+    def _files(self, recorded: Recorded) -> Callable[[str], Path | None]:
+        """Return what finds a run's files: in its folder, or among its artefacts where the folder is gone."""
+        folder, run_id = recorded.data.tags.get("folder"), recorded.info.run_id
+
+        def file(name: str) -> Path | None:
+            if folder and Path(folder).is_dir():
+                return Path(folder, name) if Path(folder, name).exists() else None
+            target = Path(self.scratch.name, run_id)
+            target.mkdir(exist_ok=True)
+            try:
+                return Path(self.client.download_artifacts(run_id, name, str(target)))
+            except Exception:  # the errors of whatever keeps the artefacts
+                return None
+
+        return file

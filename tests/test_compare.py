@@ -1,0 +1,262 @@
+"""Runs side by side: on the screen, as CSV and in LaTeX, from their folders and from the store."""
+
+import csv
+import io
+import json
+import math
+import re
+import shutil
+
+import pytest
+from conftest import command
+from mlflow import MlflowClient
+from sweeps import GRID, HEAD, verdict, write_sweep
+
+from hiexp.errors import InputError
+from hiexp.runs import Run, axes, read_sweep
+from hiexp.store import Store
+from hiexp.tables import csv_table, latex_table, latex_text, screen_table
+from hiexp.tracking import PARENT_TAG, MlflowTracking, Record
+
+SMALL = {"model": ["simple", "medium"], "epochs": [50, 80]}
+
+
+@pytest.fixture
+def sweep(tmp_path):
+    return write_sweep(tmp_path / "runs" / "2026-11-22" / "12-00-00_sweep", SMALL)
+
+
+def compare(*words, cwd):
+    result = command("hiexp.compare", *words, cwd=cwd)
+    return result.returncode, result.stdout, result.stderr
+
+
+def names(comparison):
+    return [run.name for run in comparison.runs]
+
+
+def test_a_sweep_is_read_from_its_folder(sweep):
+    found = read_sweep(sweep)
+    assert names(found) == ["0", "1", "2", "3"]
+    assert found.command == f"{HEAD} -m model=simple,medium epochs=50,80"
+    assert found.runs[1].command == f"{HEAD} model=simple epochs=80"
+    assert found.runs[1].settings["classifier.epochs"] == "80"
+    assert found.runs[1].file("plots/classes.png") == sweep / "1" / "plots" / "classes.png"
+    assert found.runs[1].file("plots/none.png") is None
+    # model.depth follows from model, classifier.epochs from epochs, root is a place, classifier is the same.
+    assert found.ranked().axes == ["model", "epochs"]
+
+
+def run(command="", **settings):
+    return Run(
+        "0", {key.replace("__", "."): value for key, value in settings.items()}, {}, command, "done", "", "", None
+    )
+
+
+def test_axes_are_what_was_typed_and_differs():
+    runs = [run(f"{HEAD} classifier=knn root=a", classifier="knn", classifier__k="1", root="a")]
+    runs += [run(f"{HEAD} classifier=knn classifier.k=3 root=b", classifier="knn", classifier__k="3", root="b")]
+    assert axes(runs) == ["classifier.k"]  # the first has the default, and root is no setting
+    runs += [run(f"{HEAD} 'classifier=svm' hydra.mode=RUN", classifier="svm")]
+    assert axes(runs) == ["classifier", "classifier.k"]
+    assert axes([run(model="a", model__depth="1"), run(model="b", model__depth="2")]) == ["model"]
+    assert axes(runs[:1]) == []
+
+
+def test_what_is_missing_or_no_number_comes_last_and_shows_as_nothing(tmp_path):
+    scores = {0: {"balanced_accuracy": math.nan}, 2: {"balanced_accuracy": 0.9}}
+    found = read_sweep(write_sweep(tmp_path / "a_sweep", SMALL, scores))
+    (tmp_path / "a_sweep" / "1" / "metrics.json").write_text('{"cluster_n_groups": 0}')
+    found = read_sweep(tmp_path / "a_sweep").ranked("balanced_accuracy")
+    assert names(found)[:2] == ["2", "3"]
+    assert set(names(found)[2:]) == {"0", "1"}
+    rows = {row["run"]: row for row in csv.DictReader(io.StringIO(csv_table(found)))}
+    assert [row["run"] for row in csv.DictReader(io.StringIO(csv_table(found)))] == names(found)
+    assert rows["0"]["balanced_accuracy"] == rows["1"]["balanced_accuracy"] == rows["1"]["success_rate"] == ""
+    assert float(rows["2"]["balanced_accuracy"]) == 0.9
+    assert float(rows["3"]["success_rate"]) == found.runs[1].metrics["success_rate"]
+    assert "nan" not in screen_table(found, 120, 60) + latex_table(found)
+
+
+def test_the_lowest_loss_is_the_best_and_one_class_alone_comes_last(tmp_path):
+    scores = {0: {"n_predicted_classes": 1}, 1: {"log_loss": 0.01}, 3: {"p_accuracy": 1e-4}}
+    found = read_sweep(write_sweep(tmp_path / "a_sweep", SMALL, scores))
+    assert names(found.ranked()) == ["1", "2", "3", "0"]
+    assert names(found.ranked("accuracy")) == ["0", "1", "2", "3"]
+    assert names(found.ranked("log_loss")) == ["1", "0", "2", "3"]
+    assert names(found.ranked("p_accuracy")) == ["3", "0", "1", "2"]
+    assert names(found.ranked("train_seconds")) == ["0", "1", "2", "3"]
+
+
+@pytest.mark.parametrize(
+    ("filters", "left"),
+    [
+        (["model=simple"], ["0", "1"]),
+        (["model=simple,medium", "epochs!=50"], ["1", "3"]),
+        (["epochs<80"], ["0", "2"]),
+        (["success_rate>=0.695", "epochs>50"], ["1"]),
+    ],
+)
+def test_filters(sweep, filters, left):
+    assert names(read_sweep(sweep).where(filters)) == left
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("modle=simple", "do you mean model"),
+        ("model=simpel", "model is medium, simple"),
+        ("success_rate>high", "'high' is not a number"),
+        ("model", "a filter is key=value"),
+    ],
+)
+def test_a_filter_that_cannot_be_says_what_can(sweep, text, said):
+    with pytest.raises(InputError, match=re.escape(said)):
+        read_sweep(sweep).where([text])
+
+
+def test_latex_is_a_table_that_compiles(sweep):
+    text = latex_table(read_sweep(sweep).ranked("success_rate"))
+    lines = [line for line in text.splitlines() if not line.startswith("%")]
+    assert (lines[0], lines[-1]) == (r"\begin{tabular}{llcccccc}", r"\end{tabular}")
+    assert [line for line in lines if line.endswith("rule")] == [r"\toprule", r"\midrule", r"\bottomrule"]
+    rows = [line for line in lines if line.endswith(r"\\")]
+    assert len(rows) == 5
+    for row in rows:
+        assert len(re.findall(r"(?<!\\)&", row)) == 7
+        assert row.count("$") % 2 == 0
+        assert row.count("{") == row.count("}")
+        outside = re.sub(r"\$[^$]*\$", "", row)  # of mathematics
+        assert not re.findall(r"(?<!\\)[_#%^~]", outside)
+    assert r"$0.700_{-0.100}^{+0.080}$ & 0.350 (0.450) & 0.001" in rows[1]
+    assert rows[1].startswith("simple & 50 & ")
+
+
+def test_latex_text_is_escaped():
+    assert latex_text(r"a_b & 50% #1 {x} ~ ^ \ <3 $") == (
+        r"a\_b \& 50\% \#1 \{x\} \textasciitilde{} \textasciicircum{} \textbackslash{} \textless{}3 \$"
+    )
+
+
+@pytest.mark.parametrize("width", [60, 100, 120, 200])
+def test_the_table_fits_the_screen_and_says_what_it_leaves_out(tmp_path, width):
+    found = read_sweep(write_sweep(tmp_path / "a_sweep", {"a_long_name_of_a_setting": [1, 2]} | SMALL)).ranked()
+    text = screen_table(found, width, 3)
+    assert max(map(len, text.splitlines())) <= width
+    assert "and 5 more: --top 8" in text
+    for name in ("a_long_name_of_a_setting", "model", "epochs"):
+        assert name in text  # as a column, or as what there is no room for
+
+
+def test_the_command(sweep, tmp_path):
+    shutil.rmtree(sweep / "3")
+    failed = sweep / "2"
+    (failed / "metrics.json").unlink()
+    (failed / "error.txt").write_text("no spectra; give dataset.path=FOLDER\n\nTraceback ...")
+    (sweep / "sweep.json").write_text(json.dumps(verdict(["0", "1"])))
+    code, screen, _ = compare("--csv", "a.csv", "--latex", "a.tex", "--html", "a.html", cwd=tmp_path)
+    assert code == 0
+    lines = screen.splitlines()
+    assert max(map(len, lines)) <= 120
+    table = [line.split() for line in lines if re.match(r"\s+≈?\d ", line)]
+    assert [row[:7] for row in table] == [
+        ["≈0", "0.700", "[0.600,", "0.780]", "0.350", "0.450", "0.001"],
+        ["≈1", "0.695", "[0.595,", "0.775]", "0.350", "0.450", "0.002"],
+    ]
+    said = " ".join(lines)
+    assert "reaches 0.520 on average and 0.580 in 5 % of the draws: family-wise p = 0.031" in said
+    assert "Corrected for the choice: 0.620 [0.510, 0.710]" in said
+    assert "FAILED  2  no spectra; give dataset.path=FOLDER" in said
+    assert f"the best again:  {HEAD} model=simple epochs=50" in said
+    assert (tmp_path / "a.csv").read_text().count("\n") == 4
+    assert r"\toprule" in (tmp_path / "a.tex").read_text()
+    assert "no spectra" in (tmp_path / "a.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "no sweep in runs/ and no store in mlruns/"),
+        (["--uri", "sqlite:///none.db"], "--uri sqlite:///none.db: no such store"),
+        (["--uri", "http://127.0.0.1:9", "--experiment", "a"], "--uri http://127.0.0.1:9: cannot be read"),
+        (["--top", "0"], "--top: invalid"),
+    ],
+)
+def test_what_cannot_be_is_said_in_a_line(tmp_path, words, said):
+    code, _, error = compare(*words, cwd=tmp_path)
+    assert code != 0
+    assert said in error.splitlines()[-1]
+    assert "Traceback" not in error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_metric_that_no_run_has(sweep):
+    with pytest.raises(InputError, match="--sort acuracy: no run has that metric; there are accuracy"):
+        read_sweep(sweep).ranked("acuracy")
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    """The same sweep in a store, whose folder is gone, and a run that failed by itself."""
+    root = tmp_path_factory.mktemp("recorded")
+    sweep = write_sweep(root / "runs" / "2026-11-22" / "12-00-00_sweep", SMALL)
+    tracking = MlflowTracking(f"sqlite:///{root}/mlruns/mlflow.db", str(root / "mlruns" / "artifacts"), "trial")
+    parent = Record("all", tags={"kind": "sweep", "folder": str(sweep), "command": f"{HEAD} -m all"})
+    tracking.prepare()
+    tracking.begin(parent)
+    for run in read_sweep(sweep).runs:
+        tags = {"job": run.name, PARENT_TAG: parent.run_id, "folder": run.folder, "command": run.command}
+        with tracking.run(f"run {run.name}", run.settings, tags, sweep / run.name) as record:
+            record.metrics |= run.metrics
+    with pytest.raises(RuntimeError), tracking.run("alone", {"model": "huge"}, {}, sweep):
+        raise RuntimeError("no luck")
+    (sweep / "sweep.json").write_text(json.dumps(verdict(["0", "1", "2", "3"])))
+    tracking.end(parent, sweep)
+    from_folder = read_sweep(sweep)
+    shutil.rmtree(sweep)
+    return root, tracking, from_folder
+
+
+def test_the_store_has_what_the_folder_had(recorded):
+    _, tracking, before = recorded
+    store = Store(tracking.uri)
+    found = store.sweep(store.sweeps()[0])
+    assert names(found) == names(before)
+    assert (found.title, found.verdict) == (before.title, before.verdict)
+    assert [(run.settings, run.metrics, run.command) for run in found.runs] == [
+        (run.settings, run.metrics, run.command) for run in before.runs
+    ]
+    assert found.runs[0].file("plots/classes.png").read_bytes().startswith(b"\x89PNG")
+    assert found.runs[0].file("plots/none.png") is None
+
+    everything = store.experiment("trial")
+    assert len(everything.done) == 4  # the parent is no run of its own
+    assert [(run.state, run.reason) for run in everything.others] == [("failed", "no luck")]
+    with pytest.raises(InputError, match=r"--experiment trail: not in .*; there are .*trial"):
+        store.experiment("trail")
+
+
+def test_the_command_finds_the_sweep_in_the_store(recorded):
+    root, _, before = recorded
+    code, screen, error = compare("--html", "a.html", "--sweep", before.runs[0].folder.rpartition("/")[0], cwd=root)
+    assert (code, error) == (0, "")
+    assert "4 runs of 2026-11-22/12-00-00_sweep" in screen
+    assert (root / "a.html").read_text().count("data:image/png") == 4
+
+
+def test_of_a_job_done_again_the_one_that_ended_well_counts(recorded):
+    _, tracking, _ = recorded
+    client, store = MlflowClient(tracking.uri), Store(tracking.uri)
+    parent = store.sweeps()[0]
+    again = client.create_run(parent.info.experiment_id, tags={PARENT_TAG: parent.info.run_id, "job": "0"})
+    client.set_terminated(again.info.run_id, "FAILED")
+    found = store.sweep(parent)
+    assert names(found) == ["0", "1", "2", "3"]
+    assert all(run.state == "done" for run in found.runs)
+
+
+def test_the_whole_grid_is_a_table_of_54_lines(tmp_path):
+    write_sweep(tmp_path / "a_sweep", GRID)
+    _, screen, _ = compare("--sweep", "a_sweep", cwd=tmp_path)
+    assert len(re.findall(r"^ +\d+  0\.\d+ \[", screen, re.MULTILINE)) == 54
+    assert compare("--help", cwd=tmp_path)[0] == 0

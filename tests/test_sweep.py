@@ -1,0 +1,152 @@
+"""Sweeps that are interrupted, typed again, run in parallel: each through the command as a user types it."""
+
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+from conftest import command
+from mlflow import MlflowClient
+
+QUICK = ["dataset.n_galaxies=60", "fit=none", "feature=raw", "classifier=knn", "evaluation.permutations=20"]
+N_JOBS = 5
+SWEEP = ["-m", *QUICK, f"random_state=range({N_JOBS})"]
+
+
+def sweep(*words, cwd):
+    result = command("hiexp.train", *words, cwd=cwd)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+class Store:
+    """The runs of a folder, read anew."""
+
+    def __init__(self, folder):
+        self.client = MlflowClient(f"sqlite:///{folder}/mlruns/mlflow.db")
+        known = self.client.get_experiment_by_name("hiexp")
+        runs = self.client.search_runs([known.experiment_id]) if known else []
+        self.sweeps = [run for run in runs if run.data.tags.get("kind") == "sweep"]
+        self.jobs = [run for run in runs if run not in self.sweeps]
+
+    def ids(self, status):
+        return {run.info.run_id for run in self.jobs if run.info.status == status}
+
+
+def sweep_folders(folder):
+    return sorted(file.parent for file in folder.glob("runs/*/*_sweep/.sweep.json"))
+
+
+def test_a_sweep_is_one_run_with_its_jobs_below_it_and_typed_again_runs_nothing(tmp_path):
+    words = ["-m", *QUICK, "random_state=1,2"]
+    screen = sweep(*words, cwd=tmp_path)
+    assert re.search(r"^2 of 2 done, 0 running, 0 left:  #1 random_state=2  balanced accuracy", screen, re.MULTILINE)
+    assert re.search(r"^best    random_state=[12]: success rate 0\.\d+$", screen, re.MULTILINE)
+    store = Store(tmp_path)
+    (parent,) = store.sweeps
+    (first,) = sweep_folders(tmp_path)
+    assert parent.info.status == "FINISHED"
+    assert parent.data.tags["command"] == f"python -m hiexp.train {' '.join(words)}"
+    assert parent.data.tags["folder"] == str(first)
+    assert {run.data.tags["mlflow.parentRunId"] for run in store.jobs} == {parent.info.run_id}
+    assert {run.data.tags["job"] for run in store.jobs} == {"0", "1"}
+    held = {file.path for file in store.client.list_artifacts(parent.info.run_id)}
+    assert {"ranking.csv", "sweep.json", "sweep.html", "sweep.png"} <= held
+    assert not {"0", "1"} & held
+    ranking = pd.read_csv(first / "ranking.csv")
+    assert parent.data.metrics["success_rate"] == ranking["success_rate"].max()
+
+    # One folder is lost: its files come from the store, those of the other are the same files.
+    before = {job: (first / job / "predictions.csv").read_bytes() for job in "01"}
+    (first / "0").rename(tmp_path / "lost")
+    assert "2 of 2 jobs done, 2 of them in an earlier sweep" in sweep(*words, cwd=tmp_path)
+    again = Store(tmp_path)
+    assert again.ids("FINISHED") == store.ids("FINISHED")
+    assert len(again.jobs) == 2
+    assert [run.info.run_id for run in again.sweeps] == [parent.info.run_id]
+    _, second = sweep_folders(tmp_path)
+    assert {job: (second / job / "predictions.csv").read_bytes() for job in "01"} == before
+    assert (second / "1" / "predictions.csv").samefile(first / "1" / "predictions.csv")
+    pd.testing.assert_frame_equal(pd.read_csv(second / "ranking.csv"), ranking)
+
+    # What reproduces a job runs it again.
+    run = store.jobs[0]
+    words = run.data.tags["command"].split()
+    assert words[:3] == ["python", "-m", "hiexp.train"]
+    sweep(*words[3:], cwd=tmp_path)
+    (alone,) = tmp_path.glob("runs/*/*/predictions.csv")
+    assert alone.read_bytes() == before[run.data.tags["job"]]
+    assert len(Store(tmp_path).jobs) == 3
+
+
+def interrupted(words, folder, how, rng):
+    """Start a sweep, stop it at a random moment after its first job has begun, and return what the screen said."""
+    known = set(sweep_folders(folder))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hiexp.train", *words],
+        cwd=folder,
+        env=os.environ | {"COLUMNS": "120"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    while process.poll() is None and not any((new / "0").exists() for new in set(sweep_folders(folder)) - known):
+        time.sleep(0.02)
+    time.sleep(rng.uniform(0, 5))
+    os.killpg(process.pid, how)
+    said = process.communicate(timeout=300)[0]
+    return process.returncode, said
+
+
+@pytest.mark.parametrize("launcher", ["basic", "joblib"])
+def test_what_a_killed_sweep_has_finished_is_neither_lost_nor_done_twice(tmp_path, launcher):
+    rng = random.Random()
+    words = [*SWEEP, f"hydra/launcher={launcher}"]
+    finished = {}
+    for how in (signal.SIGKILL, signal.SIGINT):
+        code, said = interrupted(words, tmp_path, how, rng)
+        store = Store(tmp_path)
+        assert finished.keys() <= store.ids("FINISHED"), said
+        finished = {run.info.run_id: run.data.metrics for run in store.jobs if run.info.status == "FINISHED"}
+        if how == signal.SIGINT and code != 0:  # it had not come to its end by then
+            assert not store.ids("RUNNING"), said
+            assert [run.info.status for run in store.sweeps] == ["KILLED"], said
+            assert "the same command runs what is missing" in said
+    screen = sweep(*words, cwd=tmp_path)
+    assert f"{N_JOBS} of {N_JOBS} jobs done" in screen
+    store = Store(tmp_path)
+    assert finished.items() <= {run.info.run_id: run.data.metrics for run in store.jobs}.items()
+    assert not store.ids("RUNNING")
+    done = [run for run in store.jobs if run.info.status == "FINISHED"]
+    assert sorted(run.data.params["random_state"] for run in done) == [str(i) for i in range(N_JOBS)]
+    assert [run.info.status for run in store.sweeps] == ["FINISHED"]
+    assert {run.data.tags["mlflow.parentRunId"] for run in store.jobs} == {store.sweeps[0].info.run_id}
+    folder = sweep_folders(tmp_path)[-1]
+    assert sorted(pd.read_csv(folder / "ranking.csv")["job"]) == list(range(N_JOBS))
+    for run in done:
+        predicted = pd.read_csv(folder / run.data.tags["job"] / "predictions.csv")
+        assert len(predicted) == 60
+
+
+def test_parallel_jobs_give_the_numbers_of_serial_ones(tmp_path):
+    words = ["-m", "dataset.n_galaxies=60", "fit=none", "feature.size=16", "epochs=1", "tracking=none"]
+    words += ["classifier=knn,random_forest,cnn"]
+    for launcher in ("basic", "joblib"):
+        sweep(*words, f"hydra/launcher={launcher}", cwd=tmp_path)
+    serial, parallel = sweep_folders(tmp_path)
+    for job in "012":
+        assert (serial / job / "predictions.csv").read_bytes() == (parallel / job / "predictions.csv").read_bytes()
+
+
+def test_a_folder_of_results_is_never_written_into_again(tmp_path):
+    words = ["-m", *QUICK, "tracking=none", "hydra.sweep.dir=mine"]
+    for _ in range(2):
+        sweep(*words, "random_state=1", cwd=tmp_path)
+    assert {file.parent.name for file in tmp_path.glob("*/ranking.csv")} == {"mine", "mine_2"}
+    assert not (tmp_path / "mine_2" / "0" / "reused.json").exists()
