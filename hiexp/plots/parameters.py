@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from hiexp.plots.canvas import caption, entitle, largest_classes, make_logarithmic, panels, write
+from hiexp.plots.canvas import caption, draw_ticks, entitle, largest_classes, make_logarithmic, panels, write
 
 COLUMNS, BINS = 3, 30
 LEGEND_COLUMNS = 6
@@ -49,7 +49,8 @@ def plot_parameters_by_class(
         low, high = np.nanpercentile(values, [0.5, 99.5])
         if low > 0 and high > WIDE * low:
             edges = np.geomspace(low, high, BINS + 1)
-            make_logarithmic(panel.xaxis)
+            panel.set_xlim(low, high)
+            make_logarithmic(panel)
         else:
             edges = np.linspace(low, high, BINS + 1) if high > low else np.array([low - 0.5, low + 0.5])
         for number, name in enumerate(names):
@@ -57,7 +58,7 @@ def plot_parameters_by_class(
             panel.stairs(np.histogram(members, edges)[0], edges, color=f"C{number % 10}", lw=1.4)
         panel.set_ylim(bottom=0)
         unit = UNITS.get(parameter)
-        panel.set_xlabel(f"{parameter} ({unit})" if unit else parameter)
+        draw_ticks(panel, f"{parameter} ({unit})" if unit else parameter)
         if parameter in strength.index:
             entitle(panel, f"ε² = {strength.loc[parameter, 'epsilon2']:.3f}")
     title = f"Parameters by predicted class{words}; ε²: share of the ranks' variance between classes"

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.feature_selection import f_classif
 
 from hiexp.features.raw import unit_range
-from hiexp.plots.canvas import caption, entitle, panels, write
+from hiexp.plots.canvas import caption, draw_ticks, entitle, panels, write
 
 if TYPE_CHECKING:  # torch takes seconds to import
     from hiexp.features.shapelets import LearnedShapelets
@@ -44,7 +44,10 @@ def plot_shapelets(profiles: np.ndarray, classes: np.ndarray, model: LearnedShap
         shapelet, nearest = model.shapelets_[number], distances[:, number].argmin()
         panel.plot(series[nearest], color="0.6", lw=1)
         panel.plot(starts[nearest, number] + np.arange(len(shapelet)), shapelet, color="C3", lw=2)
+        panel.set_xlim(-0.02 * series.shape[1], 1.02 * series.shape[1])
         entitle(panel, f"{len(shapelet)} samples, class {classes[nearest]}, F = {separation[number]:.3g}")
+    for place, panel in enumerate(axes):  # when all have set the limits they share
+        draw_ticks(panel, labelled=(place + COLUMNS >= len(axes), place % COLUMNS == 0))
     drawn = f"{len(order)} of {distances.shape[1]} shapelets (red) on the profiles nearest to them (grey)"
     caption(
         figure,
