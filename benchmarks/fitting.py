@@ -10,7 +10,9 @@ Model spectra of 1,024 channels from `mock_alfalfa`. Four questions:
 2. The whole sample on all cores, in one pass and in three: wall-clock time and the memory of all processes.
 3. Polynomial, Gaussian, Lorentzian and double Lorentzian together, on one thread, against the loop of the study
    (Jaimes-Illanes et al. 2025): `numpy.polyfit` of degree 15 on the spectrum and on the 201 channels around its peak,
-   `scipy.optimize.curve_fit` of the three others on these channels. NumPy has as many threads as it likes.
+   `scipy.optimize.curve_fit` of the three others on these channels. NumPy once has as many threads as it likes and
+   once one; ours once share the search for the lines, being fits of one sample, and once do not. Then ours on the
+   whole sample and all cores.
 4. Time against the number of spectra, drawn in ``docs/fitting_cost.png``.
 
 Times a spectrum are medians of rounds in which ours and the baseline take turns, since the machine may be shared.
@@ -35,6 +37,7 @@ from hydra.utils import instantiate
 from processes import peak_memory, tree
 from scipy.optimize import curve_fit, least_squares
 from scipy.special import erf
+from threadpoolctl import threadpool_limits
 
 from hiexp.datasets import mock_alfalfa, read_alfalfa
 from hiexp.fitting import FitResult, fit_spectra
@@ -51,6 +54,7 @@ STUDY = ("polynomial", "gaussian", "lorentzian", "double_lorentzian")
 SIZES = (100, 1000, 10_000, 100_000)
 
 Fit = Callable[[Spectra], FitResult]
+Work = Callable[[Spectra], object]
 
 
 def configured(fit: str, device: str, *overrides: str) -> Fit:
@@ -67,21 +71,21 @@ def seconds(work: Callable[[], object]) -> np.ndarray:
     return np.array([time.perf_counter() - wall, time.process_time() - cpu])
 
 
-def in_turns(spectra: Spectra, ours: list[Fit], baseline: Callable[[Spectra], object]) -> tuple[np.ndarray, ...]:
-    """Return medians of wall-clock and CPU milliseconds a spectrum, ours on one thread and the baseline's."""
+def in_turns(spectra: Spectra, ours: list[Work], baselines: list[Work]) -> np.ndarray:
+    """Return medians of wall-clock and CPU milliseconds a spectrum, ours, on one thread, before the baselines."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    many = spectra.take(slice(0, OURS))
-    for fit in ours:
-        fit(spectra.take(slice(0, 32)))
+    for work in ours:
+        work(spectra.take(slice(0, 32)))
     spent = []
     for number in range(ROUNDS):
-        few = spectra.take(slice(number * BASELINE, (number + 1) * BASELINE))
-        mine = sum(seconds(lambda fit=fit: fit(many)) for fit in ours) / len(many)
-        theirs = seconds(lambda few=few: baseline(few)) / len(few)
-        spent.append([mine, theirs])
+        few = slice(number * BASELINE, (number + 1) * BASELINE)
+        rows = [slice(0, OURS)] * len(ours) + [few] * len(baselines)
+        samples = [spectra.take(part) for part in rows]  # new ones, in which no line has been looked for
+        works = zip([*ours, *baselines], samples, strict=True)
+        spent.append([seconds(lambda work=work, s=s: work(s)) / len(s) for work, s in works])
     torch.set_num_threads(threads)
-    return tuple(1000 * np.median(spent, axis=0))
+    return 1000 * np.median(spent, axis=0)
 
 
 def busy(p: np.ndarray, x: np.ndarray) -> np.ndarray:
@@ -149,7 +153,7 @@ def say(name: str, *values: object) -> None:
 def compare_busy(spectra: Spectra, device: str) -> None:
     """Answer the first question."""
     fit = configured("busy", device, "fit.margins=[]")
-    ours, scipy = in_turns(spectra, [fit], busy_by_scipy)
+    ours, scipy = in_turns(spectra, [fit], [busy_by_scipy])
     say(
         "Busy Function, one pass, CPU ms a spectrum",
         f"{ours[1]:.2f}, scipy {scipy[1]:.1f}: {scipy[1] / ours[1]:.0f} x",
@@ -209,12 +213,29 @@ def time_survey(spectra: Spectra, device: str) -> None:
 def compare_study(spectra: Spectra, device: str) -> None:
     """Answer the third question."""
     fits = [configured(name, device) for name in STUDY]
-    ours, loop = in_turns(spectra, fits, study_loop)
-    say(
-        "Polynomial and three curves, wall ms a spectrum",
-        f"{ours[0]:.2f}, loop {loop[0]:.1f}: {loop[0] / ours[0]:.0f} x",
-    )
-    say("  CPU ms a spectrum", f"{ours[1]:.2f}, loop {loop[1]:.1f}: {loop[1] / ours[1]:.0f} x")
+
+    def together(sample: Spectra) -> None:
+        for fit in fits:
+            fit(sample)
+
+    def apart(sample: Spectra) -> None:
+        for fit in fits:
+            fit(sample.take(slice(None)))
+
+    def on_one_thread(sample: Spectra) -> None:
+        with threadpool_limits(1):
+            study_loop(sample)
+
+    times = in_turns(spectra, [together, apart], [study_loop, on_one_thread])
+    for unit, (ours, alone, loop, one) in zip(("wall", "CPU"), times.T, strict=True):
+        say(
+            f"Polynomial and three curves, {unit} ms a spectrum",
+            f"{ours:.2f}, {alone:.2f} if each looks for the lines; loop {loop:.1f}, {one:.1f} on one thread: "
+            f"{loop / ours:.0f} and {one / ours:.0f} x",
+        )
+    wall, _ = seconds(lambda: together(spectra))
+    each = f"{1000 * wall / len(spectra):.2f} ms a spectrum"
+    say(f"  {len(spectra)} spectra on all cores", f"{wall:.1f} s wall, {each}; load {os.getloadavg()[0]:.1f}")
     few = spectra.take(slice(0, OURS))
     failed = study_loop(few)
     counts = ", ".join(f"{name} {n}" for name, n in zip(STUDY[1:], failed.sum(0), strict=True))

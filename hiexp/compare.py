@@ -85,7 +85,7 @@ def read(sweep: str | None, experiment: str | None, uri: str) -> Comparison:
         return _store(uri).experiment(experiment)
     latest = sweep in (None, "latest")
     if latest and uri == URI:
-        folders = sorted({file.parents[2] for file in Path("runs").glob("*/*_sweep/*/.hydra/overrides.yaml")})
+        folders = sorted({file.parents[2] for file in Path("runs").glob("*/*_sweep*/*/.hydra/overrides.yaml")})
         if folders:
             return read_sweep(folders[-1])
         if not Path(uri.removeprefix("sqlite:///")).exists():

@@ -22,8 +22,8 @@ TABLES = ("catalogue", "skipped", "unmatched")
 class Spectra:
     """A sample of HI spectra on their own velocity axes.
 
-    A value: its arrays are replaced (`dataclasses.replace`), not changed in place. Fits of one sample share the
-    search for its lines.
+    A value: its arrays are replaced (`dataclasses.replace`), not changed in place, since the fits of one sample share
+    the search for its lines.
 
     Attributes
     ----------

@@ -147,17 +147,17 @@ class SweepCallback(Callback):
         tags = run_tags(self.command, self.folder) | {"kind": SWEEP, "sweep_hash": key}
         self.record = Record(" ".join(_swept(config)) or SWEEP, tags=tags)
         self.lock = FileLock(Path(config.root) / LOCKS / f"{key}.lock")
-        known = self._continued()
+        known = self._earlier()
         self.record.run_id = known if self.tracking.reuse else None
         close_dead(self.tracking, Path(config.root))
         self.begun = self.tracking.begin(self.record)
-        earlier = ", where an earlier sweep of the same command goes on" if self.record.run_id == known else ""
-        log.info("%s jobs in %s%s", n_jobs or "Some", shown(self.folder), earlier if known else "")
+        goes_on = "; an earlier sweep of this command goes on" if known and self.tracking.reuse else ""
+        log.info("%s jobs in %s%s", n_jobs or "Some", shown(self.folder), goes_on)
         Sweep(self.record.run_id, n_jobs, axes, time.time()).write(self.folder)
         atexit.register(self._broken_off)
         sys.excepthook = _show_but_no_interrupt
 
-    def _continued(self) -> str | None:
+    def _earlier(self) -> str | None:
         """Return the run of the same sweep, typed earlier, unless it is still going on."""
         Path(self.lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
         try:

@@ -219,7 +219,7 @@ def latex_table(comparison: Comparison) -> str:
             if name in chance:
                 mean, high = number(run.number(f"chance_{name}")), number(run.number(f"chance95_{name}"))
                 cells += [f"{mean} ({high})" if high else mean, number(run.number(f"p_{name}"))]
-        lines.append(" & ".join(cells) + r" \\")
+        lines.append(" & ".join(cells) + r" \\[2pt]")  # room for the ends of the intervals
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
 
 

@@ -6,12 +6,15 @@ import json
 import logging
 import os
 import shlex
+import signal
 import socket
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
@@ -157,7 +160,8 @@ class MlflowTracking:
             If there is a server to ask and it does not answer.
         """
         try:
-            self._experiment_id()
+            with self._turn() as client:
+                self._experiment_id(client)
         except Exception as error:
             if self._database is not None:
                 raise
@@ -184,9 +188,9 @@ class MlflowTracking:
             Whatever lies in it at the end becomes the run's artefacts, after an error too.
         """
         record = Record(name, {key: str(value) for key, value in params.items()}, dict(tags))
-        begun = self.begin(record)
-        status = "KILLED"  # unless the block ends by itself
+        begun, status = False, "KILLED"  # unless the block ends by itself
         try:
+            begun = self.begin(record)
             yield record
             status = "FINISHED"
         except Exception as error:
@@ -201,8 +205,8 @@ class MlflowTracking:
         """Open a run in the store with name, tags and params, or open it again; return whether the store has them."""
         record.experiment, record.store = self.experiment, self.uri
         try:
-            with self._turn():
-                announce(self._client(), self._experiment_id(), record)
+            with self._turn() as client:
+                announce(client, self._experiment_id(client), record)
         except Exception as error:  # whatever a database or a network makes of a bad day: the run goes on
             log.warning("%s takes no run now (%s)", self.uri, _brief(error))
             return False
@@ -212,10 +216,10 @@ class MlflowTracking:
         """Send what the run has come to; keep it in `folder` where that cannot be done."""
         record.ended = _now()
         try:
-            with self._turn():
+            with self._turn() as client:
                 if not begun:
-                    announce(self._client(), self._experiment_id(), record)
-                deliver(self._client(), record, folder)
+                    announce(client, self._experiment_id(client), record)
+                deliver(client, record, folder)
         except Exception as error:
             record.write(folder)
             log.warning(
@@ -236,9 +240,9 @@ class MlflowTracking:
         if record.run_id not in known and not self._has(record.run_id):
             record.run_id = known[0] if known else None
         try:
-            with self._turn():
-                announce(self._client(), self._experiment_id(), record)
-                deliver(self._client(), record, folder)
+            with self._turn() as client:
+                announce(client, self._experiment_id(client), record)
+                deliver(client, record, folder)
         except Exception as error:
             raise InputError(
                 f"{self.uri} did not take the run in {folder} ({_brief(error)}); it is still there, and the same "
@@ -250,7 +254,8 @@ class MlflowTracking:
         from mlflow.exceptions import MlflowException
 
         try:
-            return run_id is not None and self._client().get_run(run_id) is not None
+            with self._turn() as client:
+                return run_id is not None and client.get_run(run_id) is not None
         except MlflowException:
             return False
 
@@ -259,15 +264,18 @@ class MlflowTracking:
         words = " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items())
         if status is not None:
             words += f" and attributes.status = '{status}'"
-        return self._client().search_runs([self._experiment_id()], words, order_by=["attributes.start_time DESC"])
+        with self._turn() as client:
+            return client.search_runs([self._experiment_id(client)], words, order_by=["attributes.start_time DESC"])
 
     def close(self, run: Run, status: str) -> None:
         """Say how a run ended that could not say so itself."""
-        self._client().set_terminated(run.info.run_id, status)
+        with self._turn() as client:
+            client.set_terminated(run.info.run_id, status)
 
     def fetch(self, run: Run, folder: Path) -> None:
         """Copy the artefacts of a run into a folder."""
-        self._client().download_artifacts(run.info.run_id, "", str(folder))
+        with self._turn() as client:
+            client.download_artifacts(run.info.run_id, "", str(folder))
 
     def hint(self, python: str) -> str | None:
         """Return the command that shows the runs in a browser."""
@@ -279,31 +287,57 @@ class MlflowTracking:
     def _database(self) -> Path | None:
         return Path(self.uri.removeprefix(SQLITE)) if self.uri.startswith(SQLITE) else None
 
-    def _turn(self) -> AbstractContextManager:
-        """Return what lets one process at a time write to a database that is a file."""
+    @contextmanager
+    def _turn(self) -> Iterator[MlflowClient]:
+        """Yield a client; of processes with a database that is a file one at a time has it, and Ctrl-C waits."""
         # SQLite has one writer, and where two that read want to write next one of them fails at once, however long
         # it would have waited.
-        return nullcontext() if self._database is None else FileLock(self._database.with_suffix(".lock"))
+        lock = nullcontext() if self._database is None else FileLock(self._database.with_suffix(".lock"))
+        if self._database is not None:
+            self._database.parent.mkdir(parents=True, exist_ok=True)
+        with lock, _uninterrupted():
+            yield self._client()
 
     def _client(self) -> MlflowClient:
         from mlflow import MlflowClient
 
         # The making of the tables is announced line by line otherwise.
         logging.getLogger("mlflow.store").setLevel(logging.WARNING)
-        if self._database is not None:
-            self._database.parent.mkdir(parents=True, exist_ok=True)
-        else:  # MLflow would try again and again
+        if self._database is None:  # MLflow would try again and again
             place = urlsplit(self.uri)
             socket.create_connection((place.hostname, place.port or 443), timeout=CONNECT_SECONDS).close()
         return MlflowClient(self.uri)
 
-    def _experiment_id(self) -> str:
-        client = self._client()
+    def _experiment_id(self, client: MlflowClient) -> str:
         known = client.get_experiment_by_name(self.experiment)
         if known is not None:
             return known.experiment_id
         place = None if self.artifacts is None else Path(self.artifacts).absolute().as_uri()
         return client.create_experiment(self.experiment, artifact_location=place)
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Let Ctrl-C wait for the end of the block; pressed again it does not wait."""
+    # An interrupt in the middle of a transaction leaves the database locked by this very process, which then could
+    # not record that it was interrupted.
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGINT)
+    pressed = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        pressed.append(number)
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if pressed:
+        raise KeyboardInterrupt
 
 
 def announce(client: MlflowClient, experiment_id: str, record: Record) -> None:

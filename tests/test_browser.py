@@ -15,6 +15,7 @@ from sweeps import GRID, HEAD, metrics, verdict, write_sweep
 
 from hiexp.report import write_page
 from hiexp.runs import read_sweep
+from hiexp.store import Store
 from hiexp.tracking import PARENT_TAG, MlflowTracking, Record
 
 playwright = pytest.importorskip("playwright.sync_api")
@@ -86,9 +87,8 @@ def test_a_click_on_a_heading_sorts(page, report):
     page.locator("table.runs thead").get_by_text("run", exact=True).click()
     assert column(page, 0) == ranked
     # What belongs to a run goes with it.
-    assert page.locator("table.runs > tbody").evaluate_all(
-        "bodies => bodies.every(body => 'run-' + body.rows[0].cells[0].dataset.value === body.querySelector('details').id)"
-    )
+    matches = "body => body.querySelector('tr.run a').hash === '#' + body.querySelector('details').id"
+    assert page.locator("table.runs > tbody").evaluate_all(f"bodies => bodies.every({matches})")
     assert page.wrong == []
 
 
@@ -154,7 +154,7 @@ def ui(sweep, tmp_path_factory):
     tracking.prepare()
     tracking.begin(parent)
     for run in read_sweep(sweep).runs:
-        tags = {"job": run.name, PARENT_TAG: parent.run_id}
+        tags = {"job": run.name, PARENT_TAG: parent.run_id, "command": run.command}
         with tracking.run(f"job {run.name}", run.settings, tags, sweep / run.name) as record:
             record.metrics |= run.metrics
     parent.status = "FINISHED"
@@ -220,3 +220,12 @@ def test_the_mlflow_ui_has_all_of_the_sweep(page, ui):
     page.wait_for_function(
         "[...document.images].some(image => image.src.startsWith('blob:') && image.naturalWidth === 60)"
     )
+
+
+def test_the_runs_of_a_server_are_compared(ui):
+    found = Store(ui).experiment("cnn54").ranked("success_rate")
+    assert found.axes == ["model", "test_size", "random_state", "epochs"]
+    assert [run.metrics["success_rate"] for run in found.done] == [
+        metrics(number)["success_rate"] for number in range(54)
+    ]
+    assert found.runs[0].file("plots/classes.png").read_bytes().startswith(b"\x89PNG")

@@ -28,7 +28,8 @@ from lines import (
 from omegaconf import OmegaConf
 
 from hiexp.errors import InputError
-from hiexp.fitting import fit_function, fit_polynomial
+from hiexp.fitting import curves, fit_function, fit_polynomial
+from hiexp.fitting.measure import measure
 
 BAND = np.linspace(-1300, 1300, 521)
 LINE = {
@@ -43,6 +44,31 @@ def in_errors(one, other, name):
     """Return by how many of its errors a measured number differs, of the fits that are good in both."""
     both = (one["status"] == "ok") & (other["status"] == "ok")
     return (np.abs(one[name] - other[name]) / one[f"{name}_err"].clip(lower=1e-6))[both]
+
+
+def test_errors_of_what_is_measured_follow_from_those_of_the_parameters():
+    """To first order, here by differences; the widths' errors know more than that."""
+    curve = curves.double_lorentzian
+    truth = torch.tensor([[900.0, -40, 25, 500, 60, 35], [500, -20, 30, 700, 45, 20]], dtype=torch.float64)
+    root = torch.randn(2, 6, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    covariances, ends = root @ root.mT * 0.01, torch.full((2,), 400.0, dtype=torch.float64)
+
+    def measured(parameters):
+        return measure(
+            lambda v, p: curve(v, p.T[:, :, None]),
+            lambda v, p: curves.double_lorentzian_with_derivatives(v, p.T[:, :, None]),
+            parameters,
+            covariances,
+            -ends,
+            ends,
+        )
+
+    steps = 1e-3 * torch.eye(6, dtype=torch.float64)
+    differences = [(measured(truth + step).numbers - measured(truth - step).numbers) / 2e-3 for step in steps]
+    by_parameters = torch.stack(differences, dim=2)
+    expected = ((by_parameters @ covariances) * by_parameters).sum(2).sqrt()
+    linear = [0, 3, 4, 5]
+    torch.testing.assert_close(measured(truth).errors[:, linear], expected[:, linear], rtol=0.02, atol=0)
 
 
 @pytest.mark.parametrize("name", MODELS)

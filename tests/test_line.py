@@ -3,13 +3,15 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lines import AXIS, gaussian, make_spectra, noise, smoothed_noise
+from lines import AXIS, configured, gaussian, make_spectra, noise, smoothed_noise
 
 from hiexp.datasets import read_alfalfa
+from hiexp.fitting import engine
 from hiexp.fitting.line import Channels, find_lines, tensors
 
 
@@ -105,3 +107,21 @@ def test_sums_over_windows_are_those_of_the_channels():
     np.testing.assert_array_equal(n, inside.sum(1))
     np.testing.assert_allclose(total, (flux * inside).sum(1), atol=1e-9)
     np.testing.assert_allclose(squares, (flux**2 * inside).sum(1), atol=1e-9)
+
+
+def test_fits_of_one_sample_look_for_its_lines_once(monkeypatch):
+    monkeypatch.setitem(engine.BATCH, "cpu", 2)
+    searched = []
+    monkeypatch.setattr(engine, "find_lines", lambda channels: searched.append(channels) or find_lines(channels))
+    lines = [gaussian(AXIS, 12, centre, 40) + noise(seed) for seed, centre in enumerate((-200, 0, 150))]
+    spectra = make_spectra(lines)
+    configured("gaussian")(spectra)
+    assert len(searched) == 2  # batches
+    again = configured("lorentzian")(spectra)
+    assert len(searched) == 2
+    alone = configured("lorentzian")(make_spectra(lines))
+    assert len(searched) == 4
+    pd.testing.assert_frame_equal(again.table, alone.table, check_exact=True)
+    other = configured("gaussian")(replace(spectra, flux=spectra.flux[::-1].copy()))
+    assert len(searched) == 6
+    np.testing.assert_allclose(other.table["position"], [150, 0, -200], atol=15)

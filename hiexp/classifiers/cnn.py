@@ -46,6 +46,8 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         Images a step.
     learning_rate, weight_decay : float
         Of AdamW.
+    standardize : bool
+        Shift and scale all images alike, so that the pixels of the training images have mean 0 and variance 1.
     class_weight : {"balanced"} or None
         "balanced" weighs each class in the loss by the inverse of its number of images.
     early_stopping : int or None
@@ -72,6 +74,8 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
     ----------
     classes_ : ndarray
         The class labels.
+    centre_, spread_ : float
+        Taken from each pixel, and what the rest is divided by.
     network_ : torch.nn.Module
         The trained network, on the CPU.
     history_ : dict of list of float
@@ -86,6 +90,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         batch_size: int = 32,
         learning_rate: float = 1e-3,
         weight_decay: float = 1e-5,
+        standardize: bool = True,
         class_weight: str | None = None,
         early_stopping: int | None = None,
         validation_fraction: float = 0.2,
@@ -101,6 +106,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
+        self.standardize = standardize
         self.class_weight = class_weight
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
@@ -132,7 +138,8 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         check_classification_targets(y)
         self._check_settings()
         device = torch_device(self.device)
-        images = _with_channels(X)
+        self.centre_, self.spread_ = (float(X.mean()), float(X.std()) or 1.0) if self.standardize else (0.0, 1.0)
+        images = self._prepared(X)
         self.classes_, targets = np.unique(y, return_inverse=True)
         self.image_shape_ = images.shape[1:]
         low = str(self.precision) == "auto" and _computes_bf16(device)
@@ -149,7 +156,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         device = torch_device(self.device)
         network = self.network_.to(device).eval()
         with torch.inference_mode(), _threads(self.threads):
-            batches = torch.from_numpy(_with_channels(X)).split(PREDICTION_BATCH)
+            batches = torch.from_numpy(self._prepared(X)).split(PREDICTION_BATCH)
             logits = [network(batch.to(device)).cpu().double() for batch in batches]
         network.cpu()
         return torch.softmax(torch.cat(logits), dim=1).numpy()
@@ -168,22 +175,28 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self, "network_")
         device = torch_device(self.device)
         network = self.network_.to(device).eval()
-        whole = torch.from_numpy(_with_channels(X)).to(device)
+        whole = torch.from_numpy(self._prepared(X)).to(device)
+        start = torch.from_numpy(self._prepared(np.zeros_like(X[:1]))).to(device)
         summed = torch.zeros_like(whole)
         with _threads(self.threads):
             predicted = network(whole).argmax(dim=1, keepdim=True)
             for step in range(SALIENCY_STEPS):
-                part = (whole * ((step + 0.5) / SALIENCY_STEPS)).requires_grad_()
+                part = torch.lerp(start, whole, (step + 0.5) / SALIENCY_STEPS).requires_grad_()
                 logits = network(part)
                 others = logits.scatter(1, predicted, -torch.inf).logsumexp(dim=1)
                 log_odds = logits.gather(1, predicted)[:, 0] - others
                 summed += torch.autograd.grad(log_odds.sum(), part)[0]
         network.cpu()
-        return (summed * whole / SALIENCY_STEPS).cpu().numpy().reshape(X.shape)
+        return (summed * (whole - start) / SALIENCY_STEPS).cpu().numpy().reshape(X.shape)
 
     def build_network(self) -> nn.Module:
         """Return the network untrained, as `fit` starts from and as stored weights are loaded into."""
         return self.network.build(self.image_shape_, len(self.classes_))
+
+    def _prepared(self, X: np.ndarray) -> np.ndarray:
+        """Return standardized images; profiles as images of one channel; float32."""
+        values = (X[:, None] if X.ndim == 2 else X).astype(np.float32)
+        return (values - np.float32(self.centre_)) / np.float32(self.spread_)
 
     def _check_settings(self) -> None:
         if self.epochs < 1:
@@ -282,11 +295,6 @@ def _keeper(states: States):
             log.warning("The state of the training could not be kept in %s: %s", states.folder, error)
 
     return keep
-
-
-def _with_channels(X: np.ndarray) -> np.ndarray:
-    """Return images as they are and profiles as one channel, float32."""
-    return np.ascontiguousarray(X[:, None] if X.ndim == 2 else X, np.float32)
 
 
 @contextmanager

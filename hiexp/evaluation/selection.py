@@ -260,11 +260,21 @@ class _Tests:
 
 
 def _count(weights: np.ndarray, truth: np.ndarray, cells: np.ndarray) -> np.ndarray:
-    """Return sums of `cells`, shape (U, P, K), by true class: (B, P, K, K). Exact up to 2^24 objects a cell."""
+    """Return sums of `cells`, shape (U, P, K), by true class: (B, P, K, K). Exact up to 2^24 objects a cell.
+
+    Weights have the shape (B, U) or (B, 1); classes (U,), or (B, U) where they differ between draws.
+    """
     n_objects, n_panels, n_classes = cells.shape
     flat = cells.reshape(n_objects, -1)
-    rows = [np.where(truth == name, weights, 0).astype(np.float32) @ flat for name in range(n_classes)]
-    return np.stack([row.reshape(-1, n_panels, n_classes) for row in rows], axis=2).astype(float)
+    tables = np.zeros((len(weights), n_panels, n_classes, n_classes))
+    for name in np.unique(truth):
+        if truth.ndim == 1:
+            rows = np.flatnonzero(truth == name)
+            sums = weights[:, rows].astype(np.float32) @ flat[rows]
+        else:
+            sums = (weights * (truth == name)).astype(np.float32) @ flat
+        tables[:, :, name] = sums.reshape(-1, n_panels, n_classes)
+    return tables
 
 
 def _chance(tests: _Tests, measure: str, n_draws: int, rng: np.random.Generator) -> np.ndarray:

@@ -44,8 +44,8 @@ def least_squares(
     """Minimise each chi2 = sum (weight (y - curve))^2 within bounds by Levenberg and Marquardt's method.
 
     Every problem has its own damping (Marquardt 1963, SIAM J. Appl. Math. 11, 431). A parameter at a bound that its
-    gradient points beyond stands still for that step. A problem that is finished makes room for the next one, so
-    that the few that take many steps hold nobody up.
+    gradient points beyond stands still for that step. A problem that is finished leaves, so that the few that take
+    many steps hold nobody up.
 
     Parameters
     ----------
@@ -129,9 +129,8 @@ def _step(curve: Curve, data: _Data, work: _Work, tolerance: float) -> tuple[_Wo
     stuck = torch.where(slope > 0, theta >= work.upper, theta <= work.lower)
     trial = torch.clamp(theta + _damped_step(curvature, slope, work.damping, stuck), work.lower, work.upper)
     step = trial - theta
-    expected = (step * torch.baddbmm(slope[:, :, None], curvature, step[:, :, None], beta=2, alpha=-1)[:, :, 0]).sum(
-        1
-    )
+    falling = torch.baddbmm(slope[:, :, None], curvature, step[:, :, None], beta=2, alpha=-1)[:, :, 0]
+    expected = (step * falling).sum(1)
     new = _expand(curve, data, trial)
     gain = work.chi2 - new.chi2
     taken = gain > 0  # False where the trial is not a number

@@ -141,9 +141,8 @@ def remember(spectra: Spectra, device: torch.device, lines: Sequence[Lines]) -> 
     """Keep the lines found in the batches of a sample for as long as the sample exists, for the next curve."""
     key = (id(spectra), device.type)
     if key not in _FOUND:
-        _FOUND[key] = Lines(
-            *(torch.cat(parts) for parts in zip(*(vars(part).values() for part in lines), strict=True))
-        )
+        columns = zip(*(vars(part).values() for part in lines), strict=True)
+        _FOUND[key] = Lines(*(torch.cat(parts) for parts in columns))
         weakref.finalize(spectra, _FOUND.pop, key)
 
 
