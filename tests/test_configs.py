@@ -1,5 +1,6 @@
 """Every configuration composes, and what it names can be built."""
 
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -86,3 +87,19 @@ def test_the_published_grid_is_the_published_grid():
 def test_without_a_cache_no_training_is_kept():
     assert composed("cache=off").classifier.states is None
     assert composed().classifier.states == "./cache"
+
+
+@pytest.mark.parametrize("grid", ["cnn54", "quick54"])
+def test_a_control_is_its_grid_with_labels_at_random(grid):
+    with initialize_config_dir(str(Path(CONFIGS).absolute()), version_base="1.3"):
+        honest, control = (
+            compose("train", overrides=[f"+experiment={name}"], return_hydra_config=True)
+            for name in (grid, f"{grid}_control")
+        )
+    assert control.hydra.sweeper.params == honest.hydra.sweeper.params
+    assert len(list(product(*(values.split(",") for values in control.hydra.sweeper.params.values())))) == 54
+    assert (honest.labels._target_, control.labels._target_) == (
+        "hiexp.labels.ReferenceLabels",
+        "hiexp.labels.RandomLabels",
+    )
+    assert (honest.classifier, honest.feature, honest.fit) == (control.classifier, control.feature, control.fit)

@@ -10,11 +10,13 @@ import json
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import csr_array
 
 from hiexp.errors import InputError
 from hiexp.evaluation.measures import MEASURES, accuracy, best_relabeling, success_rate
@@ -231,6 +233,10 @@ class _Tests:
         cells[places, rows["panel"], np.searchsorted(classes, rows["predicted"].to_numpy(int))] = 1
         return cls(list(predictions), truth, cells, np.array(first), np.array(useful))
 
+    @cached_property
+    def _flat(self) -> csr_array:
+        return _flat(self.cells)
+
     @property
     def observed(self) -> np.ndarray:
         """The table of each panel, shape (P, K, K)."""
@@ -244,7 +250,7 @@ class _Tests:
 
     def tables(self, weights: np.ndarray, truth: np.ndarray | None = None) -> np.ndarray:
         """Return the tables, shape (B, P, K, K), of weighted objects, shape (B, U), with classes of that shape."""
-        return _count(weights, self.truth if truth is None else truth, self.cells)
+        return _count(weights, self.truth if truth is None else truth, self._flat, self.cells.shape[2])
 
     def by_configuration(self, scores: np.ndarray) -> np.ndarray:
         """Return the mean of each configuration's panels, shape (..., P) to (..., C)."""
@@ -259,21 +265,20 @@ class _Tests:
             yield min(block, n_draws - start)
 
 
-def _count(weights: np.ndarray, truth: np.ndarray, cells: np.ndarray) -> np.ndarray:
-    """Return sums of `cells`, shape (U, P, K), by true class: (B, P, K, K). Exact up to 2^24 objects a cell.
+def _flat(cells: np.ndarray) -> csr_array:
+    """Return `cells`, shape (U, P, K), as `_count` takes them: (P * K, U), sparse, since a panel fills one of K."""
+    return csr_array(cells.reshape(len(cells), -1).T)
+
+
+def _count(weights: np.ndarray, truth: np.ndarray, flat: csr_array, n_classes: int) -> np.ndarray:
+    """Return sums of cells by true class, shape (B, P, K, K).
 
     Weights have the shape (B, U) or (B, 1); classes (U,), or (B, U) where they differ between draws.
     """
-    n_objects, n_panels, n_classes = cells.shape
-    flat = cells.reshape(n_objects, -1)
-    tables = np.zeros((len(weights), n_panels, n_classes, n_classes))
+    tables = np.zeros((len(weights), flat.shape[0] // n_classes, n_classes, n_classes))
     for name in np.unique(truth):
-        if truth.ndim == 1:
-            rows = np.flatnonzero(truth == name)
-            sums = weights[:, rows].astype(np.float32) @ flat[rows]
-        else:
-            sums = (weights * (truth == name)).astype(np.float32) @ flat
-        tables[:, :, name] = sums.reshape(-1, n_panels, n_classes)
+        sums = flat @ np.where(truth == name, weights, 0).astype(np.float32).T
+        tables[:, :, name] = sums.T.reshape(len(weights), -1, n_classes)
     return tables
 
 
@@ -329,13 +334,14 @@ def _likeness(
     common = (tests.tested & tests.tested[best]).T[:, :, None]
     own, rival = cells * common, cells[:, [best]] * common
     every = np.ones((1, len(tests.truth)))
-    own_table, rival_table = _count(every, tests.truth, own), _count(every, tests.truth, rival)
+    n_classes, gain = own.shape[2], _flat(rival - own)
+    own_table, rival_table = (_count(every, tests.truth, _flat(kind), n_classes) for kind in (own, rival))
     compare = accuracy if measure == "success_rate" else MEASURES[measure]
     observed = np.abs(compare(rival_table) - compare(own_table))[0]
     n_swaps = max(n_draws, SWAPS_A_PAIR * len(tests.jobs))
     as_far = np.zeros(observed.shape)
     for n in tests.blocks(n_swaps):
-        swapped = _count(rng.integers(2, size=(n, len(tests.truth))), tests.truth, rival - own)
+        swapped = _count(rng.integers(2, size=(n, len(tests.truth))), tests.truth, gain, n_classes)
         difference = compare(rival_table - swapped) - compare(own_table + swapped)
         as_far += np.sum(np.abs(difference) >= observed - TIE, axis=0)
     p = np.where(np.isnan(observed), 1, (1 + as_far) / (1 + n_swaps))
