@@ -80,7 +80,8 @@ def test_the_published_grid_is_the_published_grid():
     }
     published = composed("+experiment=cnn54_published")
     assert (published.feature.size, published.feature.quarter, published.feature.colormap) == (128, False, "RdBu")
-    assert published.model.padding == "valid"
+    assert (published.model.padding, published.model.conv_dropout) == ("valid", 0.25)
+    assert not published.classifier.standardize
 
 
 def test_without_a_cache_no_training_is_kept():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -283,7 +283,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         return States(Path(self.states) / f"training-{fingerprint(settings, images, targets)}")
 
 
-def _keeper(states: States):
+def _keeper(states: States) -> Callable[[State], None]:
     """Return a function that keeps each state it is given in the place of the one before, until the training ends."""
     last = None
 

@@ -153,7 +153,7 @@ class _RectifiedNormalisedPooled(torch.autograd.Function):
         steepness = 1 / np.sqrt(variance + eps)
         threshold = np.uint8(round(256 * dropout))
         gain = 256 / (256 - int(threshold))
-        noise = _noise(extremes.size).reshape(-1, channels)
+        noise = (_noise(extremes.size) if threshold else np.zeros(extremes.size, np.uint8)).reshape(-1, channels)
         out = torch.empty(pooled_shape, dtype=maps.dtype)
         scale, shift = gamma * steepness * gain, (beta - mean * gamma * steepness) * gain
         _finish(

@@ -57,7 +57,7 @@ class Training(pl.LightningModule):
     patience : int
         Epochs without a lower validation loss.
     keep : callable or None
-        Given the training every `keep_seconds`, and once at its end.
+        Given the state every `keep_seconds`, and once at the end.
     keep_seconds : float
         Of training between two calls of `keep`.
     """
