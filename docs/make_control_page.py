@@ -69,9 +69,9 @@ the best of 54 (mean; 5 to 95 %):
 {coins}
 
 The smaller the test set, the higher the maximum. 0.6333 is no multiple of 1/96, the test set that 0.3 of 318
-objects make; it is 19 of 30, what 5 % of searches by lot reach on a sample of 100 (last rows, "best of 54"). And
-where one class has {majority:.0%} of the objects, as in `mock_cig`, whoever puts everything into it has a success
-rate of {majority:.3f}: compare balanced accuracies where classes are unequal.
+objects make; it is 19 of 30, for one, what 5 % of searches by lot reach on a sample of 100 (last row). And where
+one class has {majority:.0%} of the objects, as in `mock_cig`, whoever puts everything into it has a success rate of
+{majority:.3f}: compare balanced accuracies where classes are unequal.
 
 ## Classifiers
 
@@ -212,10 +212,10 @@ def row(verdict: SweepVerdict) -> dict[str, float]:
 def coin_table(counts: np.ndarray) -> list[str]:
     """Return lines of the page for guesses of two kinds on a sample with so many objects of each class."""
     lines = []
-    for name, odds in (
-        ("all classes as often", np.full(counts.size, 1 / counts.size)),
-        ("as often as they are", counts / counts.sum()),
-    ):
+    kinds = {"all classes as often": np.full(counts.size, 1 / counts.size)}
+    if np.ptp(counts) > 1:
+        kinds["as often as they are"] = counts / counts.sum()
+    for name, odds in kinds.items():
         single, best = coins(counts, odds, np.random.default_rng(0))
         cells = [f"{rates.mean():.3f} / {np.percentile(rates, 95):.3f}" for rates in single.values()]
         low, high = np.percentile(best, [5, 95])
