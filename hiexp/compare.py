@@ -42,7 +42,7 @@ def arguments() -> argparse.ArgumentParser:
     )
     parser.add_argument("filters", nargs="*", metavar="FILTER", help="keep the runs that pass every filter")
     which = parser.add_mutually_exclusive_group()
-    which.add_argument("--sweep", default=None, metavar="FOLDER", help="a sweep's folder, or latest (the default)")
+    which.add_argument("--sweep", metavar="FOLDER", help="a sweep's folder, or latest (the default)")
     which.add_argument("--experiment", metavar="NAME", help="all runs of an MLflow experiment")
     parser.add_argument(
         "--sort", metavar="METRIC", help="rank by this metric (success_rate; of fits median_chi2_dof)"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 
-from hiexp.runs import Comparison, Run
+from hiexp.runs import Comparison, Run, lower_is_better
 from hiexp.tables import number, short_names, title
 
 TOP, PLOT, ROW = 14, 230, 17  # px: above the plot, its height, a row of settings
@@ -71,7 +71,7 @@ def draw_ranking(comparison: Comparison) -> str:
     return _svg(width, bottom + 4, parts, f"Runs ranked by {title(measure)}, with chance levels and settings")
 
 
-def _column(run: Run, measure: str, x: float, breadth: float, height) -> str:
+def _column(run: Run, measure: str, x: float, breadth: float, height: Callable[[float], float]) -> str:
     value, low, high = (run.number(prefix + measure) for prefix in ("", "low_", "high_"))
     mean, end = run.number(f"chance_{measure}"), run.number(f"chance95_{measure}")
     parts = [_tag("title", f"{run.name}: {number(value)}")]
@@ -133,21 +133,22 @@ def draw_lines(comparison: Comparison) -> str:
     gap = max(ROOM / len(axes), 130)
     width = 40 + gap * len(axes) + 110
     parts = []
-    span = (max(scores) - min(scores)) or 1
-    for number_, run in reversed(list(enumerate(runs))):  # the best on top
+    worst = max(scores) if lower_is_better(measure) else min(scores)
+    span = (scores[0] - worst) or 1
+    for rank, run in reversed(list(enumerate(runs))):  # the best on top
         points = " ".join(
-            f"{40 + gap * place:.1f},{TOP + 18 + PLOT * (1 - heights[number_]):.1f}"
+            f"{40 + gap * place:.1f},{TOP + 18 + PLOT * (1 - heights[rank]):.1f}"
             for place, (heights, _) in enumerate(places)
         )
-        opacity = 0.12 + 0.68 * ((scores[number_] - min(scores)) / span) ** 2
-        style = "best" if number_ == 0 else "run"
+        opacity = 0.12 + 0.68 * ((scores[rank] - worst) / span) ** 2
+        style = "best" if rank == 0 else "run"
         line = _tag(
             "polyline",
-            _tag("title", f"{run.name}: {number(scores[number_])}"),
+            _tag("title", f"{run.name}: {number(scores[rank])}"),
             raw=True,
             points=points,
             class_=style,
-            opacity=f"{opacity:.2f}" if number_ else "1",
+            opacity=f"{opacity:.2f}" if rank else "1",
         )
         parts.append(f'<a href="#run-{escape(run.name)}">{line}</a>')
     for place, ((_, labels), name) in enumerate(

@@ -16,7 +16,7 @@ from jinja2 import Environment, PackageLoader
 from PIL import Image
 
 from hiexp.figures import draw_lines, draw_ranking, in_order
-from hiexp.runs import Comparison, Run
+from hiexp.runs import Comparison, Run, lower_is_better
 from hiexp.tables import (
     STAGES,
     heading,
@@ -305,22 +305,22 @@ def heat_map(comparison: Comparison) -> Grid | None:
     None where there are less than two settings, most combinations of their values have no run, or the map would be
     too large to be read; runs that share a cell are averaged.
     """
-    measure, keys = comparison.measure, comparison.axes
+    measure, order = comparison.measure, comparison.axes
     scores = pd.DataFrame(
-        [[run.settings.get(key, "") for key in keys] + [run.number(measure)] for run in comparison.done],
-        columns=[*keys, "score"],
+        [[run.settings.get(key, "") for key in order] + [run.number(measure)] for run in comparison.done],
+        columns=[*order, "score"],
     ).dropna(subset="score")
-    levels = {key: sorted(set(scores[key]), key=in_order) for key in keys}
-    if len(keys) < 2 or scores.empty:
+    levels = {key: sorted(set(scores[key]), key=in_order) for key in order}
+    if len(order) < 2 or scores.empty:
         return None
-    cells = scores.groupby(keys)["score"].mean()
-    keys.sort(key=lambda key: -scores.groupby(key)["score"].mean().std(ddof=0))
+    cells = scores.groupby(order)["score"].mean()
+    keys = sorted(order, key=lambda key: -scores.groupby(key)["score"].mean().std(ddof=0))
     down, across = keys[::2], keys[1::2]
     n_rows, n_columns = (math.prod(len(levels[key]) for key in some) for some in (down, across))
     if len(cells) * 2 < n_rows * n_columns or n_rows > ROWS or n_columns > COLUMNS:
         return None
-    names, order = short_names(keys), cells.index.names
-    low, high = cells.min(), cells.max()
+    names = short_names(keys)
+    worst, best = (cells.max(), cells.min()) if lower_is_better(measure) else (cells.min(), cells.max())
     grid = Grid([names[key] for key in down], [(names[key], _labels(across, key, levels)) for key in across])
     rows = list(product(*(levels[key] for key in down)))
     for line, row in enumerate(rows):
@@ -334,8 +334,8 @@ def heat_map(comparison: Comparison) -> Grid | None:
         for column in product(*(levels[key] for key in across)):
             places |= dict(zip(across, column, strict=True))
             score = cells.get(tuple(places[key] for key in order), math.nan)
-            shade = 0.08 + 0.92 * (score - low) / (high - low) if high > low and score == score else 0.0
-            values.append(Cell(number(score), shade=shade, style="best" if score == high else ""))
+            shade = 0.08 + 0.92 * (score - worst) / (best - worst) if best != worst and score == score else 0.0
+            values.append(Cell(number(score), shade=shade, style="best" if score == best else ""))
         grid.rows.append((heads, values))
     return grid
 

@@ -68,7 +68,7 @@ def close_dead(tracking: MlflowTracking | NoTracking, root: Path) -> None:
     for run in tracking.runs({"host": platform.node()}, "RUNNING"):
         tags = run.data.tags
         lock = FileLock(root / LOCKS / f"{tags.get(WORK_TAG) or tags.get('sweep_hash')}.lock")
-        if Path(tags["folder"]).is_relative_to(root.absolute()):
+        if Path(tags.get("folder", "")).is_relative_to(root.absolute()):
             with contextlib.suppress(Timeout), lock.acquire(timeout=0):  # who lives holds it
                 tracking.close(run, "FAILED")
 

@@ -44,9 +44,8 @@ def tail(metric: str) -> str:
 def seconds(run: Run) -> float:
     """Return what the stages took that this run computed itself; NaN where it does not say."""
     taken = [run.number(f"{stage}_seconds") for stage in STAGES]
-    return (
-        sum(value for value in taken if not math.isnan(value)) if any(value == value for value in taken) else math.nan
-    )
+    known = [value for value in taken if not math.isnan(value)]
+    return sum(known) if known else math.nan
 
 
 def other_scores(comparison: Comparison) -> list[str]:
@@ -111,7 +110,7 @@ def verdict_text(comparison: Comparison) -> str:
 def screen_table(comparison: Comparison, width: int, at_most: int) -> str:
     """Return the ranking in lines of at most `width` characters.
 
-    What does not fit is left out and named: scores beside the one that ranks first, then settings.
+    Settings come before scores beside the one that ranks; settings that there is no room for are named.
     """
     runs, measure = comparison.done[:at_most], comparison.measure
     like, names = likes_of_the_best(comparison), short_names(comparison.axes)

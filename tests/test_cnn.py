@@ -165,6 +165,16 @@ def test_threads_that_torch_had_before_change_nothing():
     np.testing.assert_array_equal(*probabilities)
 
 
+def test_the_unit_of_the_pixels_does_not_matter_unless_asked():
+    X, y = two_kinds_of_image()
+    for standardize in (True, False):
+        one, other = (
+            CNNClassifier(SMALL, epochs=2, standardize=standardize).fit(unit * X, y).predict_proba(unit * X)
+            for unit in (1, 4)  # a power of two: no rounding
+        )
+        assert np.array_equal(one, other) == standardize
+
+
 def test_early_stopping_returns_the_best_network():
     X, y = two_kinds_of_image()
     rng = np.random.default_rng(1)

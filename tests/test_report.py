@@ -152,6 +152,14 @@ def test_the_heat_map_has_every_score_in_its_place(tmp_path):
     assert "<polyline" not in page_of(comparison, tmp_path)
 
 
+def test_the_lowest_loss_has_the_frame(tmp_path):
+    comparison = read_sweep(write_sweep(tmp_path / "a_sweep", SMALL)).ranked("log_loss")
+    cells = [cell for _, cells in heat_map(comparison).rows for cell in cells]
+    assert [cell.text for cell in cells if cell.style == "best"] == ["0.500"]
+    assert [cell.text for cell in sorted(cells, key=lambda cell: -cell.shade)] == ["0.500", "0.510", "0.520", "0.530"]
+    assert comparison.axes == ["model", "epochs"]
+
+
 def test_settings_drawn_at_random_are_lines(tmp_path):
     sweep = write_sweep(
         tmp_path / "a_sweep", {"lr": [1e-4, 3e-3, 1e-1], "epochs": [50, 80, 120], "size": [1, 2, 3, 4]}

@@ -8,9 +8,10 @@ import numpy as np
 from matplotlib.collections import LineCollection
 from scipy.ndimage import gaussian_filter
 
-from hiexp.plots.canvas import largest_classes, new_figure, write
+from hiexp.plots.canvas import caption, largest_classes, panels, write
 
 EXAMPLES = 3  # of each class
+SIDE, BETWEEN = 1.65, 0.06  # of an image, inches, and what is between two, in sides
 SMOOTHING = 2  # pixels or samples: neighbours speak for and against a class in turn, what counts is their sum
 
 
@@ -48,9 +49,11 @@ def plot_saliency(
     """
     names, column = np.unique(predicted, return_inverse=True)
     images = values.ndim == 4
-    panels_each = 2 if images else 1
-    figure = new_figure(1.75 * panels_each * EXAMPLES * (1 if images else 1.6) + 0.8, 2.1 * len(names) + 0.8)
-    grid = figure.subplots(len(names), panels_each * EXAMPLES, squeeze=False)
+    size = (SIDE * (2 + BETWEEN), SIDE) if images else (2.6, 1.8)
+    figure, axes = panels(
+        len(names) * EXAMPLES, EXAMPLES, size, left=0.15, right=1.2, bottom=0.1, top=0.6, gap=(0.25, 0.3)
+    )
+    grid = np.reshape(axes, (len(names), EXAMPLES))
     for panel in grid.flat:
         panel.set_axis_off()
     colours = {"cmap": "PuOr", "vmin": -1, "vmax": 1}
@@ -59,18 +62,21 @@ def plot_saliency(
             weight = saliency[member].sum(axis=0) if images else saliency[member]
             weight = gaussian_filter(weight, SMOOTHING)
             weight = weight / max(np.abs(weight).max(), np.finfo(float).tiny)
-            first = grid[row, panels_each * place]
-            first.set_title(titles[member], fontsize=8, loc="left")
+            panel = grid[row, place]
+            panel.set_title(titles[member], fontsize=8, loc="left", y=1)
             if images:
                 shown = np.moveaxis(values[member], 0, -1).squeeze()
                 reach = {} if shown.ndim == 3 else {"cmap": "gray", "vmin": values.min(), "vmax": values.max()}
-                first.imshow(shown, **reach)
-                drawn = grid[row, panels_each * place + 1].imshow(weight, **colours)
+                # Both in one panel: each panel takes longer than the images in it.
+                panel.imshow(shown, extent=(0, 1, 0, 1), **reach)
+                drawn = panel.imshow(weight, extent=(1 + BETWEEN, 2 + BETWEEN, 0, 1), **colours)
+                panel.set(xlim=(0, 2 + BETWEEN), ylim=(0, 1))
             else:
-                drawn = _coloured_line(first, values[member], weight, colours)
+                drawn = _coloured_line(panel, values[member], weight, colours)
     what = "image, and what of it decides" if images else "profile, coloured by what of it decides"
-    figure.suptitle(f"Objects held out, by predicted class: {what}", fontsize=10)
-    bar = figure.colorbar(drawn, ax=grid, shrink=0.6, ticks=[-1, 0, 1])
+    caption(figure, f"Objects held out, by predicted class: {what}")
+    width = figure.get_figwidth()
+    bar = figure.colorbar(drawn, figure.add_axes((1 - 1.05 / width, 0.2, 0.2 / width, 0.6)), ticks=[-1, 0, 1])
     bar.ax.set_yticklabels(["against", "0", "for"])
     bar.set_label("the predicted class")
     write(figure, file)
