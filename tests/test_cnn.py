@@ -80,6 +80,15 @@ def test_images_too_small_for_the_network_are_refused():
         CNNClassifier(ConvNet(filters=[4, 8], padding="valid")).fit(X, y)
 
 
+@pytest.mark.parametrize(
+    ("size", "trimming"), [(64, [1, 1, 1, 1, 0]), (32, [0, 0, 0, 0, 0]), (94, [1, 1, 1, 1, 1])], ids=str
+)
+def test_blocks_trim_where_the_blocks_behind_them_have_enough_left(size, trimming):
+    network = ConvNet([4] * 5).build((1, size, size), 3)
+    assert [block.conv.padding == "valid" for block in network[:5]] == [bool(trims) for trims in trimming]
+    assert network.eval()(torch.zeros(1, 1, size, size)).shape == (1, 3)
+
+
 def test_what_is_neither_image_nor_profile_is_refused():
     with pytest.raises(InputError, match="feature=image2d or feature=raw"):
         CNNClassifier(SMALL).fit(np.zeros((4, 3, 20)), np.array([0, 1, 0, 1]))

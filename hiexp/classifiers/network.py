@@ -26,7 +26,7 @@ class ConvNet:
         Convolution filters, one a block.
     padding : {"auto", "same", "valid"}
         Whether a convolution keeps the size of its image ("same") or trims one pixel all around ("valid"); "auto"
-        trims while that leaves something to pool.
+        trims wherever that leaves enough for the blocks behind it to pool.
     dense : int
         Units of the dense layer.
     conv_dropout, dense_dropout : float
@@ -58,8 +58,9 @@ class ConvNet:
             raise InputError(f"model.padding={self.padding}: choose auto, same or valid")
         channels, *size = image_shape
         layers: list[nn.Module] = []
-        for width in self.filters:
-            trims = self.padding == "valid" or (self.padding == "auto" and min(size) >= 4)
+        for place, width in enumerate(self.filters, start=1):
+            left = (min(size) - 2) // 2  # of the map, if this block trims it
+            trims = self.padding == "valid" or (self.padding == "auto" and left >= 2 ** (len(self.filters) - place))
             layers.append(Block(channels, width, len(size), "valid" if trims else "same", self.conv_dropout))
             channels = width
             size = [(side - 2 * trims) // 2 for side in size]
