@@ -8,9 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest, kstest
+from sklearn.model_selection import StratifiedShuffleSplit
+from sklearn.neighbors import KNeighborsClassifier
 
 from hiexp.errors import InputError
 from hiexp.evaluation import SweepVerdict, judge_sweep
+from hiexp.labels import RandomLabels
 
 CLASSES = np.repeat([0, 1, 2], [40, 25, 15])
 
@@ -112,7 +115,7 @@ def test_what_must_not_matter(seed, names, measure):
     plain = judge_sweep(sweep, measure, n_draws=40).configurations.set_index("job")
     shuffled = {job: sweep[job].sample(frac=1, random_state=seed) for job in reversed(sweep)}
     again = judge_sweep(shuffled, measure, n_draws=40).configurations.set_index("job").loc[plain.index]
-    columns = [*("score", "low", "high", "chance_mean", "chance95", "p", "p_family", "n_common")]
+    columns = ["score", "low", "high", "chance_mean", "chance95", "p", "p_family", "n_test"]
     pd.testing.assert_frame_equal(plain[columns], again[columns], check_exact=False)
     assert ((plain["p_family"] >= plain["p"]) & (plain["p_like_best_holm"] >= plain["p_like_best"])).all()
     assert plain["score"].between(plain["low"] - 1e-9, plain["high"] + 1e-9).all() or measure == "macro_f1"
@@ -127,10 +130,35 @@ def test_p_values_of_the_best_are_uniform_where_nothing_is_known(measure):
     rng = np.random.default_rng(4)
     p = [
         judge_sweep(guesses(rng, rng.permutation(CLASSES)), measure, n_draws=99, seed=draw).best["p_family"]
-        for draw in range(100)
+        for draw in range(60)
     ]
     assert kstest(p, "uniform").pvalue > 0.01
     assert np.mean(np.array(p) <= 0.1) == pytest.approx(0.1, abs=0.08)
+
+
+def control(points, reference, seed):
+    """The published protocol in small: labels at random, three sizes of test set, two splits, a cheap classifier."""
+    sweep = {}
+    for size in (0.3, 0.5, 0.7):
+        for state in (42, 99):
+            splitter = StratifiedShuffleSplit(1, test_size=size, random_state=state)
+            train, test = next(splitter.split(points, reference))
+            labels = RandomLabels(3, seed).assign(points, reference, train).classes[train]
+            for neighbours in (1, 3, 7):
+                classifier = KNeighborsClassifier(neighbours).fit(points[train], labels)
+                held_out = np.isin(np.arange(reference.size), test)
+                sweep[str(len(sweep))] = table(reference, classifier.predict(points), held_out)
+    return judge_sweep(sweep, n_draws=99, seed=seed).best["p_family"]
+
+
+def test_p_values_of_repeated_controls():
+    rng = np.random.default_rng(8)
+    points = np.eye(3)[CLASSES] + rng.normal(0, 0.15, (80, 3))
+    p = [control(points, rng.permutation(CLASSES), draw) for draw in range(50)]
+    assert kstest(p, "uniform").pvalue > 0.01
+    assert np.mean(np.array(p) <= 0.1) == pytest.approx(0.1, abs=0.1)
+    # Where the points show the classes, so do predictions of labels that mean nothing: docs/control.md.
+    assert np.mean([control(points, CLASSES, draw) <= 0.05 for draw in range(5)]) > 0.7
 
 
 def test_skill_is_found_and_the_best_of_many_equals_is_not_taken_at_its_word():

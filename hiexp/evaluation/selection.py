@@ -40,12 +40,12 @@ class SweepVerdict:
     n_draws : int
         Draws of each distribution.
     configurations : DataFrame
-        A row a configuration, best first, those that predict one class only last: ``job``; ``score``, ``low`` and
-        ``high``, the bootstrap 95 % interval over its test objects; ``chance_mean`` and ``chance95`` under permuted
-        classes; ``p``; ``p_family``, the share of draws in which the sweep's maximum does as well; ``n_test`` objects
-        and, of them, ``n_common`` that the best was tested on, too; ``p_like_best`` and, after Holm (1979,
-        Scandinavian Journal of Statistics 6, 65), ``p_like_best_holm`` of the two being equally good on those;
-        ``like_best``, whether they cannot be told apart at 5 %.
+        A row a configuration, best first (of equals the earlier), those that predict one class only last: ``job``;
+        ``score``, ``low`` and ``high``, the bootstrap 95 % interval over its test objects; ``chance_mean`` and
+        ``chance95`` under permuted classes; ``p``; ``p_family``, the share of draws in which the sweep's maximum does
+        as well; ``n_test`` objects and, of them, ``n_common`` that the best was tested on, too; ``p_like_best`` and,
+        after Holm (1979, Scandinavian Journal of Statistics 6, 65), ``p_like_best_holm`` of the two being equally
+        good on those; ``like_best``, whether they cannot be told apart at 5 %.
     best : dict
         Of the first row: ``job``, ``score``, ``p_family``, and the selection-corrected score ``corrected`` with its
         95 % interval ``corrected_low`` to ``corrected_high``.
