@@ -169,7 +169,7 @@ class SweepCallback(Callback):
         self.record.status = "KILLED" if interrupted else "FAILED"
         self.tracking.end(self.record, self.folder, begun=self.begun)
         with suppress(Exception):  # a server may be away
-            for run in self.tracking.runs({PARENT_TAG: self.record.run_id}, "RUNNING"):
+            for run in self.tracking.runs({PARENT_TAG: str(self.record.run_id)}, "RUNNING"):
                 self.tracking.close(run, self.record.status)  # a worker that was not given the time to say so
         if interrupted:
             log.info("Interrupted; the same command runs what is missing: %s", self.command)

@@ -261,7 +261,8 @@ class MlflowTracking:
 
     def runs(self, tags: Mapping[str, str], status: str | None = None) -> list[Run]:
         """Return the runs of the experiment that have all these tags and this status, the newest first."""
-        words = " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items())
+        quotes = {key: '"' if "'" in value else "'" for key, value in tags.items()}  # a folder may have one
+        words = " and ".join(f"tags.`{key}` = {quotes[key]}{value}{quotes[key]}" for key, value in tags.items())
         if status is not None:
             words += f" and attributes.status = '{status}'"
         with self._turn() as client:
@@ -277,10 +278,10 @@ class MlflowTracking:
         with self._turn() as client:
             client.download_artifacts(run.info.run_id, "", str(folder))
 
-    def hint(self, python: str) -> str | None:
-        """Return the command that shows the runs in a browser."""
+    def hint(self, python: str) -> str:
+        """Return the command that shows the runs in a browser, or where a server shows them."""
         if self._database is None:
-            return None
+            return self.uri
         return f"{python} -m mlflow ui --backend-store-uri {shlex.quote(f'sqlite:///{self._database}')}"
 
     @property

@@ -109,7 +109,7 @@ def test_a_server_that_goes_away_in_mid_sweep_gets_everything_later(tmp_path):
 
 def test_what_was_sent_and_not_deleted_is_not_sent_twice(tmp_path):
     tracking = MlflowTracking(f"sqlite:///{tmp_path}/store.db", str(tmp_path / "artifacts"), "trial")
-    folder = tmp_path / "run"
+    folder = tmp_path / "someone's run"
     folder.mkdir()
     record = Record("name", {"a": "1"}, {"folder": str(folder)}, {"m": 1.0}, {"loss": [3.0, 2.0]}, "FAILED", ended=5)
     record.tags["error"] = "no luck"
