@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from conftest import only_run
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from hypothesis import given
@@ -244,6 +245,6 @@ def test_numbers_side_by_side_by_yaml_alone(name, width, tmp_path):
 def test_an_experiment_on_image_and_profile_numbers(hiexp_train, tmp_path):
     words = ("dataset.n_galaxies=60", "feature=image_asymmetry", "classifier=random_forest", "tracking=none")
     hiexp_train(*words)
-    (run,) = tmp_path.glob("runs/*/*")
+    run = only_run(tmp_path)
     assert (run / "model" / "pipeline.skops").is_file()
     assert len((run / "predictions.csv").read_text().splitlines()) == 61
