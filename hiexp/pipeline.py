@@ -104,6 +104,9 @@ def learn(features: Features, classifier: ClassifierMixin, taught: np.ndarray, c
 def predict(model: Pipeline, features: Features) -> tuple[np.ndarray, np.ndarray | None]:
     """Return the class of each object, shape (N,), and class probabilities, shape (N, K), where there are any.
 
+    A classifier with the attribute ``predicts_most_probable`` is asked once: its classes follow from its
+    probabilities. Of others (a support vector machine, a tuned threshold) they need not.
+
     Raises
     ------
     InputError
@@ -113,8 +116,10 @@ def predict(model: Pipeline, features: Features) -> tuple[np.ndarray, np.ndarray
     for step in model[1:-1]:
         values = step.transform(values)
     with _refusal_named(classifier, len(values)):
-        predicted = np.asarray(classifier.predict(values))
-        return predicted, classifier.predict_proba(values) if hasattr(classifier, "predict_proba") else None
+        probability = classifier.predict_proba(values) if hasattr(classifier, "predict_proba") else None
+        if getattr(classifier, "predicts_most_probable", False):
+            return classifier.classes_[probability.argmax(axis=1)], probability
+        return np.asarray(classifier.predict(values)), probability
 
 
 @contextmanager

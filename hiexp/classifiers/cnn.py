@@ -83,6 +83,8 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         ``validation_accuracy``, too.
     """
 
+    predicts_most_probable = True
+
     def __init__(
         self,
         network: ConvNet,

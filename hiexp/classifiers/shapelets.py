@@ -15,6 +15,8 @@ class ShapeletClassifier(ClassifierMixin, LearnedShapelets):
     Parameters and attributes are those of `LearnedShapelets`.
     """
 
+    predicts_most_probable = True
+
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
         """Return class probabilities, shape (N, n_classes), in the order of ``classes_``."""
         logits = self._in_batches(X, lambda network, series: network(series))
