@@ -20,13 +20,12 @@ from hiexp.errors import InputError
 from hiexp.pairing import PAIRS_FILE
 from hiexp.provenance import flat_parameters, is_place
 from hiexp.reuse import METRICS_FILE
-from hiexp.sweep import ERROR_FILE, jobs_of, sweep_command
+from hiexp.sweep import ERROR_FILE, VERDICT_FILE, jobs_of, sweep_command
 
-VERDICT_FILE = "sweep.json"
 DEFAULT_MEASURES = ("success_rate", "median_chi2_dof", "agreement")
 
 DERIVED = ("chance", "p_", "low_", "high_", "epsilon2_", "information_", "precision_", "recall_")
-LOSSES = ("log_loss", "brier", "expected_calibration_error", "peak_memory_mb", "median_chi2_dof", "n_failed")
+LOWER_IS_BETTER = ("log_loss", "brier", "expected_calibration_error", "peak_memory_mb", "median_chi2_dof", "n_failed")
 FILTER = re.compile(r"(?P<key>[^=!<>]+)(?P<sign>!=|<=|>=|=|<|>)(?P<value>.+)")
 ORDER = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 
@@ -164,7 +163,7 @@ class Comparison:
 
 def lower_is_better(metric: str) -> bool:
     """Return whether a run with less of the metric is the better one."""
-    return metric in LOSSES or metric.startswith("p_") or metric.endswith("_seconds")
+    return metric in LOWER_IS_BETTER or metric.startswith("p_") or metric.endswith("_seconds")
 
 
 def typed_settings(command: str) -> dict[str, str]:

@@ -10,7 +10,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from hiexp.errors import InputError
-from hiexp.runs import VERDICT_FILE, Comparison, Run, typed_settings
+from hiexp.runs import Comparison, Run, typed_settings
+from hiexp.sweep import VERDICT_FILE
 from hiexp.tracking import PARENT_TAG, SQLITE, SWEEP
 
 if TYPE_CHECKING:  # MLflow takes a second to import
