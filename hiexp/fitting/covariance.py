@@ -5,10 +5,36 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from hiexp.fitting.least_squares import Curve, weighted_jacobian
+
 WEAKEST = 1e-10  # least curvature, of 1 for a parameter alone: where two mean the same, rounding decides below it
 
 
-def covariance(jacobian: Tensor, correlation: Tensor, fixed: Tensor) -> Tensor:
+def products(
+    curve: Curve, x: Tensor, weight: Tensor, parameters: Tensor, correlation: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return J J^T and J R J^T, each of shape (B, P, P), with J the curve's derivatives over the noise.
+
+    Parameters
+    ----------
+    curve : callable
+        From `x` and parameters to values and derivatives.
+    x, weight : Tensor, shape (B, M)
+        Abscissa, and the inverse of each datum's noise: 0 leaves it out.
+    parameters : Tensor, shape (B, P)
+        Where to differentiate.
+    correlation : Tensor, shape (B, K)
+        R: of the noise at lags of 1 to K channels.
+    """
+    jacobian = weighted_jacobian(curve(x, parameters)[1], weight)
+    half = jacobian / 2  # J times one triangle of R, and half of the diagonal; the other is its mirror image
+    for lag in range(1, min(correlation.shape[1], jacobian.shape[2] - 1) + 1):
+        half[..., lag:].addcmul_(jacobian[..., :-lag], correlation[:, lag - 1, None, None])
+    spread = jacobian @ half.mT
+    return jacobian @ jacobian.mT, spread + spread.mT
+
+
+def covariance(curvature: Tensor, spread: Tensor, fixed: Tensor) -> Tensor:
     """Return the covariance of least-squares parameters under noise that neighbouring channels share.
 
     With white noise it is the inverse of H = J J^T. Smoothed spectra have correlated noise, R, and the parameters
@@ -16,10 +42,8 @@ def covariance(jacobian: Tensor, correlation: Tensor, fixed: Tensor) -> Tensor:
 
     Parameters
     ----------
-    jacobian : Tensor, shape (B, P, M)
-        Derivatives of the curve by the parameters over the noise of each channel; 0 in channels not used.
-    correlation : Tensor, shape (B, K)
-        Of the noise at lags of 1 to K channels.
+    curvature, spread : Tensor, shape (B, P, P)
+        The two `products`.
     fixed : Tensor of bool, shape (B, P)
         Parameters that the data do not determine: they have no (co)variance, and the others are sure of them.
 
@@ -27,7 +51,6 @@ def covariance(jacobian: Tensor, correlation: Tensor, fixed: Tensor) -> Tensor:
     -------
     Tensor, shape (B, P, P)
     """
-    curvature = jacobian @ jacobian.mT
     diagonal = curvature.diagonal(dim1=1, dim2=2)
     unit = torch.where(fixed | (diagonal <= 0), 0.0, diagonal.clamp_min(torch.finfo(diagonal.dtype).tiny).rsqrt())
     scaled = curvature * unit[:, :, None] * unit[:, None]
@@ -39,11 +62,7 @@ def covariance(jacobian: Tensor, correlation: Tensor, fixed: Tensor) -> Tensor:
         curvatures, directions = torch.linalg.eigh(scaled[weak])
         inverse[weak] = (directions / curvatures.clamp_min(WEAKEST)[:, None]) @ directions.mT
     inverse = inverse * unit[:, :, None] * unit[:, None]
-    half = jacobian / 2  # J times one triangle of R, and half of the diagonal; the other is its mirror image
-    for lag in range(1, min(correlation.shape[1], jacobian.shape[2] - 1) + 1):
-        half[..., lag:].addcmul_(jacobian[..., :-lag], correlation[:, lag - 1, None, None])
-    spread = jacobian @ half.mT
-    return inverse @ (spread + spread.mT) @ inverse
+    return inverse @ spread @ inverse
 
 
 def standard_deviations(covariances: Tensor, by_parameters: Tensor | None = None) -> Tensor:

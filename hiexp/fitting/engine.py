@@ -12,15 +12,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from hiexp.fitting.covariance import covariance, standard_deviations
-from hiexp.fitting.least_squares import (
-    Solution,
-    least_squares,
-    linear_least_squares,
-    rows_at_once,
-    weighted_jacobian,
-)
+from hiexp.fitting.least_squares import Solution, rows_at_once
 from hiexp.fitting.line import Channels, Lines, find_lines, found_before, remember, tensors
-from hiexp.fitting.measure import MEASURED, measure
+from hiexp.fitting.measure import MEASURED
 from hiexp.fitting.model import Model, Settings
 from hiexp.fitting.passes import Pass, Rule
 from hiexp.fitting.realisations import scatter
@@ -31,7 +25,6 @@ from hiexp.spectra import Spectra
 
 BATCH = {"cpu": 1024, "cuda": 16384}  # spectra worked on at a time, which bounds the memory
 SHARED = 6  # batches from which on it pays to start further processes, which takes seconds
-MEASURED_AT_ONCE = {"cpu": 256, "cuda": 4096}  # curves: on a CPU few enough for its cache
 FADED = 0.01  # of the noise: a curve fainter than this at the ends of its core is negligible beyond
 
 
@@ -190,12 +183,12 @@ def _fit_rows(
     fitted.chi2[rows] = solution.chi2
     fitted.converged[rows] = solution.converged
     fitted.parameters[rows] = solution.parameters
-    at_once = MEASURED_AT_ONCE[rows.device.type]
-    for chunk in (slice(start, start + at_once) for start in range(0, len(rows), at_once)):
+    kernels = model.kernels(rows.device)
+    for chunk in (slice(start, start + kernels.at_once) for start in range(0, len(rows), kernels.at_once)):
         part, windows, parameters = rows[chunk], everything.take(chunk), solution.parameters[chunk]
-        jacobian = weighted_jacobian(model.curve(windows.velocity, parameters)[1], windows.weight)
-        covariances = covariance(jacobian, lines.correlation[part], fixed[chunk])
-        measured = measure(model.value, model.curve, parameters, covariances, windows.low, windows.high)
+        made = kernels.products(windows.velocity, windows.weight, parameters, lines.correlation[part])
+        covariances = covariance(*made, fixed[chunk])
+        measured = kernels.measure(parameters, covariances, windows.low, windows.high)
         fitted.errors[part] = standard_deviations(covariances)
         fitted.numbers[part] = measured.numbers
         fitted.number_errors[part] = measured.errors
@@ -205,7 +198,7 @@ def _fit_rows(
 
 def _solve(windows: Windows, model: Model, start: Tensor | None, settings: Settings) -> tuple[Solution, Tensor]:
     """Return the best fit, in km/s, and which parameters (B, P) ended at a bound."""
-    x, curve = windows.velocity, model.curve
+    x, kernels = windows.velocity, model.kernels(windows.velocity.device)
     zero, unit = windows.centre, windows.width / 2
     lower, upper = model.bounds(windows)
     if model.rescale is not None:
@@ -215,11 +208,11 @@ def _solve(windows: Windows, model: Model, start: Tensor | None, settings: Setti
 
     def solve(start: Tensor, rows: Tensor | slice) -> Solution:
         problem = (x[rows], windows.flux[rows], windows.weight[rows], start[rows], lower[rows], upper[rows])
-        return least_squares(curve, *problem, settings.max_steps, settings.tolerance)
+        return kernels.least_squares(*problem, settings.max_steps, settings.tolerance)
 
     if model.linear:
         start = torch.minimum(torch.maximum(starts[0], lower), upper)
-        return linear_least_squares(curve, x, windows.flux, windows.weight, start), lower == upper
+        return kernels.linear_least_squares(x, windows.flux, windows.weight, start), lower == upper
     best = solve(starts[0], slice(None))
     for other in starts[1:]:
         n_free = windows.n_channels - len(model.parameters)
@@ -268,11 +261,12 @@ def _realise(
     """Return the scatter of what is measured over noise realisations, a row a spectrum of the batch."""
     low, high, parameters = fitted.low[rows], fitted.high[rows], fitted.parameters[rows]
     covariances = parameters.new_zeros(len(rows), len(model.parameters), len(model.parameters))
+    kernels = model.kernels(rows.device)
 
     def measured_again(simulated: Channels) -> Tensor:
         windows = gather(simulated, lines, rows, fitted.low, fitted.high)
         solution, _ = _solve(windows, model, parameters, settings)
-        return measure(model.value, model.curve, solution.parameters, covariances, low, high).numbers
+        return kernels.measure(solution.parameters, covariances, low, high).numbers
 
     velocity = channels.velocity[rows]
     place = torch.arange(velocity.shape[1], device=velocity.device)

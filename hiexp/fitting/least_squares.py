@@ -20,6 +20,7 @@ DAMPING = 0.1  # Marquardt's lambda at the start, in units of the problem's own 
 EASED, RAISED = 0.2, 3.0  # its factors after a step that went as foreseen and after one that was refused
 MEMORY = {"cpu": 200_000, "cuda": 50_000_000}  # numbers in a Jacobian: on a CPU so few that its cache holds them
 LEAST_DAMPING, HOPELESS_DAMPING = 1e-9, 1e9
+RIDGE = 1e-12  # damping of a linear problem, without which rounding decides about directions that no datum knows
 
 
 class Solution(NamedTuple):
@@ -129,8 +130,7 @@ def _step(curve: Curve, data: _Data, work: _Work, tolerance: float) -> tuple[_Wo
     stuck = torch.where(slope > 0, theta >= work.upper, theta <= work.lower)
     trial = torch.clamp(theta + _damped_step(curvature, slope, work.damping, stuck), work.lower, work.upper)
     step = trial - theta
-    falling = torch.baddbmm(slope[:, :, None], curvature, step[:, :, None], beta=2, alpha=-1)[:, :, 0]
-    expected = (step * falling).sum(1)
+    expected = _gain(curvature, slope, step)
     new = _expand(curve, data, trial)
     gain = work.chi2 - new.chi2
     taken = gain > 0  # False where the trial is not a number
@@ -156,8 +156,9 @@ def linear_least_squares(curve: Curve, x: Tensor, y: Tensor, weight: Tensor, sta
     """
     length = torch.full_like(x[:, 0], x.shape[1], dtype=torch.long)
     chi2, curvature, slope = _expand(curve, _Data(x, y, weight, length), start)
-    step = _damped_step(curvature, slope, torch.zeros_like(chi2), torch.zeros_like(slope, dtype=torch.bool))
-    found, chi2 = start + step, chi2 - (slope * step).sum(1)
+    stuck = torch.zeros_like(slope, dtype=torch.bool)
+    step = _damped_step(curvature, slope, torch.full_like(chi2, RIDGE), stuck)
+    found, chi2 = start + step, chi2 - _gain(curvature, slope, step)
     return Solution(found, chi2, found.isfinite().all(1) & chi2.isfinite())
 
 
@@ -188,6 +189,12 @@ def _expand(curve: Curve, data: _Data, theta: Tensor) -> _Expansion:
         torch.bmm(weighted, weighted.mT, out=products[rows])
         start = rows.stop
     return _Expansion(products[:, p, p], products[:, :p, :p], products[:, :p, p])
+
+
+def _gain(curvature: Tensor, slope: Tensor, step: Tensor) -> Tensor:
+    """Return by how much chi2 falls in a step if it is a parabola, shape (B,)."""
+    falling = torch.baddbmm(slope[:, :, None], curvature, step[:, :, None], beta=2, alpha=-1)[:, :, 0]
+    return (step * falling).sum(1)
 
 
 def _damped_step(curvature: Tensor, slope: Tensor, damping: Tensor, stuck: Tensor) -> Tensor:

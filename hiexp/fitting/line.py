@@ -88,10 +88,10 @@ def tensors(spectra: Spectra, device: torch.device) -> Channels:
         return torch.from_numpy(np.require(values, np.float64, ["C", "W"])).to(device)
 
     flux, valid = double(spectra.flux), torch.from_numpy(spectra.valid).to(device)
-    running = torch.empty(3, flux.shape[0], flux.shape[1] + 1, dtype=flux.dtype, device=device)
-    running[:, :, 0] = 0
-    for total, part in zip(running, (valid, flux, flux.square()), strict=True):
-        torch.cumsum(part, 1, dtype=flux.dtype, out=total[:, 1:])
+    running = flux.new_zeros(3, flux.shape[0], flux.shape[1] + 1)
+    number, total, squares = running[:, :, 1:]
+    number.copy_(valid), total.copy_(flux), torch.mul(flux, flux, out=squares)
+    running[:, :, 1:].cumsum_(2)  # in place: memory asked for anew costs more than the sums
     return Channels(
         velocity=double(spectra.velocity),
         flux=flux,

@@ -4,13 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from hiexp.errors import InputError
-from hiexp.fitting.least_squares import Curve
+from hiexp.fitting.covariance import products
+from hiexp.fitting.least_squares import Curve, Solution, least_squares, linear_least_squares
+from hiexp.fitting.measure import Measurements, measure
 from hiexp.fitting.windows import Windows
+
+AT_ONCE = {"cpu": 256, "cuda": 4096}  # curves measured: on a CPU few enough for its cache
+EVERY = 1_000_000_000
+
+
+class Kernels(NamedTuple):
+    """The functions of these names in `hiexp.fitting.compiled`, or their batched likes, for the curve of a model.
+
+    Curves are best measured `at_once` at a time.
+    """
+
+    least_squares: Callable[..., Solution]
+    linear_least_squares: Callable[..., Solution]
+    products: Callable[..., tuple[Tensor, Tensor]]
+    measure: Callable[..., Measurements]
+    at_once: int
 
 
 @dataclass(frozen=True)
@@ -37,6 +57,8 @@ class Model:
         line and channels to be added. The others are counted once, not at every step.
     linear : bool
         Whether the curve is linear in all parameters that are not fixed by their bounds.
+    compiled : callable, optional
+        The curve as `hiexp.fitting.compiled.compiled_curve` makes it, which fits on a CPU then use.
     """
 
     parameters: Mapping[str, str]
@@ -47,6 +69,17 @@ class Model:
     rescale: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None
     core: tuple[float, float] | None = None
     linear: bool = False
+    compiled: Callable | None = None
+
+    def kernels(self, device: torch.device) -> Kernels:
+        """Return what fits this model on a device."""
+        if self.compiled is not None and device.type == "cpu":
+            from hiexp.fitting import compiled  # numba takes a second
+
+            functions = (compiled.least_squares, compiled.linear_least_squares, compiled.products, compiled.measure)
+            return Kernels(*(partial(function, self.compiled) for function in functions), at_once=EVERY)
+        functions = (least_squares, linear_least_squares, products, partial(measure, self.value))
+        return Kernels(*(partial(function, self.curve) for function in functions), at_once=AT_ONCE[device.type])
 
 
 @dataclass(frozen=True)

@@ -129,5 +129,7 @@ def fit_polynomial(
 
     coefficients = {f"p{i}": "mJy" for i in range(degree + 1)}
     parameters = {"low": "km / s", "high": "km / s"} | coefficients
-    model = Model(parameters, polynomial, with_derivatives, starts, bounds, linear=True)
+    from hiexp.fitting.compiled import curves  # numba takes a second
+
+    model = Model(parameters, polynomial, with_derivatives, starts, bounds, linear=True, compiled=curves.polynomial)
     return fit_lines(spectra, model, rules[centre], Settings(**settings), "fitting polynomials")

@@ -54,43 +54,67 @@ class Windows:
         place = torch.arange(1, self.weight.shape[1] + 1, device=self.weight.device)
         return torch.where(self.weight > 0, place, 0).amax(1)
 
+    # What is known of a line before it is fitted, besides the fields, each of shape (B,); only what is asked for.
+
+    @property
+    def rms(self) -> Tensor:
+        """Noise of a channel, mJy."""
+        return 1 / self.weight.amax(1)
+
     @cached_property
-    def known(self) -> dict[str, Tensor]:
-        """What is known of each line before it is fitted, each of shape (B,)."""
+    def line_flux(self) -> Tensor:
+        """Flux of the line as it was found, at least 0, mJy km/s."""
+        inside = (self.weight > 0) & ((self.velocity - self.centre[:, None]).abs() <= self._reach)
+        return ((self.flux * inside).sum(1) * self.channel).clamp_min(0)
+
+    @cached_property
+    def peak(self) -> Tensor:
+        """Highest mean flux density over a quarter of the line, mJy."""
+        return self._means[1].amax(1).nan_to_num(neginf=0.0)
+
+    @cached_property
+    def left_horn(self) -> Tensor:
+        """Where that mean is highest in the left half of the line, km/s."""
+        aside, mean = self._means
+        return self._highest(torch.where(aside <= -self._slack, mean, -torch.inf))
+
+    @cached_property
+    def right_horn(self) -> Tensor:
+        """Where that mean is highest in the right half of the line, km/s."""
+        aside, mean = self._means
+        return self._highest(torch.where(aside >= self._slack, mean, -torch.inf))
+
+    # Rounding decides neither whether half a channel is one more nor where channels at the ends and the middle
+    # belong: both horns at the middle would be one start for two.
+
+    @property
+    def _slack(self) -> Tensor:
+        return SLACK * self.channel[:, None]
+
+    @property
+    def _reach(self) -> Tensor:
+        return self.width[:, None] / 2 + self._slack
+
+    @cached_property
+    def _means(self) -> tuple[Tensor, Tensor]:
+        """Return running means over a quarter of the line, at least three channels, and where they are taken.
+
+        km/s from the line's centre, and mJy, each of shape (B, M): differences of a running sum. Outside the line
+        they are -inf.
+        """
         velocity, used = self.velocity, self.weight > 0
-        # Running means over a quarter of the line, at least three channels, by differences of a running sum. Rounding
-        # decides neither whether half a channel is one more nor where channels at the ends and the middle belong:
-        # both horns at the middle would be one start for two.
         span = (HORN * self.width / self.channel - SLACK).round().long().clamp_min(3)
         total = torch.nn.functional.pad((self.flux * used).cumsum(1), (1, 0))
         count = torch.nn.functional.pad(used.to(total.dtype).cumsum(1), (1, 0))
         first = torch.arange(velocity.shape[1], device=velocity.device).expand_as(velocity)
         last = (first + span[:, None]).clamp_max(velocity.shape[1])
         held = count.gather(1, last) - count.gather(1, first)
-        mean = torch.where(held > 0, (total.gather(1, last) - total.gather(1, first)) / held, -torch.inf)
-        middle = (velocity + velocity.gather(1, last - 1)) / 2
-        slack = SLACK * self.channel[:, None]
-        reach = self.width[:, None] / 2 + slack
-        aside = middle - self.centre[:, None]
-        in_line = aside.abs() <= reach
-        horns = {}
-        for name, side in (("left_horn", aside <= -slack), ("right_horn", aside >= slack)):
-            highest = torch.where(in_line & side, mean, -torch.inf).argmax(1, keepdim=True)
-            horns[name] = middle.gather(1, highest)[:, 0]
-        inside = used & ((velocity - self.centre[:, None]).abs() <= reach)
-        flux = (self.flux * inside).sum(1) * self.channel
-        peak = torch.where(in_line, mean, -torch.inf).amax(1)
-        return {
-            "peak": peak.nan_to_num(neginf=0.0),
-            "rms": 1 / self.weight.amax(1),
-            "flux": flux.clamp_min(0),
-            "centre": self.centre,
-            "width": self.width,
-            **horns,
-            "low": self.low,
-            "high": self.high,
-            "channel": self.channel,
-        }
+        aside = (velocity + velocity.gather(1, last - 1)) / 2 - self.centre[:, None]
+        mean = (total.gather(1, last) - total.gather(1, first)) / held
+        return aside, torch.where((held > 0) & (aside.abs() <= self._reach), mean, -torch.inf)
+
+    def _highest(self, mean: Tensor) -> Tensor:
+        return self.centre + self._means[0].gather(1, mean.argmax(1, keepdim=True))[:, 0]
 
     def take(self, rows: slice) -> Windows:
         """Return some of the windows, no longer than the longest of them."""
