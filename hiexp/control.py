@@ -137,7 +137,7 @@ def _matching(runs: Mapping[Configuration, Run], wanted: Mapping[Configuration, 
         raise InputError(
             f"{name}: {len(missing)} of the sweep's {len(wanted)} configurations are not in it; nearest to run "
             f"{wanted[missing[0]].name} is its run {runs[nearest].name} with {', '.join(differ[:4])}; run the "
-            "control with the settings of the sweep"
+            "control with the settings of the sweep, and to its end"
         )
     return [runs[key] for key in wanted]
 
