@@ -109,10 +109,38 @@ What to read from it:
   training labels had any part in it.
 - Whether learning did anything is the distance to the control: here {honest:.3f} with honest labels against
   {low:.3f} to {high:.3f}, in balanced accuracy {balanced_honest:.3f} against {balanced_low:.3f} to
-  {balanced_high:.3f}. Run the control several times (`seed=1,2,3,...` draws other labels) beside every sweep that
-  you rank by success rate.
+  {balanced_high:.3f}. Run repeated controls beside every sweep that you rank by success
+  rate; their p-value is below.
 - A success rate from random labels, 0.6333 or any other, measures how the profiles cluster, how unequal the classes
   are and how often one has looked. It is no evidence that a network has learned classes.
+
+## The p-value of learning
+
+Repeated controls differ in nothing but what is drawn, so another one has any rank among them with the same
+probability. With B of them,
+
+p = (1 + controls whose best is as good as the sweep's) / (1 + B)
+
+is uniform over repeated controls, whatever the sample, the classifiers and the measure (a test simulates it), up to
+its steps of 1/(B + 1) and to ties, which make it larger. For the honest sweep above, {repeats} controls give
+p = {p:.3f} by success rate and {balanced_p:.3f} by balanced accuracy; they can give no less than {smallest:.3f}, and
+0.05 takes 19. Every `seed` draws other labels on the same splits, so one command makes all controls and one
+compares:
+
+```
+python -m hiexp.train +experiment=quick54
+python -m hiexp.train +experiment=quick54_control 'seed=range(1,20)'     # 19 controls: 19 times 54 jobs
+python -m hiexp.compare --sweep FOLDER --control FOLDER_OF_CONTROLS      # the folders that the two have named
+```
+
+`--control` takes any number of sweeps, or the name of their MLflow experiment, `quick54_control` here.
+`--sort balanced_accuracy` compares by another measure, and a filter such as `test_size=0.3` takes those
+configurations alone, of the sweep and of the controls. What is no control of the sweep is refused: other settings or
+another sample, labels that are not random, the same labels twice.
+
+What it tests is whether the labels teach more than labels that are drawn from all classes equally often. Where
+classes are unequal, true labels teach how frequent each is, too, and the success rate rewards that: look at balanced
+accuracy as well.
 
 The networks' own control is not in the table: `+experiment=cnn54_control` takes as long as `+experiment=cnn54`, and
 the table needs many of them. On another sample than this the numbers are others; the commands above give yours.
@@ -284,6 +312,9 @@ def write_page(counts: np.ndarray, sweeps: pd.DataFrame) -> None:
     draw(sweeps, majority, DOCS / "control.png")
     found = dict(iter(sweeps.groupby(["situation", "measure"])))
     control, balanced = found["control", "success_rate"], found["control", "balanced_accuracy"]
+    honest, balanced_honest = (
+        found["honest", name]["score"].iloc[0] for name in ("success_rate", "balanced_accuracy")
+    )
     page = PAGE.format(
         n=counts.sum(),
         counts=", ".join(map(str, counts)),
@@ -297,12 +328,15 @@ def write_page(counts: np.ndarray, sweeps: pd.DataFrame) -> None:
         low=control["score"].min(),
         high=control["score"].max(),
         mean=control["score"].mean(),
-        honest=found["honest", "success_rate"]["score"].iloc[0],
+        honest=honest,
+        p=np.mean([*(control["score"] >= honest), True]),
+        balanced_p=np.mean([*(balanced["score"] >= balanced_honest), True]),
+        smallest=1 / (1 + len(control)),
         small=np.mean(control["p_family"] <= 0.05),
         balanced_small=np.mean(balanced["p_family"] <= 0.05),
         balanced_low=balanced["score"].min(),
         balanced_high=balanced["score"].max(),
-        balanced_honest=found["honest", "balanced_accuracy"]["score"].iloc[0],
+        balanced_honest=balanced_honest,
     )
     (DOCS / "control.md").write_text(page)
 

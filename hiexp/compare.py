@@ -1,4 +1,4 @@
-"""Runs side by side: ``python -m hiexp.compare [FILTER ...] [--sweep FOLDER] [--sort METRIC] [--html FILE]``."""
+"""Runs side by side: ``python -m hiexp.compare [FILTER ...] [--sweep FOLDER] [--control SWEEP ...]``."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ examples:
   python -m hiexp.compare --sort balanced_accuracy test_size=0.3
   python -m hiexp.compare --sweep runs/2026-11-22/12-00-00.000000_sweep --html report.html
   python -m hiexp.compare --experiment hiexp --csv runs.csv --latex runs.tex
+  python -m hiexp.compare test_size=0.3 --sweep FOLDER --control FOLDER_OF_CONTROLS
 """
 
 
@@ -44,6 +45,13 @@ def arguments() -> argparse.ArgumentParser:
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--sweep", metavar="FOLDER", help="a sweep's folder, or latest (the default)")
     which.add_argument("--experiment", metavar="NAME", help="all runs of an MLflow experiment")
+    parser.add_argument(
+        "--control",
+        nargs="+",
+        default=[],
+        metavar="SWEEP",
+        help="p of the best against sweeps with labels=random seed=1,2,...: folders or experiments, filters first",
+    )
     parser.add_argument(
         "--sort", metavar="METRIC", help="rank by this metric (success_rate; of fits median_chi2_dof)"
     )
@@ -102,10 +110,22 @@ def read(sweep: str | None, experiment: str | None, uri: str) -> Comparison:
         parents = [parent for parent in parents if parent.data.tags.get("folder") == wanted]
     if not parents:
         raise InputError(
-            f"--sweep {sweep or 'latest'}: no such folder, and no such sweep in {uri}; --experiment NAME takes all "
+            f"sweep {sweep or 'latest'}: no such folder, and no such sweep in {uri}; --experiment NAME takes all "
             f"runs of an experiment: {', '.join(store.experiments)}"
         )
     return store.sweep(parents[0])
+
+
+def read_control(name: str, uri: str) -> Comparison:
+    """Return the runs of a sweep, from its folder or the store, or of an experiment of the store.
+
+    Raises
+    ------
+    InputError
+        If there is neither.
+    """
+    experiment = not Path(name).is_dir() and name in _store(uri).experiments
+    return read(None, name, uri) if experiment else read(name, None, uri)
 
 
 def _store(uri: str) -> Store:
@@ -124,10 +144,15 @@ def compare(options: argparse.Namespace, words: list[str]) -> str:
     words : list of str
         What was typed.
     """
-    from hiexp.tables import csv_table, heading, latex_table, screen_table, verdict_text
+    from hiexp.tables import control_text, csv_table, heading, latex_table, screen_table, verdict_text
 
     found = read(options.sweep, options.experiment, options.uri)
     comparison = found.where(options.filters).ranked(options.sort)
+    if options.control:
+        from hiexp.control import against_controls
+
+        _refuse_metrics(options.filters, found)
+        comparison = against_controls(comparison, [read_control(name, options.uri) for name in options.control])
     if options.top:
         comparison = comparison.best(options.top)
     width = shutil.get_terminal_size((120, 24)).columns
@@ -135,6 +160,7 @@ def compare(options: argparse.Namespace, words: list[str]) -> str:
     if comparison.done:
         lines += [screen_table(comparison, width, options.top or ON_SCREEN), ""]
     lines += textwrap.wrap(verdict_text(comparison), width)
+    lines += textwrap.wrap(control_text(comparison), width)
     lines += [f"{run.state.upper()}  {run.name}  {run.reason}" for run in comparison.others]
     if options.csv:
         options.csv.write_text(csv_table(comparison))
@@ -145,6 +171,18 @@ def compare(options: argparse.Namespace, words: list[str]) -> str:
 
         write_page(comparison, options.html)
     return "\n".join([*lines, *_next(comparison, options, words)])
+
+
+def _refuse_metrics(filters: list[str], found: Comparison) -> None:
+    """Raise an `InputError` at a filter that chooses by what came out: controls were not chosen so."""
+    from hiexp.runs import FILTER
+
+    settings = {key for run in found.runs for key in run.settings}
+    for text in filters:
+        if FILTER.fullmatch(text)["key"] not in settings:
+            raise InputError(
+                f"{text}: a filter by scores would favour the sweep over its controls; filter by settings"
+            )
 
 
 def _next(comparison: Comparison, options: argparse.Namespace, words: list[str]) -> list[str]:

@@ -75,6 +75,6 @@ def best_text(ranking: pd.DataFrame, verdict: SweepVerdict) -> str:
             f"        corrected for having been chosen: {best['corrected']:.3f} ({best['corrected_low']:.3f} to "
             f"{best['corrected_high']:.3f}); {n_alike} of the other {n - 1} cannot be told from the best",
             "        a small p says that predictions and classes are related, not that the labels taught it; the "
-            "control is the same sweep with labels=random",
+            "control is the same sweep with labels=random seed=1,2,...: python -m hiexp.compare --control",
         ]
     )

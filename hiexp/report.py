@@ -19,6 +19,7 @@ from hiexp.figures import draw_lines, draw_ranking, in_order
 from hiexp.runs import Comparison, Run, lower_is_better
 from hiexp.tables import (
     STAGES,
+    control_text,
     heading,
     interval,
     likes_of_the_best,
@@ -116,6 +117,7 @@ def write_page(comparison: Comparison, file: Path) -> Path:
         like=likes_of_the_best(comparison),
         facts=_facts(comparison),
         ranking=draw_ranking(comparison),
+        control=control_text(comparison),
         intervals=any(interval(run, measure) for run in runs),
         grid=grid,
         lines="" if grid else draw_lines(comparison),

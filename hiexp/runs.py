@@ -11,6 +11,7 @@ import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import yaml
 from omegaconf import DictConfig, OmegaConf
@@ -21,6 +22,9 @@ from hiexp.pairing import PAIRS_FILE
 from hiexp.provenance import flat_parameters, is_place
 from hiexp.reuse import METRICS_FILE
 from hiexp.sweep import ERROR_FILE, VERDICT_FILE, jobs_of, sweep_command
+
+if TYPE_CHECKING:
+    from hiexp.control import Controls
 
 DEFAULT_MEASURES = ("success_rate", "median_chi2_dof", "agreement")
 
@@ -89,6 +93,8 @@ class Comparison:
         The settings that tell them apart, once they are ranked.
     pairs : list of dict
         Differences between values of one key, as ``pairs.json`` has them.
+    controls : Controls or None
+        What the same configurations score with random training labels, as `hiexp.control.against_controls` has it.
     """
 
     title: str
@@ -98,6 +104,7 @@ class Comparison:
     measure: str = ""
     axes: list[str] = field(default_factory=list)
     pairs: list[dict] = field(default_factory=list)
+    controls: Controls | None = None
 
     @property
     def done(self) -> list[Run]:
@@ -193,7 +200,7 @@ def read_sweep(folder: Path) -> Comparison:
     """
     jobs = jobs_of(folder)
     if not jobs:
-        raise InputError(f"--sweep {folder}: no jobs of a sweep are in this folder; give runs/<date>/<time>_sweep")
+        raise InputError(f"{folder}: no jobs of a sweep are in this folder; give runs/<date>/<time>_sweep")
     typed_once, verdict, pairs = folder / "multirun.yaml", folder / VERDICT_FILE, folder / PAIRS_FILE
     return Comparison(
         title=f"{folder.parent.name}/{folder.name}",

@@ -8,6 +8,8 @@ import math
 import textwrap
 from collections.abc import Sequence
 
+import numpy as np
+
 from hiexp.runs import Comparison, Run, lower_is_better
 
 SCORES = ("success_rate", "balanced_accuracy", "macro_f1", "accuracy", "log_loss", "agreement")
@@ -15,6 +17,7 @@ TITLES = {"balanced_accuracy": "balanced", "success_rate": "success"}  # on the 
 STAGES = ("fit", "labels", "feature", "train", "predict")
 CELL = 22  # characters of a setting on the screen
 NAMED = 12  # settings that there is no room for
+ENOUGH = 19  # controls that allow p = 0.05
 LATEX = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -105,6 +108,21 @@ def verdict_text(comparison: Comparison) -> str:
         f"{best['corrected']:.3f} [{best['corrected_low']:.3f}, {best['corrected_high']:.3f}]. "
         f"{like} of the others cannot be told from it."
     )
+
+
+def control_text(comparison: Comparison) -> str:
+    """Return what the best is worth beside controls, in a sentence; empty without controls."""
+    controls = comparison.controls
+    if not controls:
+        return ""
+    n, scores = len(controls.scores), list(controls.scores.values())
+    low, high = np.percentile(scores, [5, 95])
+    text = (
+        f"Best {title(comparison.measure)} of {controls.n_configurations} configurations {controls.score:.3f}; "
+        f"{n} control{'s' * (n > 1)} with random training labels: {min(scores):.3f} to {max(scores):.3f} "
+        f"(mean {np.mean(scores):.3f}, 5-95 %: {low:.3f} to {high:.3f}): p = {controls.p:.3g} against the controls."
+    )
+    return text if n >= ENOUGH else f"{text} With {n} it is at least {1 / (1 + n):.3g}; {ENOUGH} allow 0.05."
 
 
 def screen_table(comparison: Comparison, width: int, at_most: int) -> str:
