@@ -1,10 +1,15 @@
 """Measure what the published protocol yields by chance and write docs/control.md with its picture.
 
-``python docs/make_control_page.py``, from the repository's root; about 5 minutes of one core.
+    python docs/make_control_page.py SWEEP_OF_CNN54 SWEEP_OF_CNN54_CONTROL ...
+
+from the repository's root; about 5 minutes of one core. The folders ``runs/<date>/<time>_sweep`` are those of the
+networks, which are not trained here.
 """
 
 from __future__ import annotations
 
+import sys
+import textwrap
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -18,11 +23,14 @@ from sklearn.model_selection import StratifiedShuffleSplit
 from tqdm import tqdm
 
 from hiexp.command import CONFIGS
+from hiexp.control import against_controls
 from hiexp.evaluation import SweepVerdict, judge_sweep
 from hiexp.evaluation.measures import success_rate
 from hiexp.labels import RandomLabels, ReferenceLabels
 from hiexp.pipeline import extract, learn, learned_from, predict
 from hiexp.plots.canvas import new_figure, write
+from hiexp.runs import read_sweep
+from hiexp.tables import control_text
 
 DOCS = Path(__file__).resolve().parent
 SIZES, STATES = (0.3, 0.5, 0.7), (42, 99)
@@ -142,8 +150,25 @@ What it tests is whether the labels teach more than labels that are drawn from a
 classes are unequal, true labels teach how frequent each is, too, and the success rate rewards that: look at balanced
 accuracy as well.
 
-The networks' own control is not in the table: `+experiment=cnn54_control` takes as long as `+experiment=cnn54`, and
-the table needs many of them. On another sample than this the numbers are others; the commands above give yours.
+## Networks
+
+The published protocol with the study's networks on disc images of the same galaxies takes minutes a sweep:
+
+```
+python -m hiexp.train +experiment=cnn54
+python -m hiexp.train +experiment=cnn54_control seed={seeds}
+python -m hiexp.compare --sweep FOLDER --control FOLDER_OF_CONTROLS
+```
+
+The best of its 54 networks, of the controls mean and range:
+
+| classes and training labels | sweeps | success rate | balanced accuracy |
+|---|---|---|---|
+{networks}
+
+{verdicts}
+
+On another sample than this the numbers are others; the commands above give yours.
 """
 
 
@@ -268,6 +293,22 @@ def sweep_table(sweeps: pd.DataFrame) -> list[str]:
     return lines
 
 
+def network_table(honest: Path, controls: list[Path]) -> dict[str, object]:
+    """Return what the page says of sweeps of networks."""
+    measures = ("success_rate", "balanced_accuracy")
+    repeats = [read_sweep(folder) for folder in controls]
+    found = [against_controls(read_sweep(honest).ranked(measure), repeats) for measure in measures]
+    drawn = [list(each.controls.scores.values()) for each in found]
+    control = [f"{np.mean(scores):.3f} ({min(scores):.3f} - {max(scores):.3f})" for scores in drawn]
+    taught = [f"{each.controls.score:.3f}" for each in found]
+    return {
+        "seeds": ",".join(sorted(found[0].controls.scores)),
+        "networks": f"| *control*: {SITUATIONS['control']} | {len(drawn[0])} | {' | '.join(control)} |\n"
+        f"| *honest*: {SITUATIONS['honest']} | 1 | {' | '.join(taught)} |",
+        "verdicts": "\n\n".join(textwrap.fill(control_text(each), 118) for each in found),
+    }
+
+
 def draw(sweeps: pd.DataFrame, majority: float, file: Path) -> None:
     """Draw the best scores of each situation, and how often p-values are below each level."""
     figure = new_figure(11, 4.2)
@@ -299,15 +340,15 @@ def draw(sweeps: pd.DataFrame, majority: float, file: Path) -> None:
     write(figure, file)
 
 
-def main() -> None:
+def main(honest: Path, *controls: Path) -> None:
     """Write page and picture."""
-    grid = Grid()
+    networks, grid = network_table(honest, list(controls)), Grid()
     counts = np.unique(grid.reference, return_counts=True)[1]
-    write_page(counts, pd.DataFrame(repeated(grid)))
+    write_page(counts, pd.DataFrame(repeated(grid)), networks)
 
 
-def write_page(counts: np.ndarray, sweeps: pd.DataFrame) -> None:
-    """Write both from the classes of the sample and what `repeated` has found."""
+def write_page(counts: np.ndarray, sweeps: pd.DataFrame, networks: dict[str, object]) -> None:
+    """Write both from the classes of the sample and what `repeated` and `network_table` have found."""
     majority = counts.max() / counts.sum()
     draw(sweeps, majority, DOCS / "control.png")
     found = dict(iter(sweeps.groupby(["situation", "measure"])))
@@ -337,9 +378,10 @@ def write_page(counts: np.ndarray, sweeps: pd.DataFrame) -> None:
         balanced_low=balanced["score"].min(),
         balanced_high=balanced["score"].max(),
         balanced_honest=balanced_honest,
+        **networks,
     )
     (DOCS / "control.md").write_text(page)
 
 
 if __name__ == "__main__":
-    main()
+    main(*(Path(word) for word in sys.argv[1:]))
