@@ -132,6 +132,19 @@ def test_a_block_in_one_pass_is_its_layers_one_by_one(n, sides, channels, seed):
     torch.testing.assert_close(norm.state_dict(), layers.state_dict(), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("signs", [(1,), (1, -1)], ids=["rising", "rising and falling"])
+@pytest.mark.parametrize("size", [(9, 8), (9,)], ids=["images", "profiles"])
+def test_a_block_that_predicts_gives_what_its_layers_give(size, signs):
+    generator = torch.Generator().manual_seed(0)
+    block = ConvNet([8], dense=4).build((2, *size), 2)[0].eval()
+    block.norm.weight.data = torch.rand(8, generator=generator) * torch.tensor(signs * (8 // len(signs)))
+    block.norm.bias.data = torch.randn(8, generator=generator)
+    images = torch.randn(5, 2, *size, generator=generator)
+    with torch.inference_mode():
+        rectified = functional.relu(block.conv(images))
+        torch.testing.assert_close(block(images), block.pool(block.norm(rectified)))
+
+
 def test_a_block_in_bf16_is_the_one_in_fp32_within_its_precision():
     maps = torch.randn(8, 16, 13, 13, generator=torch.Generator().manual_seed(0))
     gradients, results = [], []

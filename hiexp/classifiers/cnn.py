@@ -144,7 +144,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         images = self._prepared(X)
         self.classes_, targets = np.unique(y, return_inverse=True)
         self.image_shape_ = images.shape[1:]
-        low = str(self.precision) == "auto" and _computes_bf16(device)
+        low = self._low(device)
         with _threads(self.threads), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(self.seed)
             self.network_ = self.build_network()
@@ -172,7 +172,8 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
 
         Integrated gradients (Sundararajan, Taly & Yan 2017, ICML, 3319) of the log odds of the predicted class, along
         the straight way from zeros (a symmetric profile, in images of differences) to `X`. The values of one object
-        sum to the difference in log odds between it and zeros, but for the error of 16 steps.
+        sum to the difference in log odds between it and zeros, but for the error of 16 steps. They are computed in
+        the arithmetic of the training.
         """
         check_is_fitted(self, "network_")
         device = torch_device(self.device)
@@ -180,11 +181,11 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         whole = torch.from_numpy(self._prepared(X)).to(device)
         start = torch.from_numpy(self._prepared(np.zeros_like(X[:1]))).to(device)
         summed = torch.zeros_like(whole)
-        with _threads(self.threads):
+        with _threads(self.threads), torch.autocast(device.type, torch.bfloat16, enabled=self._low(device)):
             predicted = network(whole).argmax(dim=1, keepdim=True)
             for step in range(SALIENCY_STEPS):
                 part = torch.lerp(start, whole, (step + 0.5) / SALIENCY_STEPS).requires_grad_()
-                logits = network(part)
+                logits = network(part).float()
                 others = logits.scatter(1, predicted, -torch.inf).logsumexp(dim=1)
                 log_odds = logits.gather(1, predicted)[:, 0] - others
                 summed += torch.autograd.grad(log_odds.sum(), part)[0]
@@ -199,6 +200,10 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         """Return standardized images; profiles as images of one channel; float32."""
         values = (X[:, None] if X.ndim == 2 else X).astype(np.float32)
         return (values - np.float32(self.centre_)) / np.float32(self.spread_)
+
+    def _low(self, device: torch.device) -> bool:
+        """Return whether to compute in bf16 what need not be exact."""
+        return str(self.precision) == "auto" and _computes_bf16(device)
 
     def _check_settings(self) -> None:
         if self.epochs < 1:

@@ -106,7 +106,10 @@ class Block(nn.Module):
             if images.ndim == 4:
                 return rectified_normalised_pooled(self._convolved(images), self.norm, self.dropout.p)
             return dropped(self.pool(self.norm(functional.relu(self.conv(images)))), self.dropout.p)
-        return self.dropout(self.pool(self.norm(functional.relu(self._convolved(images)))))
+        maps = self._convolved(images)
+        if not self.training and (self.norm.weight > 0).all():  # what never falls may follow the maximum, bit for bit
+            return self.norm(functional.relu(self.pool(maps)))
+        return self.dropout(self.pool(self.norm(functional.relu(maps))))
 
     def _convolved(self, images: torch.Tensor) -> torch.Tensor:
         weight = self.conv.weight
