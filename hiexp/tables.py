@@ -116,11 +116,11 @@ def control_text(comparison: Comparison) -> str:
     if not controls:
         return ""
     n, scores = len(controls.scores), list(controls.scores.values())
-    low, high = np.percentile(scores, [5, 95])
+    reached = f"{min(scores):.3f} to {max(scores):.3f} (mean {np.mean(scores):.3f})" if n > 1 else f"{scores[0]:.3f}"
     text = (
         f"Best {title(comparison.measure)} of {controls.n_configurations} configurations {controls.score:.3f}; "
-        f"{n} control{'s' * (n > 1)} with random training labels: {min(scores):.3f} to {max(scores):.3f} "
-        f"(mean {np.mean(scores):.3f}, 5-95 %: {low:.3f} to {high:.3f}): p = {controls.p:.3g} against the controls."
+        f"{n} control{'s' * (n > 1)} with random training labels: {reached}; "
+        f"p = {controls.p:.3g} against the controls."
     )
     return text if n >= ENOUGH else f"{text} With {n} it is at least {1 / (1 + n):.3g}; {ENOUGH} allow 0.05."
 

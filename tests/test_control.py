@@ -103,7 +103,7 @@ def test_p_is_the_share_that_does_as_well_and_the_text_says_it(held_out):
     assert found.controls.p == 3 / 4  # as good is as good
     text = control_text(found)
     assert "Best success rate of 2 configurations 0.700; 3 controls" in text
-    assert "0.600 to 0.800 (mean 0.700, 5-95 %: 0.610 to 0.790): p = 0.75 against the controls." in text
+    assert "0.600 to 0.800 (mean 0.700); p = 0.75 against the controls." in text
     assert "With 3 it is at least 0.25; 19 allow 0.05." in text
     enough = [sweep([0.1, 0.6], held_out, seed=seed) for seed in range(19)]
     assert control_text(against_controls(honest, enough)).endswith("p = 0.05 against the controls.")
