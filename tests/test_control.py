@@ -73,12 +73,12 @@ def learned(labels, seed, file):
 @pytest.fixture(scope="module")
 def repeated(held_out):
     """Controls, each with labels of its own."""
-    return [learned(RandomLabels(3, seed), seed, held_out) for seed in range(2000)]
+    return [learned(RandomLabels(3, seed), seed, held_out) for seed in range(1000)]
 
 
 @pytest.mark.parametrize("measure", ["success_rate", "balanced_accuracy"])
 def test_p_is_uniform_over_repeated_controls(repeated, measure):
-    n_controls, n_repeats = 9, 200
+    n_controls, n_repeats = 9, 100
     groups = [repeated[first::n_repeats] for first in range(n_repeats)]
     p = np.array([against_controls(one.ranked(measure), others).controls.p for one, *others in groups])
     steps = np.arange(1, n_controls + 2) / (n_controls + 1)
@@ -203,24 +203,18 @@ def test_one_command_makes_the_controls_and_one_compares_with_them(hiexp_train, 
 
     said = []
     for control in ("drawn", "quick54_control"):  # the folder, and the experiment in the store
-        result = command(
-            "hiexp.compare", "--sweep", "honest", "--control", control, "--html", "page.html", cwd=tmp_path
-        )
+        words = ["--sweep", "honest", "--control", control, "--html", "page.html"]
+        result = command("hiexp.compare", *words, cwd=tmp_path)
         assert result.returncode == 0, result.stderr
         text = " ".join(result.stdout.split())
         said += re.findall(
             r"Best success rate of 2 configurations 0\.\d+; 2 controls .* against the controls\.", text
         )
         assert said[-1] in (tmp_path / "page.html").read_text()
-    assert len(said) == 2
     assert said[0] == said[1]
     assert re.search(r"p = (0\.333|0\.667|1) against", said[0])
 
-    for words, error in [
-        (["success_rate>0.1", "--control", "drawn"], r"success_rate>0\.1: .* filter by settings"),
-        (["--control", "none"], r"sweep none: no such folder, .*quick54_control"),
-    ]:
-        result = command("hiexp.compare", *words, "--sweep", "honest", cwd=tmp_path)
-        assert result.returncode == 1
-        assert re.search(f"^hiexp.compare: .*{error}", result.stderr)
-        assert result.stderr.count("\n") == 1
+    result = command("hiexp.compare", "success_rate>0.1", "--control", "drawn", "--sweep", "honest", cwd=tmp_path)
+    assert result.returncode == 1
+    assert re.search(r"^hiexp.compare: success_rate>0\.1: .* filter by settings", result.stderr)
+    assert result.stderr.count("\n") == 1
