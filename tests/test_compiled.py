@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lines import AXIS, configured, draw_busy, make_spectra, noise
 from lines import busy as busy_curve
+from numba import njit
 
 from hiexp.errors import InputError
 from hiexp.fitting import compiled, curves, fit_function
@@ -139,7 +140,13 @@ def test_a_fit_is_the_same_compiled_and_batched(name):
 
 
 def undecorated(velocity, parameters, value, derivatives):
-    value.append(1)
+    """Do what is wanted, but in Python."""
+    compiled_curves.gaussian(velocity, parameters, value, derivatives)
+
+
+@njit
+def of_five(velocity, parameters, value, derivatives, more):
+    value[:] = more
 
 
 @pytest.mark.parametrize(
@@ -147,7 +154,8 @@ def undecorated(velocity, parameters, value, derivatives):
     [
         ("hiexp.fitting.compiled.curves.magic", r"fit\.compiled=.*magic: cannot be imported"),
         (compiled_curves.lorentzian, r"fit\.compiled: not the values and derivatives of fit\.function"),
-        (undecorated, r"fit\.compiled: fails with 3 parameters"),
+        (undecorated, r"fit\.compiled: not compiled; decorate it"),
+        (of_five, r"fit\.compiled: fails with 3 parameters"),
     ],
 )
 def test_a_compiled_curve_that_is_not_the_function_is_refused(given, message):

@@ -213,6 +213,8 @@ def _try_out(
             f"shape ({n_parameters}, 2, 1); it has to return a value for each velocity"
         )
     if compiled is not None:
+        if not hasattr(compiled, "signatures"):
+            raise InputError("fit.compiled: not compiled; decorate it with hiexp.fitting.compiled.compiled_curve")
         _compare("compiled", _batched(compiled), velocity, parameters, value, jacobian)
     if with_derivatives is not None:
         curve = _transposed(with_derivatives)
