@@ -44,7 +44,7 @@ def main(default: Path, published: Path) -> None:
     ends = [pairs.to_numpy().min() - 0.02, pairs.to_numpy().max() + 0.02]
     panel.plot(ends, ends, color="0.6", lw=1, label="equal")
     for model, marker in MARKERS.items():
-        members = pairs.loc[model]
+        members = pairs[pairs.index.get_level_values("model") == model]
         panel.plot(members["published"], members["default"], marker, ms=5, alpha=0.8, label=model)
     panel.set_xlabel("published: 128 x 128 RGB")
     panel.set_ylabel("default: a quarter, 64 x 64, one channel")

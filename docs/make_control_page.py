@@ -26,6 +26,7 @@ from hiexp.command import CONFIGS
 from hiexp.control import against_controls
 from hiexp.evaluation import SweepVerdict, judge_sweep
 from hiexp.evaluation.measures import success_rate
+from hiexp.evaluation.selection import p_values
 from hiexp.labels import RandomLabels, ReferenceLabels
 from hiexp.pipeline import extract, learn, learned_from, predict
 from hiexp.plots.canvas import new_figure, write
@@ -370,8 +371,8 @@ def write_page(counts: np.ndarray, sweeps: pd.DataFrame, networks: dict[str, obj
         high=control["score"].max(),
         mean=control["score"].mean(),
         honest=honest,
-        p=np.mean([*(control["score"] >= honest), True]),
-        balanced_p=np.mean([*(balanced["score"] >= balanced_honest), True]),
+        p=p_values(control[["score"]].to_numpy(), honest)[0],
+        balanced_p=p_values(balanced[["score"]].to_numpy(), balanced_honest)[0],
         smallest=1 / (1 + len(control)),
         small=np.mean(control["p_family"] <= 0.05),
         balanced_small=np.mean(balanced["p_family"] <= 0.05),

@@ -6,9 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pandas as pd
 
 from hiexp.errors import InputError
+from hiexp.evaluation.selection import p_values
 from hiexp.provenance import is_place
 from hiexp.runs import Comparison, Run, lower_is_better
 
@@ -16,7 +18,6 @@ from hiexp.runs import Comparison, Run, lower_is_better
 OTHERWISE = ("labels", "clusterer", "experiment", "hydra", "seed", "evaluation.permutations")
 SEEDS = ("seed", "random_state")
 LEARNERS = ("feature", "classifier")
-TIE = 1e-9
 
 Configuration = frozenset[tuple[str, object]]
 
@@ -88,8 +89,8 @@ def against_controls(sweep: Comparison, controls: Sequence[Comparison]) -> Compa
                 )
             scores[seed] = _best(replace(sweep, runs=tuple(matching)), name)
     sign = -1 if lower_is_better(measure) else 1
-    as_good = sum(sign * other >= sign * score - TIE for other in scores.values())
-    return replace(sweep, controls=Controls(score, scores, len(wanted), (1 + as_good) / (1 + len(scores))))
+    (p,) = p_values(sign * np.array([*scores.values()])[:, None], np.array([sign * score]))
+    return replace(sweep, controls=Controls(score, scores, len(wanted), float(p)))
 
 
 def _configuration(run: Run) -> Configuration:

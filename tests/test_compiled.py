@@ -74,8 +74,8 @@ def test_the_compiled_minimiser_takes_the_steps_of_the_batched_one(name, seed):
     lower[1::3, 1] = upper[1::3, 1] = truth[1::3, 1]
     problem = velocity, data, weight, start, lower, upper
     for max_steps in (3, 200):
-        batched = least_squares(CURVES[name][1], *problem, max_steps)
-        ours = compiled.least_squares(getattr(compiled_curves, name), *problem, max_steps)
+        batched = least_squares(CURVES[name][1], *problem, max_steps, 1e-4)
+        ours = compiled.least_squares(getattr(compiled_curves, name), *problem, max_steps, 1e-4)
         assert ours.converged.tolist() == batched.converged.tolist()
         torch.testing.assert_close(ours.chi2, batched.chi2, rtol=1e-8, atol=0)
         torch.testing.assert_close(ours.parameters, batched.parameters, rtol=1e-5, atol=1e-5)
@@ -86,10 +86,10 @@ def test_data_that_are_not_numbers_and_windows_without_a_channel_hurt_nobody_els
     velocity, data, weight, truth = problems("gaussian", 3)
     unbounded = torch.full_like(truth, torch.inf)
     solve = compiled.least_squares
-    clean = solve(compiled_curves.gaussian, velocity, data, weight, truth, -unbounded, unbounded)
+    clean = solve(compiled_curves.gaussian, velocity, data, weight, truth, -unbounded, unbounded, 200, 1e-4)
     data[1, 40], data[2], weight[3] = torch.nan, torch.inf, 0
     weight[1, 40] = 1
-    spoiled = solve(compiled_curves.gaussian, velocity, data, weight, truth, -unbounded, unbounded)
+    spoiled = solve(compiled_curves.gaussian, velocity, data, weight, truth, -unbounded, unbounded, 200, 1e-4)
     assert not spoiled.converged[1:3].any()
     torch.testing.assert_close(spoiled.parameters[1:4], truth[1:4])
     torch.testing.assert_close(spoiled.parameters[4:], clean.parameters[4:], rtol=0, atol=0)

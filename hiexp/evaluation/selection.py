@@ -139,8 +139,8 @@ def judge_sweep(
             "high": high,
             "chance_mean": chance.mean(axis=0),
             "chance95": np.percentile(chance, 95, axis=0),
-            "p": _share(chance, scores),
-            "p_family": _share(maximum[:, None], scores),
+            "p": p_values(chance, scores),
+            "p_family": p_values(maximum[:, None], scores),
             "n_test": tests.tested.sum(axis=1),
             "n_common": n_common,
             "p_like_best": alike,
@@ -353,7 +353,7 @@ def _score(tables: np.ndarray, measure: str, names: np.ndarray) -> np.ndarray:
     return success_rate(tables, names) if measure == "success_rate" else MEASURES[measure](tables)
 
 
-def _share(drawn: np.ndarray, observed: np.ndarray) -> np.ndarray:
+def p_values(drawn: np.ndarray, observed: np.ndarray) -> np.ndarray:
     """Return the share of draws, shape (B, C), that score at least as high, the observed one counted in."""
     return (1 + np.sum(drawn >= observed - TIE, axis=0)) / (1 + len(drawn))
 

@@ -90,7 +90,9 @@ def tensors(spectra: Spectra, device: torch.device) -> Channels:
     flux, valid = double(spectra.flux), torch.from_numpy(spectra.valid).to(device)
     running = flux.new_zeros(3, flux.shape[0], flux.shape[1] + 1)
     number, total, squares = running[:, :, 1:]
-    number.copy_(valid), total.copy_(flux), torch.mul(flux, flux, out=squares)
+    number.copy_(valid)
+    total.copy_(flux)
+    torch.mul(flux, flux, out=squares)
     running[:, :, 1:].cumsum_(2)  # in place: memory asked for anew costs more than the sums
     return Channels(
         velocity=double(spectra.velocity),

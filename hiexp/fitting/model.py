@@ -17,7 +17,7 @@ from hiexp.fitting.measure import Measurements, measure
 from hiexp.fitting.windows import Windows
 
 AT_ONCE = {"cpu": 256, "cuda": 4096}  # curves measured: on a CPU few enough for its cache
-EVERY = 1_000_000_000
+EVERY = 1_000_000_000  # more than a batch has: compiled, one curve follows the other anyway
 
 
 class Kernels(NamedTuple):

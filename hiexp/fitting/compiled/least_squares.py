@@ -22,8 +22,8 @@ def least_squares(
     start: Tensor,
     lower: Tensor,
     upper: Tensor,
-    max_steps: int = 200,
-    tolerance: float = 1e-4,
+    max_steps: int,
+    tolerance: float,
 ) -> Solution:
     """Minimise each chi2 as `hiexp.fitting.least_squares.least_squares` does, for a compiled curve, on the CPU."""
     found = torch.minimum(torch.maximum(start, lower), upper).contiguous()
