@@ -8,7 +8,7 @@ from sklearn.utils import get_tags
 from torch.nn import functional
 
 from hiexp.classifiers import CNNClassifier, ConvNet
-from hiexp.classifiers.fused import dropped, rectified_normalised_pooled
+from hiexp.classifiers.fused import dropped, first_block, rectified_normalised_pooled
 from hiexp.errors import InputError
 
 SMALL = ConvNet(filters=[4, 8], padding="same", dense=16)
@@ -130,6 +130,61 @@ def test_a_block_in_one_pass_is_its_layers_one_by_one(n, sides, channels, seed):
     for got, expected in zip(norm.parameters(), layers.parameters(), strict=True):
         torch.testing.assert_close(got.grad, expected.grad, rtol=1e-3, atol=1e-3)
     torch.testing.assert_close(norm.state_dict(), layers.state_dict(), rtol=1e-4, atol=1e-4)
+
+
+@given(
+    n=st.integers(2, 4),
+    sides=st.tuples(st.integers(2, 6), st.integers(2, 6)).map(lambda halves: [2 * half for half in halves]),
+    filters=st.integers(1, 40),
+    seed=st.integers(0, 1000),
+)
+@settings(max_examples=30)
+def test_a_first_block_in_two_passes_is_its_layers_one_by_one(n, sides, filters, seed):
+    torch.manual_seed(seed)
+    conv, norm = torch.nn.Conv2d(1, filters, 3), torch.nn.BatchNorm2d(filters)
+    for parameter in norm.parameters():
+        parameter.data = torch.randn(filters)
+    images, results, gradients = torch.randn(n, 1, *sides), [], []
+    state = {name: value.clone() for name, value in norm.state_dict().items()}
+    for block in (
+        lambda: functional.max_pool2d(norm(conv(images).relu()), 2),
+        lambda: first_block(images, conv, norm, 0.0),
+    ):
+        norm.load_state_dict(state)
+        results.append(block())
+        parameters = [*conv.parameters(), *norm.parameters()]
+        gradients.append([*torch.autograd.grad((results[-1] ** 3).sum(), parameters), norm.running_var.clone()])
+    torch.testing.assert_close(*results, rtol=1e-4, atol=1e-4)
+    for expected, got in zip(*gradients, strict=True):
+        # Where hardly anything varies, batch norm blows rounding errors up.
+        torch.testing.assert_close(got, expected, rtol=1e-3, atol=1e-3 * float(expected.abs().max()) + 1e-4)
+
+
+@pytest.mark.parametrize(("side", "padding"), [(6, "valid"), (2, "same")])
+def test_the_convolution_of_a_small_map_has_the_gradients_of_any_other(side, padding):
+    torch.manual_seed(0)
+    block = ConvNet([8], padding=padding, conv_dropout=0.0, dense=4).build((12, side, side), 2)[0]
+    images, gradients = torch.randn(5, 12, side, side, requires_grad=True), []
+    for convolved in (block._convolved, block.conv):
+        result = convolved(images)
+        gradients.append(torch.autograd.grad((result**3).sum(), [images, block.conv.weight, block.conv.bias]))
+    for got, expected in zip(*gradients, strict=True):
+        torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("size", [(64, 64), (128,)], ids=["images", "profiles"])
+def test_pixels_that_no_pooling_takes_are_left_out(size):
+    network = ConvNet([4, 8, 8], dense=8).build((1, *size), 3).eval()
+    seen = network[0].seen
+    assert [*seen] == [side - 2 for side in size]
+    images = torch.rand(2, 1, *size)
+    other = torch.rand(2, 1, *size)
+    other[(..., *map(slice, seen))] = images[(..., *map(slice, seen))]
+    assert torch.equal(network(images), network(other))
+    network[0].seen = None  # they change nothing that is predicted
+    torch.testing.assert_close(network(images), network(other))
+    other[..., seen[-1] - 1] += 10 * torch.randn(other.shape[:-1])  # the last ones seen do
+    assert not torch.allclose(network(images), network(other))
 
 
 @pytest.mark.parametrize("signs", [(1,), (1, -1)], ids=["rising", "rising and falling"])

@@ -1,0 +1,230 @@
+"""The loops of `hiexp.classifiers.fused`, compiled: over images, lines, columns and, innermost, channels.
+
+`maps` are (images, height, width, channels), float32 or the bits of bfloat16; `images`, of one channel, (images,
+height, width), float32.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic, overload
+
+ZERO = np.float32(0)
+
+
+@intrinsic
+def _float_of(context, bits):
+    """Read 32 bits as a float."""
+    return types.float32(types.uint32), lambda _, builder, __, args: builder.bitcast(args[0], ir.FloatType())
+
+
+@intrinsic
+def _bits_of(context, value):
+    """Return the 32 bits of a float."""
+    return types.uint32(types.float32), lambda _, builder, __, args: builder.bitcast(args[0], ir.IntType(32))
+
+
+def _widened(value):
+    """Return a float32 of what a map holds: float32, or bfloat16, which numpy knows as uint16 alone."""
+
+
+def _narrowed(value, like):
+    """Return a float32 as a map like `like` holds it, rounded to the nearest even."""
+
+
+@overload(_widened, inline="always")
+def _(value):
+    if isinstance(value, types.Integer):
+        return lambda value: _float_of(np.uint32(value) << np.uint32(16))
+    return lambda value: value
+
+
+@overload(_narrowed, inline="always")
+def _(value, like):
+    if not isinstance(like.dtype, types.Integer):
+        return lambda value, like: value
+
+    def rounded(value, like):
+        bits = _bits_of(value)
+        return np.uint16((bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16))
+
+    return rounded
+
+
+@njit(inline="always")
+def _extreme(up, a, b, c, d):
+    """Return the highest of four values (where `up` is -1, the lowest) and which it is."""
+    top, bottom = max(up * a, up * b), max(up * c, up * d)
+    corner = np.uint8(2) + np.uint8(up * d > up * c) if bottom > top else np.uint8(up * b > up * a)
+    return up * max(top, bottom), corner
+
+
+@njit(fastmath=True, error_model="numpy", cache=True)
+def pool_extremes(maps, upward, extremes, corners, total, squares):
+    """Take the highest (where `upward` is -1, the lowest) of every 2 x 2 pixels after ReLU, and the sums of all."""
+    n, height, width, channels = maps.shape
+    row_total, row_squares = np.zeros(channels, np.float32), np.zeros(channels, np.float32)
+    for image in range(n):
+        for y in range(height // 2):
+            row_total[:] = ZERO
+            row_squares[:] = ZERO
+            for x in range(width // 2):
+                for k in range(channels):
+                    a = max(_widened(maps[image, 2 * y, 2 * x, k]), ZERO)
+                    b = max(_widened(maps[image, 2 * y, 2 * x + 1, k]), ZERO)
+                    c = max(_widened(maps[image, 2 * y + 1, 2 * x, k]), ZERO)
+                    d = max(_widened(maps[image, 2 * y + 1, 2 * x + 1, k]), ZERO)
+                    row_total[k] += (a + b) + (c + d)
+                    row_squares[k] += (a * a + b * b) + (c * c + d * d)
+                    extremes[image, y, x, k], corners[image, y, x, k] = _extreme(upward[k], a, b, c, d)
+            for k in range(channels):
+                total[k] += row_total[k]
+                squares[k] += row_squares[k]
+        for y in range(height):  # a last row or column that pooling leaves out
+            for x in range(width // 2 * 2 if y < height // 2 * 2 else 0, width):
+                for k in range(channels):
+                    a = max(_widened(maps[image, y, x, k]), ZERO)
+                    total[k] += a
+                    squares[k] += a * a
+
+
+@njit(fastmath=True, error_model="numpy", cache=True)
+def finish(extremes, scale, shift, noise, threshold, out):
+    """Apply batch norm's affine map and dropout: what has a `noise` below `threshold` is dropped."""
+    pixels, channels = extremes.shape
+    for pixel in range(pixels):
+        for k in range(channels):
+            kept = noise[pixel, k] >= threshold
+            out[pixel, k] = _narrowed(extremes[pixel, k] * scale[k] + shift[k] if kept else ZERO, out)
+
+
+@njit(fastmath=True, error_model="numpy", cache=True)
+def begin_backward(gradient, extremes, noise, threshold, gain, pooled, total, product):
+    """Undo dropout in a gradient, and sum it and its product with the extremes over all pixels."""
+    pixels, channels = extremes.shape
+    for pixel in range(pixels):
+        for k in range(channels):
+            g = _widened(gradient[pixel, k]) * gain if noise[pixel, k] >= threshold else ZERO
+            pooled[pixel, k] = g
+            total[k] += g
+            product[k] += g * extremes[pixel, k]
+
+
+@njit(fastmath=True, error_model="numpy", cache=True)
+def spread(maps, pooled, corners, scale, base, slope, out):
+    """Take a gradient back through max-pool, batch norm and ReLU to the map that came out of the convolution."""
+    n, height, width, channels = maps.shape
+    for image in range(n):
+        for y in range(height // 2):
+            for x in range(width // 2):
+                for corner in range(4):
+                    v, u = 2 * y + corner // 2, 2 * x + corner % 2
+                    for k in range(channels):
+                        value = _widened(maps[image, v, u, k])
+                        g = scale[k] * pooled[image, y, x, k] if corners[image, y, x, k] == np.uint8(corner) else ZERO
+                        g += base[k] - slope[k] * value
+                        out[image, v, u, k] = _narrowed(g if value > ZERO else ZERO, out)
+        for y in range(height):
+            for x in range(width // 2 * 2 if y < height // 2 * 2 else 0, width):
+                for k in range(channels):
+                    value = _widened(maps[image, y, x, k])
+                    out[image, y, x, k] = _narrowed(base[k] - slope[k] * value if value > ZERO else ZERO, out)
+
+
+@njit(inline="always")
+def _four(row, x):
+    """Return four pixels of a row of an image."""
+    return row[x], row[x + 1], row[x + 2], row[x + 3]
+
+
+@njit(inline="always")
+def _gradient(pooled, chosen, base, slope, value):
+    """Return the gradient of a pixel before ReLU, max-pool and batch norm."""
+    g = (pooled if chosen else ZERO) + (base - slope * value)
+    return g if value > ZERO else ZERO
+
+
+@njit(inline="always")
+def _convolved(taps, k, bias, a, b, c, d, e, f, g, h, i):
+    """Return filter `k` at one place: the nine pixels there times its taps, plus its bias."""
+    upper = taps[0, k] * a + taps[1, k] * b + taps[2, k] * c
+    middle = taps[3, k] * d + taps[4, k] * e + taps[5, k] * f
+    return bias[k] + upper + middle + (taps[6, k] * g + taps[7, k] * h + taps[8, k] * i)
+
+
+@njit(fastmath=True, error_model="numpy", cache=True)
+def pool_first_extremes(images, taps, bias, upward, extremes, corners, total, squares):
+    """Do what `pool_extremes` does with the maps that `taps` make of images of one channel; they are not written."""
+    n, height, width, channels = extremes.shape
+    row_total, row_squares = np.zeros(channels, np.float32), np.zeros(channels, np.float32)
+    for image in range(n):
+        for y in range(height):
+            row_total[:] = ZERO
+            row_squares[:] = ZERO
+            for x in range(width):
+                a0, a1, a2, a3 = _four(images[image, 2 * y], 2 * x)
+                b0, b1, b2, b3 = _four(images[image, 2 * y + 1], 2 * x)
+                c0, c1, c2, c3 = _four(images[image, 2 * y + 2], 2 * x)
+                d0, d1, d2, d3 = _four(images[image, 2 * y + 3], 2 * x)
+                for k in range(channels):
+                    a = max(_convolved(taps, k, bias, a0, a1, a2, b0, b1, b2, c0, c1, c2), ZERO)
+                    b = max(_convolved(taps, k, bias, a1, a2, a3, b1, b2, b3, c1, c2, c3), ZERO)
+                    c = max(_convolved(taps, k, bias, b0, b1, b2, c0, c1, c2, d0, d1, d2), ZERO)
+                    d = max(_convolved(taps, k, bias, b1, b2, b3, c1, c2, c3, d1, d2, d3), ZERO)
+                    row_total[k] += (a + b) + (c + d)
+                    row_squares[k] += (a * a + b * b) + (c * c + d * d)
+                    extremes[image, y, x, k], corners[image, y, x, k] = _extreme(upward[k], a, b, c, d)
+            for k in range(channels):
+                total[k] += row_total[k]
+                squares[k] += row_squares[k]
+
+
+@njit(fastmath=True, error_model="numpy", cache=True)
+def first_gradients(images, taps, bias, pooled, corners, scale, base, slope, of_taps, of_bias):
+    """Take a gradient back to the taps and biases of a convolution of one channel, whose maps are made once more."""
+    n, height, width, channels = pooled.shape
+    # An array for each column of the taps and each corner: the compiler vectorises no loop that writes to places it
+    # cannot tell apart, nor one that writes to many.
+    left, middle = np.zeros((3, channels), np.float32), np.zeros((3, channels), np.float32)
+    right, row_bias = np.zeros((3, channels), np.float32), np.zeros(channels, np.float32)
+    at_a, at_b = np.zeros(channels, np.float32), np.zeros(channels, np.float32)
+    at_c, at_d = np.zeros(channels, np.float32), np.zeros(channels, np.float32)
+    for image in range(n):
+        for y in range(height):
+            left[:] = ZERO
+            middle[:] = ZERO
+            right[:] = ZERO
+            row_bias[:] = ZERO
+            for x in range(width):
+                a0, a1, a2, a3 = _four(images[image, 2 * y], 2 * x)
+                b0, b1, b2, b3 = _four(images[image, 2 * y + 1], 2 * x)
+                c0, c1, c2, c3 = _four(images[image, 2 * y + 2], 2 * x)
+                d0, d1, d2, d3 = _four(images[image, 2 * y + 3], 2 * x)
+                for k in range(channels):
+                    a = _convolved(taps, k, bias, a0, a1, a2, b0, b1, b2, c0, c1, c2)
+                    b = _convolved(taps, k, bias, a1, a2, a3, b1, b2, b3, c1, c2, c3)
+                    c = _convolved(taps, k, bias, b0, b1, b2, c0, c1, c2, d0, d1, d2)
+                    d = _convolved(taps, k, bias, b1, b2, b3, c1, c2, c3, d1, d2, d3)
+                    g, corner = scale[k] * pooled[image, y, x, k], corners[image, y, x, k]
+                    at_a[k] = _gradient(g, corner == np.uint8(0), base[k], slope[k], a)
+                    at_b[k] = _gradient(g, corner == np.uint8(1), base[k], slope[k], b)
+                    at_c[k] = _gradient(g, corner == np.uint8(2), base[k], slope[k], c)
+                    at_d[k] = _gradient(g, corner == np.uint8(3), base[k], slope[k], d)
+                for k in range(channels):
+                    row_bias[k] += (at_a[k] + at_b[k]) + (at_c[k] + at_d[k])
+                for v in range(3):
+                    p0, p1, p2, p3 = _four(images[image, 2 * y + v], 2 * x)
+                    q0, q1, q2, q3 = _four(images[image, 2 * y + v + 1], 2 * x)
+                    for k in range(channels):
+                        a, b, c, d = at_a[k], at_b[k], at_c[k], at_d[k]
+                        left[v, k] += (p0 * a + p1 * b) + (q0 * c + q1 * d)
+                        middle[v, k] += (p1 * a + p2 * b) + (q1 * c + q2 * d)
+                        right[v, k] += (p2 * a + p3 * b) + (q2 * c + q3 * d)
+            for k in range(channels):
+                of_bias[k] += row_bias[k]
+                for v in range(3):
+                    of_taps[3 * v, k] += left[v, k]
+                    of_taps[3 * v + 1, k] += middle[v, k]
+                    of_taps[3 * v + 2, k] += right[v, k]
