@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike
 
 from hiexp.plots.canvas import new_figure, put_text
 
-TICKS = 4  # intervals between those of an axis, at most
+TICKS = 5  # intervals between those of an axis, at most
 TICK, NUMBER, LABEL = 0.05, 0.08, (0.3, 0.45)  # how far from a panel ticks end, numbers begin and labels are, inches
 FEW_DECADES = 1000
 BAR = 0.2  # width of a colour bar, inches
