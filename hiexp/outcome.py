@@ -290,16 +290,16 @@ class Outcome:
             plot_confusion(self.scores.confusion, self.scores.classes, self.truth_name, plots / "confusion.png")
         if self.history:
             plot_training(self.history, plots / "training.png")
-        feature = self.model["feature"]
-        if feature.transform(self.profiles[:1]).ndim == 4:
+        feature, classifier = self.model["feature"], self.model["classifier"]
+        if hasattr(classifier, "saliency"):
+            self._draw_saliency(plots / "saliency.png")
+        elif feature.transform(self.profiles[:1]).ndim == 4:
             plot_images(self.profiles, self.predicted, feature.transform, plots / "images.png")
-        for step in (feature, self.model["classifier"]):
+        for step in (feature, classifier):
             if hasattr(step, "shapelets_"):
                 taught = self.assigned.taught
                 seen = self.profiles[taught] if step is feature else feature.transform(self.profiles[taught])
                 plot_shapelets(seen, self.assigned.classes[taught], step, plots / "shapelets.png")
-        if hasattr(self.model["classifier"], "saliency"):
-            self._draw_saliency(plots / "saliency.png")
         from hiexp.persistence import save_model  # skops imports all of scikit-learn, which takes seconds
 
         several = len(self.parts) > 1
@@ -319,7 +319,8 @@ class Outcome:
             f"{name}: {chosen}" + ("" if true == UNKNOWN else f" ({self.truth_name} {true})")
             for name, chosen, true in zip(self.ids[shown], part.predicted[shown], truth, strict=True)
         ]
-        plot_saliency(values, part.model["classifier"].saliency(values), part.predicted[shown], titles, file)
+        saliency = part.model["classifier"].saliency(values)
+        plot_saliency(self.profiles[shown], values, saliency, part.predicted[shown], titles, file)
 
 
 def _known(classes: np.ndarray) -> pd.arrays.IntegerArray:

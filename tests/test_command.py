@@ -66,7 +66,7 @@ def test_the_main_job(hiexp_train, tmp_path):
     stored = {file.path for file in client.list_artifacts(record.info.run_id)}
     assert {"config.yaml", "predictions.csv", "fits.ecsv", "fits.parquet", "plots", "model"} <= stored
     pictures = {file.path for file in client.list_artifacts(record.info.run_id, "plots")}
-    names = ("classes", "confusion", "fits", "images", "parameters", "parameters_by_class", "saliency", "training")
+    names = ("classes", "confusion", "fits", "parameters", "parameters_by_class", "saliency", "training")
     assert pictures == {f"plots/{name}.png" for name in names}
 
     # What is stored is enough to predict again.

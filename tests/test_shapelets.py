@@ -25,6 +25,7 @@ from hiexp.features.shapelets_tslearn import TslearnShapelets
 from hiexp.persistence import load_model, save_model
 from hiexp.pipeline import extract, learn
 from hiexp.plots import shapelets as pictures
+from hiexp.plots.panel import Panel
 from hiexp.plots.shapelets import plot_shapelets
 
 SMALL = {"lengths": [12, 5], "counts": [3, 2], "epochs": 3}
@@ -297,16 +298,16 @@ def test_without_keras_the_remedy_is_named(monkeypatch):
 def test_shapelets_are_drawn_on_their_nearest_profiles(monkeypatch, kind, counts, panels):
     X, y = horns()
     model = kind(**SMALL | {"counts": counts}).fit(X, y)
-    figures = []
-    monkeypatch.setattr(pictures, "write", lambda figure, file: figures.append(figure))
+    lines, titles = [], []
+    monkeypatch.setattr(pictures, "write", lambda figure, file: None)
+    monkeypatch.setattr(Panel, "plot", lambda panel, x, y, **style: lines.append((x, y)))
+    monkeypatch.setattr(Panel, "draw_axes", lambda panel, title, **ticks: titles.append(title))
     plot_shapelets(X, y, model, "unused")
-    drawn = [panel for panel in figures[0].axes if panel.get_visible()]
-    assert len(drawn) == panels
-    separation = [float(panel.get_title().rpartition("=")[2]) for panel in drawn]
+    assert len(titles) == panels
+    separation = [float(title.rpartition("=")[2]) for title in titles]
     assert separation == sorted(separation, reverse=True)
-    for panel in drawn:
-        profile, shapelet = (line.get_ydata() for line in panel.lines[:2])  # the ticks are lines, too
-        start = panel.lines[1].get_xdata()[0]
+    for (_, profile), (places, shapelet) in zip(lines[::2], lines[1::2], strict=True):
+        start = places[0]
         distance = np.mean((profile[start : start + len(shapelet)] - shapelet) ** 2)
         number = next(i for i, learned in enumerate(model.shapelets_) if np.array_equal(learned, shapelet))
         assert distance == pytest.approx(model.transform(X)[:, number].min(), abs=1e-6)

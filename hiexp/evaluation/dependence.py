@@ -48,10 +48,11 @@ def medians_by_class(parameters: pd.DataFrame, classes: np.ndarray) -> pd.DataFr
         Classes.
     """
     rows = []
-    for name, values in parameters.items():
+    for name, column in parameters.items():
+        values = column.to_numpy()
         for label in np.unique(classes):
-            known = values[classes == label].dropna()
-            low, median, high = known.quantile([0.16, 0.5, 0.84])
+            known = values[(classes == label) & ~np.isnan(values)]
+            low, median, high = np.quantile(known, [0.16, 0.5, 0.84]) if known.size else [np.nan] * 3
             rows.append((name, label, known.size, median, low, high))
     return pd.DataFrame(rows, columns=["parameter", "class", "n", "median", "p16", "p84"])
 

@@ -6,7 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from hiexp.plots.canvas import CLASSES, entitle, panels, write
+from hiexp.plots.canvas import CLASSES, put_text, write
+from hiexp.plots.panel import colour_bar, panels, round_values
+
+COLOURS = "Blues"
 
 
 def plot_confusion(confusion: np.ndarray, classes: np.ndarray, truth_name: str, file: Path) -> None:
@@ -25,26 +28,22 @@ def plot_confusion(confusion: np.ndarray, classes: np.ndarray, truth_name: str, 
     """
     total = confusion.sum(axis=1, keepdims=True)
     share = np.divide(confusion, total, out=np.zeros(confusion.shape), where=total > 0)
-    few = len(classes) <= CLASSES
-    side = 0.9 + 0.7 * min(len(classes), CLASSES)
+    number = len(classes)
+    side = 0.9 + 0.7 * min(number, CLASSES)
     figure, (panel,) = panels(1, 1, (side, side), left=0.7, right=1.2, bottom=0.55, top=0.35)
-    image = panel.imshow(share, cmap="Blues", vmin=0, vmax=1)
-    if few:
+    panel.x, panel.y = (-0.5, number - 0.5), (number - 0.5, -0.5)
+    panel.show(share, cmap=COLOURS, vmin=0, vmax=1, interpolation="nearest")
+    names = {}  # of many classes a tick would stand for one by its place, not by its name
+    if number <= CLASSES:
+        names = {place: str(name) for place, name in enumerate(classes)}
         for (row, column), count in np.ndenumerate(confusion):
             colour = "white" if share[row, column] > 0.5 else "0.2"
-            panel.text(column, row, count, ha="center", va="center", color=colour)
-        panel.set_xticks(range(len(classes)), classes)
-        panel.set_yticks(range(len(classes)), classes)
-    else:  # any tick would stand for a class by its place, not by its name
-        panel.set_xticks([])
-        panel.set_yticks([])
-    panel.set_xlabel("predicted class")
-    panel.set_ylabel(f"class by the {truth_name}")
-    entitle(panel, f"{confusion.sum()} test objects")
-    width, height = figure.get_size_inches()
-    figure.colorbar(
-        image,
-        figure.add_axes(((width - 1) / width, 0.55 / height, 0.2 / width, side / height)),
-        label="share of the row",
+            x, y = panel.inches(column, row)
+            put_text(figure, x, y, count, ha="center", va="center", color=colour)
+    panel.draw_axes(
+        "predicted class", f"class by the {truth_name}", f"{confusion.sum()} test objects", ticks=(names, names)
+    )
+    colour_bar(
+        figure, panel.left + side + 0.2, panel.bottom, side, round_values(0, 1), "share of the row", COLOURS, room=0.8
     )
     write(figure, file)

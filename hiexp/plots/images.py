@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from hiexp.features.raw import unit_range
-from hiexp.plots.canvas import caption, largest_classes, panels, write
+from hiexp.plots.canvas import caption, largest_classes, new_figure, put_text, write
+from hiexp.plots.panel import Panel, colour_bar, round_values
 
 EXAMPLES = 4
-SIDE = 1.5  # of an image, inches
-PROFILE, GAP, TITLE = 0.5, 0.1, 0.2  # height of a profile, of what is between, of a line of text, in sides
+SIDE, PROFILE = 1.5, 0.75  # of an image and height of a profile, inches
+GAP, LINE = 0.15, 0.3  # between images, and height of a line of text, inches
+LEFT, RIGHT, BOTTOM, TOP = 0.15, 1.1, 0.1, 0.35  # margins, inches
+
+
+def image_colours(images: Sequence[np.ndarray]) -> dict[str, Any]:
+    """Return the study's colours for images of one channel.
+
+    With values below 0 from -1 (red) to 1 (blue), without from 0 (pale) to 1 (black).
+    """
+    differences = any(shown.min() < 0 for shown in images)
+    return {"cmap": "RdBu", "vmin": -1, "vmax": 1} if differences else {"cmap": "magma_r", "vmin": 0, "vmax": 1}
+
+
+def draw_profile(panel: Panel, profile: np.ndarray) -> None:
+    """Draw a profile scaled to 0..1, with a mark at the middle, about which differences are taken."""
+    panel.plot([0.5, 0.5], [0, 1], color="0.8", lw=0.8)
+    panel.plot(np.linspace(0, 1, profile.size), unit_range(profile[None])[0], color="C0", lw=1)
 
 
 def plot_images(
@@ -23,39 +41,34 @@ def plot_images(
     Parameters
     ----------
     profiles : ndarray, shape (N, n)
-        mJy; drawn scaled to 0..1, with a mark at the middle, about which differences are taken.
+        mJy.
     predicted : ndarray, shape (N,)
         Classes.
     transform : callable
         From profiles to images, shape (N, channels, height, width). RGB, 0..1, is drawn as it is; one channel in
-        the study's colours: with values below 0 from -1 (red) to 1 (blue), without from 0 (pale) to 1 (black).
+        the study's colours.
     file : Path
         The PNG to write.
     """
     classes, counts, words = largest_classes(predicted)
     examples = [np.flatnonzero(predicted == name)[:EXAMPLES] for name in classes]
     images = [transform(profiles[members]) for members in examples]
-    differences = any(shown.min() < 0 for shown in images)
-    colours = {"cmap": "RdBu", "vmin": -1, "vmax": 1} if differences else {"cmap": "magma_r", "vmin": 0, "vmax": 1}
-    # One panel holds all of them, in units of an image's side: a panel each takes most of the time otherwise.
-    line_height, width = PROFILE + 1 + 2 * GAP + TITLE, EXAMPLES * (1 + GAP)
-    height = line_height * len(examples)
-    figure, (panel,) = panels(1, 1, (SIDE * width, SIDE * height), left=0.15, right=1.1, bottom=0.05, top=0.4)
-    axis = np.linspace(0, 1, profiles.shape[1])
+    colours = image_colours(images)
+    block = LINE + PROFILE + GAP / 2 + SIDE + GAP
+    width, height = EXAMPLES * (SIDE + GAP), len(examples) * block
+    figure = new_figure(LEFT + width + RIGHT, BOTTOM + height + TOP, layout=None)
     for line, (name, count, members) in enumerate(zip(classes, counts, examples, strict=True)):
-        top = height - line * line_height - TITLE
-        title = f"class {name}: {len(members)} of {count} profile{'s' if count > 1 else ''}"
-        panel.text(0, top + GAP, title, fontsize=10)
-        for column, (curve, image) in enumerate(zip(unit_range(profiles[members]), images[line], strict=True)):
-            left, foot = column * (1 + GAP), top - PROFILE
-            panel.plot([left + 0.5] * 2, [foot, top], color="0.8", lw=0.8)
-            panel.plot(left + axis, foot + PROFILE * curve, color="C0", lw=1)
-            place = (left, left + 1, foot - GAP - 1, foot - GAP)
-            drawn = panel.imshow(np.moveaxis(image, 0, -1).squeeze(), extent=place, aspect="auto", **colours)
-    panel.set(xlim=(0, width), ylim=(0, height))
-    panel.set_axis_off()
+        top = BOTTOM + height - line * block - LINE
+        put_text(
+            figure, LEFT, top + 0.1, f"class {name}: {len(members)} of {count} profile{'s' if count > 1 else ''}"
+        )
+        for column, (profile, image) in enumerate(zip(profiles[members], images[line], strict=True)):
+            left, foot = LEFT + column * (SIDE + GAP), top - PROFILE
+            draw_profile(Panel(figure, left, foot, SIDE, PROFILE), profile)
+            below = Panel(figure, left, foot - GAP / 2 - SIDE, SIDE, SIDE)
+            below.show(np.moveaxis(image, 0, -1).squeeze(), **colours)
     caption(figure, f"Profiles and the images made of them, by predicted class{words}")
     if images[0].shape[1] == 1:
-        bar = figure.add_axes((1 - 0.95 / figure.get_figwidth(), 0.25, 0.2 / figure.get_figwidth(), 0.5))
-        figure.colorbar(drawn, bar, label="pixel value")
+        ticks = round_values(colours["vmin"], colours["vmax"])
+        colour_bar(figure, LEFT + width, BOTTOM + height / 4, height / 2, ticks, "pixel value", colours["cmap"])
     write(figure, file)

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from hiexp.plots.canvas import caption, draw_ticks, entitle, largest_classes, make_logarithmic, panels, write
+from hiexp.plots.canvas import LEGEND_LINE, caption, largest_classes, legend, write
+from hiexp.plots.panel import limits, panels
 
 COLUMNS, BINS = 3, 30
-LEGEND_COLUMNS = 6
+LEGEND_ENTRY = 1.35  # width, inches
 WIDE = 30  # ratio of the ends of an axis from which on it is logarithmic
 UNITS = {
     "HIflux": "Jy km/s",
@@ -40,34 +41,32 @@ def plot_parameters_by_class(
         The PNG to write.
     """
     names, counts, words = largest_classes(classes)
-    legend_lines = -(-len(names) // LEGEND_COLUMNS)
-    figure, axes = panels(
-        parameters.shape[1], COLUMNS, (3.2, 2.1), bottom=0.6 + 0.22 * legend_lines, top=0.6, gap=(0.5, 0.75)
-    )
-    for parameter, panel in zip(parameters, axes, strict=True):
+    colours = [f"C{place % 10}" for place in range(len(names))]
+    number, size, gap = parameters.shape[1], (3.2, 2.1), (0.5, 0.75)
+    columns = int(min(number, COLUMNS) * size[0] / LEGEND_ENTRY)
+    lines = -(-len(names) // columns)
+    top = 0.6 if number >= COLUMNS else 1.0  # for a title of several lines
+    figure, drawn = panels(number, COLUMNS, size, bottom=0.65 + LEGEND_LINE * lines, top=top, gap=gap)
+    for parameter, panel in zip(parameters, drawn, strict=True):
         values = parameters[parameter].to_numpy()
         low, high = np.nanpercentile(values, [0.5, 99.5])
-        if low > 0 and high > WIDE * low:
+        panel.logarithmic = low > 0 and high > WIDE * low
+        if panel.logarithmic:
             edges = np.geomspace(low, high, BINS + 1)
-            panel.set_xlim(low, high)
-            make_logarithmic(panel)
+            panel.x = low, high
         else:
             edges = np.linspace(low, high, BINS + 1) if high > low else np.array([low - 0.5, low + 0.5])
-        for number, name in enumerate(names):
-            members = values[(classes == name) & np.isfinite(values)]
-            panel.stairs(np.histogram(members, edges)[0], edges, color=f"C{number % 10}", lw=1.4)
-        panel.set_ylim(bottom=0)
-        unit = UNITS.get(parameter)
-        draw_ticks(panel, f"{parameter} ({unit})" if unit else parameter)
+            panel.x = limits(edges)
+        bars = [np.histogram(values[(classes == name) & np.isfinite(values)], edges)[0] for name in names]
+        panel.y = 0, 1.05 * max(1, np.max(bars))
+        for colour, heights in zip(colours, bars, strict=True):
+            panel.plot(np.repeat(edges, 2), [0, *np.repeat(heights, 2), 0], color=colour, lw=1.4)
+        unit, title = UNITS.get(parameter), ""
         if parameter in strength.index:
-            entitle(panel, f"ε² = {strength.loc[parameter, 'epsilon2']:.3f}")
+            title = f"ε² = {strength.loc[parameter, 'epsilon2']:.3f}"
+        panel.draw_axes(f"{parameter} ({unit})" if unit else parameter, title=title)
     title = f"Parameters by predicted class{words}; ε²: share of the ranks' variance between classes"
     caption(figure, title, y="objects")
-    figure.legend(
-        axes[0].patches,
-        [f"class {name}: {count}" for name, count in zip(names, counts, strict=True)],
-        loc="lower center",
-        ncols=min(len(names), LEGEND_COLUMNS),
-        fontsize=9,
-    )
+    entries = {f"class {name}: {count}": colour for name, count, colour in zip(names, counts, colours, strict=True)}
+    legend(figure, entries, LEGEND_LINE * (lines - 0.5) + 0.05, columns, LEGEND_ENTRY)
     write(figure, file)

@@ -8,12 +8,16 @@ import numpy as np
 from matplotlib.collections import LineCollection
 from scipy.ndimage import gaussian_filter
 
-from hiexp.plots.canvas import caption, largest_classes, panels, write
+from hiexp.plots.canvas import caption, largest_classes, new_figure, put_text, write
+from hiexp.plots.images import draw_profile, image_colours
+from hiexp.plots.panel import Panel, colour_bar, limits, round_values
 
 EXAMPLES = 3  # of each class
-SIDE, BETWEEN = 1.65, 0.06  # of an image, inches, and what is between two, in sides
-PROFILE, EDGE = (2.6, 1.8), 0.1  # its size with the margins left free, and these, inches
-GAP, ABOVE = (0.25, 0.3), 0.08  # between two objects, and below a title, inches
+SIDE, BETWEEN = 1.25, 0.1  # of an image and of the profile beside it, and what is between two, inches
+PROFILE = (2.6, 1.8)  # where it is all there is, inches
+GAP = (0.3, 0.35)  # between two objects, inches
+BAR, LEFT, BOTTOM, TOP = 1.2, 0.15, 0.1, 0.6  # room for a colour bar, and margins, inches
+COLOURS = "PuOr"
 SMOOTHING = 2  # pixels or samples: neighbours speak for and against a class in turn, what counts is their sum
 
 
@@ -32,65 +36,73 @@ def saliency_examples(predicted: np.ndarray, candidates: np.ndarray) -> np.ndarr
 
 
 def plot_saliency(
-    values: np.ndarray, saliency: np.ndarray, predicted: np.ndarray, titles: list[str], file: Path
+    profiles: np.ndarray,
+    values: np.ndarray,
+    saliency: np.ndarray,
+    predicted: np.ndarray,
+    titles: list[str],
+    file: Path,
 ) -> None:
     """Draw what a classifier was given beside what of it speaks for the predicted class and what against it.
 
     Parameters
     ----------
+    profiles : ndarray, shape (n, samples)
+        mJy, as `saliency_examples` orders them; drawn beside the images made of them.
     values : ndarray, shape (n, channels, height, width) or (n, samples)
-        Images or profiles, as `saliency_examples` orders them.
+        What the classifier was given: images or profiles.
     saliency : ndarray, of the same shape
         Summed over the channels and smoothed; each object's colours end at its own largest value.
     predicted : ndarray, shape (n,)
-        Their classes: a row of panels each.
+        Their classes: a line of objects each.
     titles : list of str
-        A line above each object.
+        Above each object.
     file : Path
         The PNG to write.
     """
-    names, column = np.unique(predicted, return_inverse=True)
+    names, line = np.unique(predicted, return_inverse=True)
     images = values.ndim == 4
-    side = (SIDE * (2 + BETWEEN), SIDE) if images else PROFILE
-    width = EXAMPLES * (side[0] + GAP[0]) - GAP[0]
-    height = len(names) * (side[1] + GAP[1]) - GAP[1]
-    # One panel, its unit an inch, for all: panels of their own would take longer than what is in them.
-    figure, (panel,) = panels(1, 1, (width, height), left=0.15, right=1.2, bottom=0.1, top=0.6)
-    panel.set_axis_off()
-    colours = {"cmap": "PuOr", "vmin": -1, "vmax": 1}
+    size = (3 * SIDE + 2 * BETWEEN, SIDE) if images else PROFILE
+    width = EXAMPLES * (size[0] + GAP[0])
+    height = len(names) * (size[1] + GAP[1]) - GAP[1]
+    bars = {COLOURS: ({-1: "against", 0: "0", 1: "for"}, "the predicted class")}
+    colours = {}
+    if images and values.shape[1] == 1:
+        colours = image_colours(values)
+        bars = {colours["cmap"]: (round_values(colours["vmin"], colours["vmax"]), "pixel value")} | bars
+    figure = new_figure(LEFT + width + len(bars) * BAR, BOTTOM + height + TOP, layout=None)
     for row in range(len(names)):
-        foot = height - row * (side[1] + GAP[1]) - side[1]
-        for place, member in enumerate(np.flatnonzero(column == row)):
-            left = place * (side[0] + GAP[0])
+        foot = BOTTOM + height - row * (size[1] + GAP[1]) - size[1]
+        for place, member in enumerate(np.flatnonzero(line == row)):
+            left = LEFT + place * (size[0] + GAP[0])
             weight = saliency[member].sum(axis=0) if images else saliency[member]
             weight = gaussian_filter(weight, SMOOTHING)
             weight = weight / max(np.abs(weight).max(), np.finfo(float).tiny)
-            panel.text(left, foot + side[1] + ABOVE, titles[member], fontsize=8)
+            put_text(figure, left, foot + size[1] + 0.08, titles[member], fontsize=8)
             if images:
-                shown = np.moveaxis(values[member], 0, -1).squeeze()
-                reach = {} if shown.ndim == 3 else {"cmap": "gray", "vmin": values.min(), "vmax": values.max()}
-                beside, top = left + SIDE * (1 + BETWEEN), foot + SIDE
-                panel.imshow(shown, extent=(left, left + SIDE, foot, top), aspect="auto", **reach)
-                drawn = panel.imshow(weight, extent=(beside, beside + SIDE, foot, top), aspect="auto", **colours)
+                first, second, third = (
+                    Panel(figure, left + number * (SIDE + BETWEEN), foot, SIDE, SIDE) for number in range(3)
+                )
+                draw_profile(first, profiles[member])
+                second.show(np.moveaxis(values[member], 0, -1).squeeze(), **colours)
+                third.show(weight, cmap=COLOURS, vmin=-1, vmax=1)
             else:
-                reach = values[member].min(), values[member].max()
-                x = np.linspace(left + EDGE, left + side[0] - EDGE, values.shape[1])
-                y = np.interp(values[member], reach, (foot + EDGE, foot + side[1] - EDGE))
-                drawn = _coloured_line(panel, x, y, weight, colours)
-    panel.set(xlim=(0, width), ylim=(0, height))
-    what = "image, and what of it decides" if images else "profile, coloured by what of it decides"
+                _draw_coloured(Panel(figure, left, foot, *size), values[member], weight)
+    for number, (cmap, (ticks, label)) in enumerate(bars.items()):
+        left = LEFT + width + number * BAR
+        colour_bar(figure, left, BOTTOM + height / 8, height * 3 / 4, ticks, label, cmap, room=BAR - 0.15)
+    what = "profile, image, and what of it decides" if images else "profile, coloured by what of it decides"
     caption(figure, f"Objects held out, by predicted class: {what}")
-    wide = figure.get_figwidth()
-    bar = figure.colorbar(drawn, figure.add_axes((1 - 1.05 / wide, 0.2, 0.2 / wide, 0.6)), ticks=[-1, 0, 1])
-    bar.ax.set_yticklabels(["against", "0", "for"])
-    bar.set_label("the predicted class")
     write(figure, file)
 
 
-def _coloured_line(panel, x: np.ndarray, y: np.ndarray, weight: np.ndarray, colours: dict) -> LineCollection:
-    points = np.column_stack([x, y])
+def _draw_coloured(panel: Panel, profile: np.ndarray, weight: np.ndarray) -> None:
+    panel.x, panel.y = (0, profile.size - 1), limits(profile)
+    panel.plot(range(profile.size), profile, color="0.8", lw=0.6)
+    points = np.column_stack(panel.inches(range(profile.size), profile))
     pieces = np.stack([points[:-1], points[1:]], axis=1)
-    panel.plot(x, y, color="0.8", lw=0.6)
-    lines = LineCollection(pieces, cmap=colours["cmap"], lw=2.5, array=(weight[1:] + weight[:-1]) / 2)
-    lines.set_clim(colours["vmin"], colours["vmax"])
-    return panel.add_collection(lines)
+    lines = LineCollection(
+        pieces, cmap=COLOURS, lw=2.5, array=(weight[1:] + weight[:-1]) / 2, transform=panel.figure.dpi_scale_trans
+    )
+    lines.set_clim(-1, 1)
+    panel.figure.add_artist(lines)

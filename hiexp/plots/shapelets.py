@@ -9,7 +9,8 @@ import numpy as np
 from sklearn.feature_selection import f_classif
 
 from hiexp.features.raw import unit_range
-from hiexp.plots.canvas import caption, draw_ticks, entitle, panels, write
+from hiexp.plots.canvas import caption, write
+from hiexp.plots.panel import limits, panels
 
 if TYPE_CHECKING:  # torch takes seconds to import
     from hiexp.features.shapelets import LearnedShapelets
@@ -39,19 +40,22 @@ def plot_shapelets(profiles: np.ndarray, classes: np.ndarray, model: LearnedShap
         separation = np.nan_to_num(f_classif(distances, classes)[0], nan=0)
     order = np.argsort(-separation, kind="stable")[:MOST]
     series = unit_range(profiles) if model.scale else profiles
-    figure, axes = panels(len(order), COLUMNS, (2.9, 1.8), bottom=0.6, top=0.8, shared=True)
-    for panel, number in zip(axes, order, strict=True):
-        shapelet, nearest = model.shapelets_[number], distances[:, number].argmin()
-        panel.plot(series[nearest], color="0.6", lw=1)
-        panel.plot(starts[nearest, number] + np.arange(len(shapelet)), shapelet, color="C3", lw=2)
-        panel.set_xlim(-0.02 * series.shape[1], 1.02 * series.shape[1])
-        entitle(panel, f"{len(shapelet)} samples, class {classes[nearest]}, F = {separation[number]:.3g}")
-    for place, panel in enumerate(axes):  # when all have set the limits they share
-        draw_ticks(panel, labelled=(place + COLUMNS >= len(axes), place % COLUMNS == 0))
-    drawn = f"{len(order)} of {distances.shape[1]} shapelets (red) on the profiles nearest to them (grey)"
+    figure, drawn = panels(len(order), COLUMNS, (2.9, 1.8), bottom=0.6, top=0.8)
+    nearest = distances[:, order].argmin(axis=0)
+    reach = limits(np.concatenate([series[nearest].ravel(), *(model.shapelets_[number] for number in order)]))
+    for place, (panel, number, row) in enumerate(zip(drawn, order, nearest, strict=True)):
+        shapelet = model.shapelets_[number]
+        panel.x, panel.y = limits([0, series.shape[1]], 0.02), reach
+        panel.plot(np.arange(series.shape[1]), series[row], color="0.6", lw=1)
+        panel.plot(starts[row, number] + np.arange(len(shapelet)), shapelet, color="C3", lw=2)
+        panel.draw_axes(
+            title=f"{len(shapelet)} samples, class {classes[row]}, F = {separation[number]:.3g}",
+            named=(place + COLUMNS >= len(drawn), place % COLUMNS == 0),
+        )
+    what = f"{len(order)} of {distances.shape[1]} shapelets (red) on the profiles nearest to them (grey)"
     caption(
         figure,
-        f"{drawn}\nfirst those that separate the classes best (F)",
+        f"{what}\nfirst those that separate the classes best (F)",
         x="sample of the profile",
         y="flux density, scaled to 0..1" if model.scale else "flux density",
     )

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from hiexp.plots.canvas import panels, write
+import numpy as np
 
-PARTS = ("train", "validation")  # of a sample
+from hiexp.plots.canvas import legend, write
+from hiexp.plots.panel import limits, panels
+
+PARTS = {"train": "C0", "validation": "C1"}  # colours of parts of a sample
+FEW = 20  # epochs, up to which each has a dot
 
 
 def plot_training(history: Mapping[str, Sequence[float]], file: Path) -> None:
@@ -25,14 +29,16 @@ def plot_training(history: Mapping[str, Sequence[float]], file: Path) -> None:
         part, _, quantity = name.partition("_")
         place = (quantity, part) if part in PARTS else (name, "")
         quantities.setdefault(place[0], {})[place[1]] = values
-    figure, axes = panels(len(quantities), 1, (5.2, 1.9), bottom=0.55, top=0.15, gap=(0, 0.2))
-    for panel, (quantity, parts) in zip(axes, quantities.items(), strict=True):
+    divided = {part: PARTS[part] for parts in quantities.values() if len(parts) > 1 for part in parts}
+    figure, drawn = panels(len(quantities), 1, (5.2, 1.9), bottom=0.55, top=0.35 if divided else 0.15, gap=(0, 0.2))
+    epochs = max(len(values) for values in history.values())
+    for panel, (quantity, parts) in zip(drawn, quantities.items(), strict=True):
+        panel.x, panel.y = limits([1, epochs]), limits(np.concatenate([*parts.values()]))
+        last = panel is drawn[-1]
+        panel.draw_axes("epoch" if last else "", quantity.replace("_", " "), named=(last, True), grid=True)
         for part, values in parts.items():
-            panel.plot(range(1, len(values) + 1), values, marker="." if len(values) < 20 else None, label=part)
-        panel.set_ylabel(quantity.replace("_", " "))
-        panel.grid(alpha=0.3)
-        panel.tick_params(labelbottom=panel is axes[-1])
-        if len(parts) > 1:
-            panel.legend()
-    axes[-1].set_xlabel("epoch")
+            marker = "." if len(values) < FEW else None
+            panel.plot(range(1, len(values) + 1), values, color=PARTS.get(part, "C0"), marker=marker)
+    if divided:
+        legend(figure, divided, figure.get_figheight() - 0.17, columns=len(PARTS), width=1.4)
     write(figure, file)
