@@ -10,7 +10,7 @@ import os
 import shlex
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from multiprocessing import parent_process
 from pathlib import Path
@@ -59,12 +59,13 @@ def refuse_missing(cfg: DictConfig) -> None:
         raise InputError(f"{missing[0]} is not set; add {missing[0]}=... to the command")
 
 
-def typed(job: HydraConf, *, sweeping: bool) -> str:
-    """Return the command that reproduces a run, or a job of a sweep, by itself."""
+def typed(job: HydraConf | Mapping, *, sweeping: bool) -> str:
+    """Return the command that reproduces a run, or a job of a sweep, by itself, from Hydra's configuration of it."""
+    name, words, of_hydra = job["job"]["name"], job["overrides"]["task"], job["overrides"]["hydra"]
     # A preset that is a sweep would run all of its jobs; -m is no part of one job.
-    mode = ["hydra.mode=RUN"] if sweeping and "hydra.mode=MULTIRUN" not in job.overrides.hydra else []
-    where = [word for word in job.overrides.hydra if word.startswith("hydra.searchpath=")]
-    return shlex.join(["python", "-m", f"hiexp.{job.job.name}", *job.overrides.task, *where, *mode])
+    mode = ["hydra.mode=RUN"] if sweeping and "hydra.mode=MULTIRUN" not in of_hydra else []
+    where = [word for word in of_hydra if word.startswith("hydra.searchpath=")]
+    return shlex.join(["python", "-m", f"hiexp.{name}", *words, *where, *mode])
 
 
 @contextmanager

@@ -25,13 +25,14 @@ PLACES = ("root", "cache", "tracking", "experiment_name", "dataset.cache", "clas
 
 def flat_parameters(cfg: DictConfig) -> dict[str, object]:
     """Return every resolved value of the configuration under its dotted key."""
-    return dict(_leaves(OmegaConf.to_container(cfg, resolve=True)))
+    return dict(leaves(OmegaConf.to_container(cfg, resolve=True)))
 
 
-def _leaves(node: object, key: str = "") -> Iterator[tuple[str, object]]:
+def leaves(node: object, key: str = "") -> Iterator[tuple[str, object]]:
+    """Yield every value of nested dicts with its dotted key."""
     if isinstance(node, dict) and node:
         for name, child in node.items():
-            yield from _leaves(child, f"{key}.{name}" if key else str(name))
+            yield from leaves(child, f"{key}.{name}" if key else str(name))
     else:
         yield key, node
 

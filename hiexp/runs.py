@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import yaml
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from hiexp.command import typed
 from hiexp.errors import InputError
 from hiexp.pairing import PAIRS_FILE
-from hiexp.provenance import flat_parameters, is_place
+from hiexp.provenance import is_place, leaves
 from hiexp.reuse import METRICS_FILE
 from hiexp.sweep import ERROR_FILE, VERDICT_FILE, jobs_of, sweep_command
 
@@ -204,7 +204,7 @@ def read_sweep(folder: Path) -> Comparison:
     typed_once, verdict, pairs = folder / "multirun.yaml", folder / VERDICT_FILE, folder / PAIRS_FILE
     return Comparison(
         title=f"{folder.parent.name}/{folder.name}",
-        command=sweep_command(_yaml(typed_once)) if typed_once.exists() else "",
+        command=sweep_command(OmegaConf.create(_yaml(typed_once))) if typed_once.exists() else "",
         runs=tuple(_run_of_folder(job) for job in jobs),
         verdict=json.loads(verdict.read_text()) if verdict.exists() else None,
         pairs=json.loads(pairs.read_text()) if pairs.exists() else [],
@@ -212,10 +212,10 @@ def read_sweep(folder: Path) -> Comparison:
 
 
 def _run_of_folder(job: Path) -> Run:
-    hydra = _yaml(job / ".hydra" / "hydra.yaml").hydra
-    settings = {group: name for group, name in hydra.runtime.choices.items() if not group.startswith("hydra/")}
+    hydra = _yaml(job / ".hydra" / "hydra.yaml")["hydra"]
+    settings = {group: name for group, name in hydra["runtime"]["choices"].items() if not group.startswith("hydra/")}
     if (job / "config.yaml").exists():  # it has not failed before its settings were complete
-        settings |= flat_parameters(_yaml(job / "config.yaml"))
+        settings |= leaves(_yaml(job / "config.yaml"))
     metrics, error, command = job / METRICS_FILE, job / ERROR_FILE, typed(hydra, sweeping=True)
     if error.exists():
         state, reason = "failed", error.read_text().partition("\n\n")[0]
@@ -233,8 +233,8 @@ def _run_of_folder(job: Path) -> Run:
     )
 
 
-def _yaml(file: Path) -> DictConfig:
-    return OmegaConf.create(yaml.load(file.read_text(), yaml.CSafeLoader))  # ten times as fast as OmegaConf's own
+def _yaml(file: Path) -> dict:
+    return yaml.load(file.read_text(), yaml.CSafeLoader)  # ten times as fast as OmegaConf's own
 
 
 def _passing(runs: Sequence[Run], text: str) -> tuple[Run, ...]:

@@ -182,10 +182,6 @@ class SweepCallback(Callback):
     def _finish(self, config: DictConfig) -> None:
         import pandas as pd
 
-        from hiexp.plots import plot_learning_curve
-        from hiexp.report import write_page
-        from hiexp.runs import read_sweep
-
         folder = self.folder
         jobs = jobs_of(folder)
         done = [job for job in jobs if (job / METRICS_FILE).exists()]
@@ -201,9 +197,7 @@ class SweepCallback(Callback):
                 lines += _judged(ranking, folder, config.seed, self.record.metrics)
                 if self.paired:
                     lines += compare_pairs(folder, self.paired)
-                plot_learning_curve(ranking, folder / "learning_curve.png")
-                page = write_page(read_sweep(folder).ranked(), folder / "sweep.html")
-                lines.append(f"everything on one page:  {shown(page)}")
+                lines.append(_shown_together(ranking, folder))
         lines.append(f"sort, filter, export:  {python_command()} -m hiexp.compare --sweep {shown(folder)}")
         reused = sum((job / REUSED_FILE).exists() for job in done)
         taken = f", {reused} of them in an earlier sweep (tracking.reuse=false runs them again)" if reused else ""
@@ -266,6 +260,17 @@ def _judged(ranking: pd.DataFrame, folder: Path, seed: int, metrics: dict[str, f
         plot_sweep(ranking, verdict, folder / PICTURE)
         lines.append(f"success rates in a figure:  {shown(folder / PICTURE)}")
     return lines
+
+
+def _shown_together(ranking: pd.DataFrame, folder: Path) -> str:
+    """Draw the learning curve and write the page, which has it all; return the line that says where."""
+    from hiexp.plots import plot_learning_curve
+    from hiexp.report import write_page
+    from hiexp.runs import read_sweep
+
+    plot_learning_curve(ranking, folder / "learning_curve.png")
+    page = write_page(read_sweep(folder).ranked(), folder / "sweep.html")
+    return f"everything on one page:  {shown(page)}"
 
 
 def sweep_command(config: DictConfig) -> str:

@@ -10,13 +10,13 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullFormatter
 from scipy.ndimage import uniform_filter1d
 
-from hiexp.fitting.result import MEASUREMENTS, FitResult
-from hiexp.fitting.widths import edges
 from hiexp.plots.canvas import new_figure, write
-from hiexp.spectra import Spectra
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # hiexp.fitting imports torch, which takes seconds and which the pictures of a sweep do without
     import pandas as pd
+
+    from hiexp.fitting import FitResult
+    from hiexp.spectra import Spectra
 
 COLUMNS = 3  # examples side by side: as many of the best, of the middle and of the worst
 BEYOND = 0.25  # what is shown on each side of the window, in widths of the window
@@ -85,6 +85,8 @@ def plot_parameters(fit: FitResult, file: Path) -> None:
     file : Path
         The PNG to write; nothing is written where there is no value at all.
     """
+    from hiexp.fitting.result import MEASUREMENTS
+
     units = dict(fit.parameters) | {name: unit for name, unit in MEASUREMENTS.items() if name not in LEFT_OUT}
     good = fit.table.loc[fit.good, [name for name in units if name in fit.table]].astype(float)
     good = good.where(np.isfinite(good)).dropna(axis="columns", how="all")
@@ -147,6 +149,8 @@ def _channels(spectra: Spectra, fit: FitResult, row: int, beyond: float) -> tupl
 
 
 def _draw_fit(panel: Axes, spectra: Spectra, fit: FitResult, row: int) -> None:
+    from hiexp.fitting.widths import edges
+
     panel.step(*_channels(spectra, fit, row, BEYOND), where="mid", color=DATA, lw=0.8, label="data")
     velocity, curve = _curve(spectra, fit, row)
     label = "model" if fit.parameters else "smoothed over 3 channels"
