@@ -106,7 +106,12 @@ def write_page(comparison: Comparison, file: Path) -> Path:
     """
     runs, measure, names = comparison.done, comparison.measure, short_names(comparison.axes)
     grid, groups, strengths = heat_map(comparison), _groups(runs), _strengths(runs)
-    details = [_detail(run, pictures) for run, pictures in zip(runs, _pictures(runs), strict=True)]
+    left, details = BUDGET, []
+    with ThreadPoolExecutor() as threads:  # Pillow computes without the interpreter's lock
+        for run in runs:
+            pictures = _pictures(run, threads) if left > 0 else []
+            left -= sum(len(url) for url, _ in pictures)
+            details.append(_detail(run, pictures))
     template = Environment(loader=PackageLoader("hiexp"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
     text = template.get_template("report.html").render(
         comparison=comparison,
@@ -244,25 +249,10 @@ def _detail(run: Run, pictures: list[tuple[str, str]]) -> dict:
     }
 
 
-def _pictures(runs: Sequence[Run]) -> list[list[tuple[str, str]]]:
-    """Return the pictures of each run as URLs that hold them, until the page has as many as it can afford."""
-    pictures = [[] for _ in runs]
-    wanted = [
-        (file, place, words)
-        for place, run in enumerate(runs)
-        for name, words in PICTURES.items()
-        if (file := run.file(name))
-    ]
-    left = BUDGET
-    with ThreadPoolExecutor() as threads:  # Pillow computes without the interpreter's lock
-        urls = threads.map(embedded, [file for file, _, _ in wanted])
-        for (_, place, words), url in zip(wanted, urls, strict=True):
-            pictures[place].append((url, words))
-            left -= len(url)
-            if left <= 0:
-                threads.shutdown(cancel_futures=True)
-                break
-    return pictures
+def _pictures(run: Run, threads: ThreadPoolExecutor) -> list[tuple[str, str]]:
+    """Return the run's pictures as URLs that hold them, each with what it shows."""
+    files = {words: file for name, words in PICTURES.items() if (file := run.file(name))}
+    return list(zip(threads.map(embedded, files.values()), files, strict=True))
 
 
 def embedded(picture: Path) -> str:
