@@ -188,13 +188,14 @@ def test_pixels_that_no_pooling_takes_are_left_out(size):
 
 
 @pytest.mark.parametrize("signs", [(1,), (1, -1)], ids=["rising", "rising and falling"])
-@pytest.mark.parametrize("size", [(9, 8), (9,)], ids=["images", "profiles"])
+@pytest.mark.parametrize("size", [(2, 9, 8), (1, 8, 6), (2, 9)], ids=["images", "one channel", "profiles"])
 def test_a_block_that_predicts_gives_what_its_layers_give(size, signs):
     generator = torch.Generator().manual_seed(0)
-    block = ConvNet([8], dense=4).build((2, *size), 2)[0].eval()
+    block = ConvNet([8], padding="same", dense=4).build(size, 2)[0].eval()
     block.norm.weight.data = torch.rand(8, generator=generator) * torch.tensor(signs * (8 // len(signs)))
     block.norm.bias.data = torch.randn(8, generator=generator)
-    images = torch.randn(5, 2, *size, generator=generator)
+    block.norm.running_mean = torch.randn(8, generator=generator)
+    images = torch.randn(5, *size, generator=generator)
     with torch.inference_mode():
         rectified = functional.relu(block.conv(images))
         torch.testing.assert_close(block(images), block.pool(block.norm(rectified)))

@@ -57,12 +57,14 @@ def _normalised(
     gamma, beta = norm.weight.detach().double().numpy(), norm.bias.detach().double().numpy()
     take(np.where(gamma < 0, -1, 1).astype(np.float32), extremes, corners, total, squares)
 
-    mean = total / count
-    variance = np.maximum(squares / count - mean**2, 0)
-    norm.num_batches_tracked += 1
-    norm.running_mean.lerp_(torch.from_numpy(mean).float(), norm.momentum)
-    norm.running_var.lerp_(torch.from_numpy(variance * count / max(count - 1, 1)).float(), norm.momentum)
-
+    if norm.training:
+        mean = total / count
+        variance = np.maximum(squares / count - mean**2, 0)
+        norm.num_batches_tracked += 1
+        norm.running_mean.lerp_(torch.from_numpy(mean).float(), norm.momentum)
+        norm.running_var.lerp_(torch.from_numpy(variance * count / max(count - 1, 1)).float(), norm.momentum)
+    else:
+        mean, variance = (known.double().numpy() for known in (norm.running_mean, norm.running_var))
     steepness = 1 / np.sqrt(variance + norm.eps)
     threshold = np.uint8(round(256 * dropout))
     gain = 256 / (256 - int(threshold))
@@ -174,7 +176,7 @@ def rectified_normalised_pooled(maps: torch.Tensor, norm: nn.BatchNorm2d, dropou
 
 
 def first_block(images: torch.Tensor, conv: nn.Conv2d, norm: nn.BatchNorm2d, dropout: float) -> torch.Tensor:
-    """Return ``dropout(max_pool(norm(relu(conv(images)))))`` as in training, convolved in float32.
+    """Return ``dropout(max_pool(norm(relu(conv(images)))))``, convolved in float32.
 
     The maps of a first convolution are the largest of a network and made of nine products a pixel: to make them
     again on the way back takes less time than to write and read them.
@@ -184,9 +186,11 @@ def first_block(images: torch.Tensor, conv: nn.Conv2d, norm: nn.BatchNorm2d, dro
     images : Tensor, shape (N, 1, height, width)
         float32 or bfloat16, on the CPU, of even height and width; no gradient goes back to them.
     conv : Conv2d
-        Of 3 x 3 pixels, without padding.
-    norm, dropout
-        As in `rectified_normalised_pooled`.
+        Of 3 x 3 pixels; its padding is not added.
+    norm : BatchNorm2d
+        In training its running statistics are updated, otherwise they are taken.
+    dropout : float
+        As in `rectified_normalised_pooled`; 0 where nothing is trained.
     """
     return _FirstBlock.apply(images, conv.weight, conv.bias, norm.weight, norm.bias, norm, dropout)
 

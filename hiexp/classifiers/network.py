@@ -129,21 +129,22 @@ class Block(nn.Module):
         """Return maps of half the size."""
         if self.seen:
             images = images[(..., *map(slice, self.seen))]
-        if self.training and images.device.type == "cpu":
-            return self._trained(images)
+        on_cpu, one_channel = images.device.type == "cpu", images.ndim == 4 and images.shape[1] == 1
+        if on_cpu and one_channel and not images.requires_grad and not any(side % 2 for side in images.shape[2:]):
+            from hiexp.classifiers.fused import first_block  # numba takes half a second to import
+
+            dropout = self.dropout.p if self.training else 0.0
+            return first_block(functional.pad(images, [self.edge] * 4), self.conv, self.norm, dropout)
+        if on_cpu and self.training:
+            from hiexp.classifiers.fused import dropped, rectified_normalised_pooled
+
+            if images.ndim == 4:
+                return rectified_normalised_pooled(self._convolved(images), self.norm, self.dropout.p)
+            return dropped(self.pool(self.norm(functional.relu(self.conv(images)))), self.dropout.p)
         maps = self._convolved(images)
         if not self.training and (self.norm.weight > 0).all():  # what never falls may follow the maximum, bit for bit
             return self.norm(functional.relu(self.pool(maps)))
         return self.dropout(self.pool(self.norm(functional.relu(maps))))
-
-    def _trained(self, images: torch.Tensor) -> torch.Tensor:
-        from hiexp.classifiers.fused import dropped, first_block, rectified_normalised_pooled  # numba takes 0.5 s
-
-        if images.ndim == 3:
-            return dropped(self.pool(self.norm(functional.relu(self.conv(images)))), self.dropout.p)
-        if images.shape[1] == 1 and not any(side % 2 for side in images.shape[2:]):
-            return first_block(functional.pad(images, [self.edge] * 4), self.conv, self.norm, self.dropout.p)
-        return rectified_normalised_pooled(self._convolved(images), self.norm, self.dropout.p)
 
     def _convolved(self, images: torch.Tensor) -> torch.Tensor:
         weight, bias = self.conv.weight, self.conv.bias
