@@ -153,7 +153,9 @@ class Block(nn.Module):
         height, width = (side - 2 + 2 * self.edge for side in images.shape[2:])
         if weight[0].numel() > FEW_TAPS:
             if self.training and height * width <= FEW_PIXELS:
-                return _OfFewPixels.apply(images, weight.to(images.dtype), bias.to(images.dtype), self.edge)
+                # Laid out once for both ways; oneDNN would do it on each.
+                weight = weight.to(images.dtype).contiguous(memory_format=torch.channels_last)
+                return _OfFewPixels.apply(images, weight, bias.to(images.dtype), self.edge)
             return self.conv(images)
         kernel = weight.permute(2, 3, 1, 0).reshape(-1, len(weight))
         maps = torch.addmm(bias, _gathered(images, self.edge), kernel)
@@ -178,7 +180,7 @@ class _OfFewPixels(torch.autograd.Function):
         )
         rows = gradient.permute(0, 2, 3, 1).flatten(0, 2)
         of_weight = (rows.t() @ _gathered(images, ctx.edge)).view(len(weight), 3, 3, -1).permute(0, 3, 1, 2)
-        return of_images, of_weight, rows.sum(dim=0), None
+        return of_images, of_weight.contiguous(), rows.sum(dim=0), None
 
 
 def _gathered(images: torch.Tensor, edge: int) -> torch.Tensor:
