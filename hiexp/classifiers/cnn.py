@@ -181,14 +181,17 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         whole = torch.from_numpy(self._prepared(X)).to(device)
         start = torch.from_numpy(self._prepared(np.zeros_like(X[:1]))).to(device)
         summed = torch.zeros_like(whole)
+        steps = (torch.arange(SALIENCY_STEPS, device=device) + 0.5) / SALIENCY_STEPS
+        together = max(1, PREDICTION_BATCH[device.type] // len(X))
         with _threads(self.threads), torch.autocast(device.type, torch.bfloat16, enabled=self._low(device)):
             predicted = network(whole).argmax(dim=1, keepdim=True)
-            for step in range(SALIENCY_STEPS):
-                part = torch.lerp(start, whole, (step + 0.5) / SALIENCY_STEPS).requires_grad_()
-                logits = network(part).float()
-                others = logits.scatter(1, predicted, -torch.inf).logsumexp(dim=1)
-                log_odds = logits.gather(1, predicted)[:, 0] - others
-                summed += torch.autograd.grad(log_odds.sum(), part)[0]
+            for some in steps.split(together):
+                parts = torch.lerp(start, whole, some.view(-1, *[1] * whole.ndim)).requires_grad_()
+                logits = network(parts.flatten(0, 1)).float()
+                chosen = predicted.repeat(len(some), 1)
+                others = logits.scatter(1, chosen, -torch.inf).logsumexp(dim=1)
+                log_odds = logits.gather(1, chosen)[:, 0] - others
+                summed += torch.autograd.grad(log_odds.sum(), parts)[0].sum(dim=0)
         network.cpu()
         return (summed * (whole - start) / SALIENCY_STEPS).cpu().numpy().reshape(X.shape)
 
