@@ -196,9 +196,12 @@ def test_a_block_that_predicts_gives_what_its_layers_give(size, signs):
     block.norm.bias.data = torch.randn(8, generator=generator)
     block.norm.running_mean = torch.randn(8, generator=generator)
     images = torch.randn(5, *size, generator=generator)
-    with torch.inference_mode():
-        rectified = functional.relu(block.conv(images))
-        torch.testing.assert_close(block(images), block.pool(block.norm(rectified)))
+    for without_gradients in (True, False):
+        with torch.inference_mode(without_gradients):
+            rectified = functional.relu(block.conv(images))
+            torch.testing.assert_close(block(images), block.pool(block.norm(rectified)))
+    by_layers = torch.autograd.grad(block.pool(block.norm(rectified)).sum(), block.norm.weight)
+    torch.testing.assert_close(torch.autograd.grad(block(images).sum(), block.norm.weight), by_layers)
 
 
 def test_a_block_in_bf16_is_the_one_in_fp32_within_its_precision():

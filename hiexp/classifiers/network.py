@@ -129,8 +129,8 @@ class Block(nn.Module):
         """Return maps of half the size."""
         if self.seen:
             images = images[(..., *map(slice, self.seen))]
-        on_cpu, one_channel = images.device.type == "cpu", images.ndim == 4 and images.shape[1] == 1
-        if on_cpu and one_channel and not images.requires_grad and not any(side % 2 for side in images.shape[2:]):
+        on_cpu = images.device.type == "cpu"
+        if on_cpu and self._is_first(images):
             from hiexp.classifiers.fused import first_block  # numba takes half a second to import
 
             dropout = self.dropout.p if self.training else 0.0
@@ -145,6 +145,12 @@ class Block(nn.Module):
         if not self.training and (self.norm.weight > 0).all():  # what never falls may follow the maximum, bit for bit
             return self.norm(functional.relu(self.pool(maps)))
         return self.dropout(self.pool(self.norm(functional.relu(maps))))
+
+    def _is_first(self, images: torch.Tensor) -> bool:
+        """Return whether `first_block` can do it: images of one channel, and no gradient that it does not know."""
+        if images.ndim != 4 or images.shape[1] != 1 or any(side % 2 for side in images.shape[2:]):
+            return False
+        return not images.requires_grad and (self.training or not torch.is_grad_enabled())
 
     def _convolved(self, images: torch.Tensor) -> torch.Tensor:
         weight, bias = self.conv.weight, self.conv.bias
