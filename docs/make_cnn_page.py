@@ -49,7 +49,7 @@ def main(default: Path, published: Path) -> None:
     panel.set_xlabel("published: 128 x 128 RGB")
     panel.set_ylabel("default: a quarter, 64 x 64, one channel")
     panel.set_title(f"balanced accuracy of {found.n} configurations: {found.mean:+.3f} on the average", fontsize=9)
-    panel.legend(fontsize=8)
+    panel.legend(fontsize=8, loc="lower right")
     write(figure, DOCS / "cnn54.png")
 
 
