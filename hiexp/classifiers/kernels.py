@@ -140,6 +140,12 @@ def _four(row, x):
 
 
 @njit(inline="always")
+def _four_by_four(image, y, x):
+    """Return the pixels that a filter sees at the four places of one max-pool, row by row."""
+    return _four(image[y], x), _four(image[y + 1], x), _four(image[y + 2], x), _four(image[y + 3], x)
+
+
+@njit(inline="always")
 def _gradient(pooled, chosen, base, slope, value):
     """Return the gradient of a pixel before ReLU, max-pool and batch norm."""
     g = (pooled if chosen else ZERO) + (base - slope * value)
@@ -154,6 +160,18 @@ def _convolved(taps, k, bias, a, b, c, d, e, f, g, h, i):
     return bias[k] + upper + middle + (taps[6, k] * g + taps[7, k] * h + taps[8, k] * i)
 
 
+@njit(inline="always")
+def _convolved_corners(taps, k, bias, seen):
+    """Return filter `k` at the four places that see the rows of pixels `seen`."""
+    (a0, a1, a2, a3), (b0, b1, b2, b3), (c0, c1, c2, c3), (d0, d1, d2, d3) = seen
+    return (
+        _convolved(taps, k, bias, a0, a1, a2, b0, b1, b2, c0, c1, c2),
+        _convolved(taps, k, bias, a1, a2, a3, b1, b2, b3, c1, c2, c3),
+        _convolved(taps, k, bias, b0, b1, b2, c0, c1, c2, d0, d1, d2),
+        _convolved(taps, k, bias, b1, b2, b3, c1, c2, c3, d1, d2, d3),
+    )
+
+
 @njit(fastmath=True, error_model="numpy", cache=True)
 def pool_first_extremes(images, taps, bias, upward, extremes, corners, total, squares):
     """Do what `pool_extremes` does with the maps that `taps` make of images of one channel; they are not written."""
@@ -164,15 +182,10 @@ def pool_first_extremes(images, taps, bias, upward, extremes, corners, total, sq
             row_total[:] = ZERO
             row_squares[:] = ZERO
             for x in range(width):
-                a0, a1, a2, a3 = _four(images[image, 2 * y], 2 * x)
-                b0, b1, b2, b3 = _four(images[image, 2 * y + 1], 2 * x)
-                c0, c1, c2, c3 = _four(images[image, 2 * y + 2], 2 * x)
-                d0, d1, d2, d3 = _four(images[image, 2 * y + 3], 2 * x)
+                seen = _four_by_four(images[image], 2 * y, 2 * x)
                 for k in range(channels):
-                    a = max(_convolved(taps, k, bias, a0, a1, a2, b0, b1, b2, c0, c1, c2), ZERO)
-                    b = max(_convolved(taps, k, bias, a1, a2, a3, b1, b2, b3, c1, c2, c3), ZERO)
-                    c = max(_convolved(taps, k, bias, b0, b1, b2, c0, c1, c2, d0, d1, d2), ZERO)
-                    d = max(_convolved(taps, k, bias, b1, b2, b3, c1, c2, c3, d1, d2, d3), ZERO)
+                    a, b, c, d = _convolved_corners(taps, k, bias, seen)
+                    a, b, c, d = max(a, ZERO), max(b, ZERO), max(c, ZERO), max(d, ZERO)
                     row_total[k] += (a + b) + (c + d)
                     row_squares[k] += (a * a + b * b) + (c * c + d * d)
                     extremes[image, y, x, k], corners[image, y, x, k] = _extreme(upward[k], a, b, c, d)
@@ -198,15 +211,9 @@ def first_gradients(images, taps, bias, pooled, corners, scale, base, slope, of_
             right[:] = ZERO
             row_bias[:] = ZERO
             for x in range(width):
-                a0, a1, a2, a3 = _four(images[image, 2 * y], 2 * x)
-                b0, b1, b2, b3 = _four(images[image, 2 * y + 1], 2 * x)
-                c0, c1, c2, c3 = _four(images[image, 2 * y + 2], 2 * x)
-                d0, d1, d2, d3 = _four(images[image, 2 * y + 3], 2 * x)
+                seen = _four_by_four(images[image], 2 * y, 2 * x)
                 for k in range(channels):
-                    a = _convolved(taps, k, bias, a0, a1, a2, b0, b1, b2, c0, c1, c2)
-                    b = _convolved(taps, k, bias, a1, a2, a3, b1, b2, b3, c1, c2, c3)
-                    c = _convolved(taps, k, bias, b0, b1, b2, c0, c1, c2, d0, d1, d2)
-                    d = _convolved(taps, k, bias, b1, b2, b3, c1, c2, c3, d1, d2, d3)
+                    a, b, c, d = _convolved_corners(taps, k, bias, seen)
                     g, corner = scale[k] * pooled[image, y, x, k], corners[image, y, x, k]
                     at_a[k] = _gradient(g, corner == np.uint8(0), base[k], slope[k], a)
                     at_b[k] = _gradient(g, corner == np.uint8(1), base[k], slope[k], b)

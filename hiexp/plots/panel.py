@@ -54,6 +54,12 @@ class Panel:
     y: tuple[float, float] = (0, 1)
     logarithmic: bool = False
 
+    @property
+    def outline(self) -> list[tuple[float, float]]:
+        """Its corners and the first again, inches."""
+        left, bottom, right, top = self.left, self.bottom, self.left + self.width, self.bottom + self.height
+        return [(left, bottom), (right, bottom), (right, top), (left, top), (left, bottom)]
+
     def inches(self, x: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         """Return where on the figure values are."""
         scale = np.log if self.logarithmic else np.asarray
@@ -123,8 +129,7 @@ class Panel:
             pale = [[(place, bottom), (place, top)] for place in places]
             pale += [[(left, height), (right, height)] for height in heights]
             _draw(self.figure, pale, color="0.9", lw=0.8, zorder=1)
-        frame = [[(left, bottom), (right, bottom), (right, top), (left, top), (left, bottom)]]
-        frame += [[(place, bottom), (place, bottom - TICK)] for place in places]
+        frame = [self.outline, *([(place, bottom), (place, bottom - TICK)] for place in places)]
         frame += [[(left, height), (left - TICK, height)] for height in heights]
         _draw(self.figure, frame, color="black", lw=0.8, zorder=2.5)
         if named[0]:
@@ -221,10 +226,9 @@ def colour_bar(
     """
     bar = Panel(figure, left, bottom, BAR, height, y=(min(ticks), max(ticks)))
     bar.show(np.linspace(1, 0, 256)[:, None], cmap=cmap, vmin=0, vmax=1)
-    right, top = left + BAR, bottom + height
-    heights = bar.inches(0, list(ticks))[1]
-    frame = [[(left, bottom), (right, bottom), (right, top), (left, top), (left, bottom)]]
-    _draw(figure, frame + [[(right, place), (right + TICK, place)] for place in heights], color="black", lw=0.8)
+    right, heights = left + BAR, bar.inches(0, list(ticks))[1]
+    marks = [[(right, place), (right + TICK, place)] for place in heights]
+    _draw(figure, [bar.outline, *marks], color="black", lw=0.8)
     for place, words in zip(heights, ticks.values(), strict=True):
         put_text(figure, right + NUMBER, place, words, ha="left", va="center_baseline")
     put_text(figure, left + room, bottom + height / 2, label, ha="right", va="center", rotation=90)
