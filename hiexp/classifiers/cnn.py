@@ -29,7 +29,7 @@ from hiexp.errors import InputError
 log = logging.getLogger(__name__)
 
 PREDICTION_BATCH = {"cpu": 32, "cuda": 1024}  # on a CPU so few that its cache holds their maps
-SALIENCY_STEPS = 16
+SALIENCY_STEPS = 12
 
 
 class CNNClassifier(ClassifierMixin, BaseEstimator):
@@ -171,9 +171,10 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         """Return how much each pixel or sample speaks for the predicted class, in the shape of `X`.
 
         Integrated gradients (Sundararajan, Taly & Yan 2017, ICML, 3319) of the log odds of the predicted class, along
-        the straight way from zeros (a symmetric profile, in images of differences) to `X`. The values of one object
-        sum to the difference in log odds between it and zeros, but for the error of 16 steps. They are computed in
-        the arithmetic of the training.
+        the straight way from zeros (a symmetric profile, in images of differences) to `X`, in 12 steps, which are
+        short near zeros, where the log odds change most. The values of one object sum to the difference in log odds
+        between it and zeros, to about 15 % in the study's simple network and 40 % in the other two; smoothed over two
+        pixels they are within 7 and 30 % of their limit. They are computed in the arithmetic of the training.
         """
         check_is_fitted(self, "network_")
         device = torch_device(self.device)
@@ -181,19 +182,21 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         whole = torch.from_numpy(self._prepared(X)).to(device)
         start = torch.from_numpy(self._prepared(np.zeros_like(X[:1]))).to(device)
         summed = torch.zeros_like(whole)
-        steps = (torch.arange(SALIENCY_STEPS, device=device) + 0.5) / SALIENCY_STEPS
+        ends = torch.linspace(0, 1, SALIENCY_STEPS + 1, device=device) ** 2
+        middles, lengths = (ends[1:] + ends[:-1]) / 2, ends.diff()
         together = max(1, PREDICTION_BATCH[device.type] // len(X))
         with _threads(self.threads), torch.autocast(device.type, torch.bfloat16, enabled=self._low(device)):
             predicted = network(whole).argmax(dim=1, keepdim=True)
-            for some in steps.split(together):
+            for some, length in zip(middles.split(together), lengths.split(together), strict=True):
                 parts = torch.lerp(start, whole, some.view(-1, *[1] * whole.ndim)).requires_grad_()
                 logits = network(parts.flatten(0, 1)).float()
                 chosen = predicted.repeat(len(some), 1)
                 others = logits.scatter(1, chosen, -torch.inf).logsumexp(dim=1)
                 log_odds = logits.gather(1, chosen)[:, 0] - others
-                summed += torch.autograd.grad(log_odds.sum(), parts)[0].sum(dim=0)
+                share = (log_odds * length.repeat_interleave(len(X))).sum()
+                summed += torch.autograd.grad(share, parts)[0].sum(dim=0)
         network.cpu()
-        return (summed * (whole - start) / SALIENCY_STEPS).cpu().numpy().reshape(X.shape)
+        return (summed * (whole - start)).cpu().numpy().reshape(X.shape)
 
     def build_network(self) -> nn.Module:
         """Return the network untrained, as `fit` starts from and as stored weights are loaded into."""

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 from scipy.ndimage import uniform_filter1d
 
-from hiexp.plots.canvas import new_figure, write
+from hiexp.plots.canvas import add_axes, new_figure, write
 
 if TYPE_CHECKING:  # hiexp.fitting imports torch, which takes seconds and which the pictures of a sweep do without
     import pandas as pd
@@ -24,6 +25,10 @@ DATA, CURVE, WIDTHS = "0.35", "C3", "C0"
 WIDE = 30  # ratio of the ends of an axis from which on it may be logarithmic
 LEFT_OUT = ("chi2", "mse")  # of the histograms: chi2_dof says the same of spectra of any length
 HISTOGRAMS_A_LINE = 4
+WIDTH, TOP, BOTTOM, TITLE = 12, 0.3, 0.55, 0.27  # of a figure, its margins, and room for a panel's title, inches
+LEFT, PANEL, GAP, BELOW = 0.8, 3.35, 0.5, 0.3  # margin, width of a fit, what is beside it and below it, inches
+FIT, RESIDUAL, BETWEEN = 2.1, 0.7, 0.1  # heights, inches
+HISTOGRAM, BESIDE, UNDER = (2.42, 1.6), 0.45, 0.5  # a histogram, what is beside it and below it, inches
 
 
 def plot_fits(spectra: Spectra, fit: FitResult, file: Path) -> None:
@@ -46,28 +51,27 @@ def plot_fits(spectra: Spectra, fit: FitResult, file: Path) -> None:
     if not order.size:
         return
     groups = _examples(order)
-    heights = [3, 1] if fit.parameters else [3]
-    figure = new_figure(4 * COLUMNS, 0.8 * sum(heights) * len(groups) + 0.9)
-    figure.get_layout_engine().set(h_pad=0.02)
-    grid = figure.subplots(len(heights) * len(groups), COLUMNS, height_ratios=heights * len(groups), squeeze=False)
-    for panel in grid.flat:
-        panel.set_visible(False)
-    for line, (name, rows) in enumerate(groups):
-        panels = grid[line * len(heights) : (line + 1) * len(heights)]
-        for column, row in zip(panels.T, rows, strict=False):
-            _draw_fit(column[0], spectra, fit, row)
+    residual = RESIDUAL + BETWEEN if fit.parameters else 0
+    line = TITLE + FIT + residual + BELOW
+    figure = new_figure(WIDTH, TOP + line * len(groups) + BOTTOM, layout=None)
+    for below, (name, rows) in zip(reversed(range(len(groups))), groups, strict=True):
+        foot = BOTTOM + below * line + BELOW
+        for column, row in enumerate(rows):
+            left = LEFT + column * (PANEL + GAP)
+            panel = lowest = add_axes(figure, left, foot + residual, PANEL, FIT)
+            _draw_fit(panel, spectra, fit, row)
             if fit.parameters:
-                _draw_residual(column[1], spectra, fit, row)
-                column[0].tick_params(labelbottom=False)
-        panels[0, 0].set_ylabel(f"$\\bf{{{name}}}$\nflux density (mJy)")
-        if fit.parameters:
-            panels[1, 0].set_ylabel("residual\n/ rms")
-    for panel, _ in zip(panels[-1], rows, strict=False):
-        panel.set_xlabel("velocity (km/s)")
-    figure.align_ylabels(grid[:, 0])
-    figure.suptitle(f"{len(order)} {'fits' if fit.parameters else 'lines'}, ranked by {by}", fontsize=11)
-    handles, labels = grid[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), fontsize=9, frameon=False)
+                lowest = add_axes(figure, left, foot, PANEL, RESIDUAL)
+                _draw_residual(lowest, spectra, fit, row)
+                panel.tick_params(labelbottom=False)
+            if column == 0:
+                _name_heights(lowest, "residual\n/ rms")
+                _name_heights(panel, f"$\\bf{{{name}}}$\nflux density (mJy)")
+            if below == 0:
+                lowest.set_xlabel("velocity (km/s)")
+    _entitle(figure, f"{len(order)} {'fits' if fit.parameters else 'lines'}, ranked by {by}")
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="lower center", ncols=len(labels), fontsize=9, frameon=False)
     write(figure, file)
 
 
@@ -93,18 +97,28 @@ def plot_parameters(fit: FitResult, file: Path) -> None:
     if good.empty:
         return
     lines = -(-good.shape[1] // HISTOGRAMS_A_LINE)
-    figure = new_figure(3 * HISTOGRAMS_A_LINE, 2.3 * lines + 0.5)
-    panels = figure.subplots(lines, HISTOGRAMS_A_LINE, squeeze=False).flat
-    for name, panel in zip(good, panels, strict=False):
+    height = TITLE + HISTOGRAM[1] + UNDER
+    figure = new_figure(WIDTH, TOP + lines * height, layout=None)
+    for place, name in enumerate(good):
+        number, column = divmod(place, HISTOGRAMS_A_LINE)
+        left = LEFT + column * (HISTOGRAM[0] + BESIDE)
+        panel = add_axes(figure, left, (lines - 1 - number) * height + UNDER, *HISTOGRAM)
         _draw_histogram(panel, good[name].dropna().to_numpy(), "C1" if name in fit.parameters else "C0")
         unit = units[name].replace(" / ", "/")
         panel.set_xlabel(f"{name} ({unit})" if unit else name)
-    for panel in panels:
-        panel.set_visible(False)
     of_model = "; orange: parameters of the model, blue: measurements" if fit.parameters else ""
-    figure.supylabel("objects", fontsize=10)
-    figure.suptitle(f"{len(good)} objects: median (line) and 16-84 % (shaded){of_model}", fontsize=11)
+    figure.supylabel("objects", x=0.1 / WIDTH, fontsize=10)
+    _entitle(figure, f"{len(good)} objects: median (line) and 16-84 % (shaded){of_model}")
     write(figure, file)
+
+
+def _entitle(figure: Figure, words: str) -> None:
+    figure.suptitle(words, y=1 - 0.1 / figure.get_figheight(), fontsize=11)
+
+
+def _name_heights(panel: Axes, words: str) -> None:
+    panel.set_ylabel(words)
+    panel.yaxis.set_label_coords(-0.45 / PANEL, 0.5)  # one below the other, however long the numbers are
 
 
 def _ranked(fit: FitResult) -> tuple[str, np.ndarray]:
@@ -160,9 +174,8 @@ def _draw_fit(panel: Axes, spectra: Spectra, fit: FitResult, row: int) -> None:
         height = np.full(2, level * curve.max())
         panel.plot(ends, height, color=WIDTHS, alpha=strength, lw=1.3, marker="|", ms=9, mew=1.3, label=name)
     _shade_outside(panel, fit.windows[row])
-    panel.set_title(_title(fit.table.iloc[row]), fontsize=9)
+    panel.set_title(_title(fit.table.iloc[row]), y=1, fontsize=9)
     panel.tick_params(labelsize=8)
-    panel.set_visible(True)
 
 
 def _draw_residual(panel: Axes, spectra: Spectra, fit: FitResult, row: int) -> None:
@@ -174,7 +187,6 @@ def _draw_residual(panel: Axes, spectra: Spectra, fit: FitResult, row: int) -> N
     reach = 1.1 * max(3, np.nanmax(np.abs(residual), initial=0))
     panel.set_ylim(-reach, reach)
     panel.tick_params(labelsize=8)
-    panel.set_visible(True)
 
 
 def _shade_outside(panel: Axes, window: np.ndarray) -> None:
@@ -205,14 +217,14 @@ def _draw_histogram(panel: Axes, values: np.ndarray, color: str) -> None:
     margin = 0.5 * (abs(low) or 1) if one_value else 0
     bins = spaced(low - margin, high + margin, int(np.clip(2 * np.sqrt(values.size), 10, 50)) + 1)
     panel.axvspan(p16, p84, color="0.9", lw=0)
-    panel.hist(values, bins, color=color)
+    panel.stairs(np.histogram(values, bins)[0], bins, fill=True, color=color)
     panel.yaxis.get_major_locator().set_params(integer=True)
     panel.axvline(median, color="0.2", lw=1.2)
     if logarithmic:
         panel.set_xscale("log")
-        panel.xaxis.set_major_locator(LogLocator(subs=(1, 3) if high < 1e4 * low else (1,), numticks=6))
+        panel.xaxis.set_major_locator(LogLocator(subs=(1, 3) if high < 1e4 * low else (1,), numticks=4))
         panel.xaxis.set_major_formatter("{x:g}")
         panel.xaxis.set_minor_formatter(NullFormatter())
     outside = np.sum((values < low) | (values > high))
-    panel.set_title(f"N = {values.size}" + (f", {outside} outside" if outside else ""), fontsize=9)
+    panel.set_title(f"N = {values.size}" + (f", {outside} outside" if outside else ""), y=1, fontsize=9)
     panel.tick_params(labelsize=8)
