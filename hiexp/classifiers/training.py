@@ -168,7 +168,9 @@ class Training(pl.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         """Draw the dropout of an epoch from a stream of its own."""
-        torch.manual_seed(stream(self.seed, self.epochs_done, DROPOUT))
+        # torch.manual_seed takes a millisecond to note who called, in case there will be a GPU.
+        seed = torch.cuda.manual_seed if self.device.type == "cuda" else torch.default_generator.manual_seed
+        seed(stream(self.seed, self.epochs_done, DROPOUT))
         self.loss_sum = self.n_right = torch.zeros((), device=self.device)
         self.n_seen = 0
 
