@@ -100,7 +100,7 @@ def test_without_a_model_the_strongest_lines_come_first(spectra, drawn):
     plot_fits(spectra, fit, "unused")
     assert len(drawn[0].axes) == 9
     assert drawn[0].axes[0].get_title().startswith(fit.table["snr"].idxmax())
-    assert "S/N" in drawn[0].get_suptitle()
+    assert "S/N" in drawn[0].texts[0].get_text()
 
 
 @pytest.mark.parametrize("fit", [fit_model, fit_none])

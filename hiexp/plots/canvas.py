@@ -8,7 +8,6 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -39,12 +38,6 @@ def new_figure(width: float, height: float, layout: str | None = "constrained") 
     figure = Figure(figsize=(width, height), layout=layout, dpi=DPI)
     FigureCanvasAgg(figure)
     return figure
-
-
-def add_axes(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
-    """Return axes whose frame is at a place in inches: a layout that measures all words takes as long as drawing."""
-    across, up = figure.get_size_inches()
-    return figure.add_axes((left / across, bottom / up, width / across, height / up))
 
 
 def put_text(figure: Figure, x: float, y: float, words: str, **style: Any) -> None:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 from scipy.ndimage import uniform_filter1d
 
-from hiexp.plots.canvas import add_axes, new_figure, write
+from hiexp.plots.canvas import caption, new_figure, write
+from hiexp.plots.panel import Panel, panels
 
 if TYPE_CHECKING:  # hiexp.fitting imports torch, which takes seconds and which the pictures of a sweep do without
     import pandas as pd
@@ -25,10 +25,9 @@ DATA, CURVE, WIDTHS = "0.35", "C3", "C0"
 WIDE = 30  # ratio of the ends of an axis from which on it may be logarithmic
 LEFT_OUT = ("chi2", "mse")  # of the histograms: chi2_dof says the same of spectra of any length
 HISTOGRAMS_A_LINE = 4
-WIDTH, TOP, BOTTOM, TITLE = 12, 0.3, 0.55, 0.27  # of a figure, its margins, and room for a panel's title, inches
-LEFT, PANEL, GAP, BELOW = 0.8, 3.35, 0.5, 0.3  # margin, width of a fit, what is beside it and below it, inches
-FIT, RESIDUAL, BETWEEN = 2.1, 0.7, 0.1  # heights, inches
-HISTOGRAM, BESIDE, UNDER = (2.42, 1.6), 0.45, 0.5  # a histogram, what is beside it and below it, inches
+FIT, RESIDUAL, HISTOGRAM = (3.35, 2.1), (3.35, 0.7), (2.42, 1.6)  # panels, inches
+WIDTH, LEFT, TOP, BOTTOM = 12, 0.8, 0.3, 0.55  # of the page of fits, and its margins, inches
+TITLE, BETWEEN, BELOW, BESIDE = 0.27, 0.1, 0.3, 0.5  # room above, within, below and beside a fit, inches
 
 
 def plot_fits(spectra: Spectra, fit: FitResult, file: Path) -> None:
@@ -51,17 +50,17 @@ def plot_fits(spectra: Spectra, fit: FitResult, file: Path) -> None:
     if not order.size:
         return
     groups = _examples(order)
-    residual = RESIDUAL + BETWEEN if fit.parameters else 0
-    line = TITLE + FIT + residual + BELOW
+    residual = RESIDUAL[1] + BETWEEN if fit.parameters else 0
+    line = TITLE + FIT[1] + residual + BELOW
     figure = new_figure(WIDTH, TOP + line * len(groups) + BOTTOM, layout=None)
     for below, (name, rows) in zip(reversed(range(len(groups))), groups, strict=True):
         foot = BOTTOM + below * line + BELOW
         for column, row in enumerate(rows):
-            left = LEFT + column * (PANEL + GAP)
-            panel = lowest = add_axes(figure, left, foot + residual, PANEL, FIT)
+            left = LEFT + column * (FIT[0] + BESIDE)
+            panel = lowest = Panel(figure, left, foot + residual, *FIT).as_axes()
             _draw_fit(panel, spectra, fit, row)
             if fit.parameters:
-                lowest = add_axes(figure, left, foot, PANEL, RESIDUAL)
+                lowest = Panel(figure, left, foot, *RESIDUAL).as_axes()
                 _draw_residual(lowest, spectra, fit, row)
                 panel.tick_params(labelbottom=False)
             if column == 0:
@@ -69,7 +68,7 @@ def plot_fits(spectra: Spectra, fit: FitResult, file: Path) -> None:
                 _name_heights(panel, f"$\\bf{{{name}}}$\nflux density (mJy)")
             if below == 0:
                 lowest.set_xlabel("velocity (km/s)")
-    _entitle(figure, f"{len(order)} {'fits' if fit.parameters else 'lines'}, ranked by {by}")
+    caption(figure, f"{len(order)} {'fits' if fit.parameters else 'lines'}, ranked by {by}")
     handles, labels = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="lower center", ncols=len(labels), fontsize=9, frameon=False)
     write(figure, file)
@@ -96,29 +95,30 @@ def plot_parameters(fit: FitResult, file: Path) -> None:
     good = good.where(np.isfinite(good)).dropna(axis="columns", how="all")
     if good.empty:
         return
-    lines = -(-good.shape[1] // HISTOGRAMS_A_LINE)
-    height = TITLE + HISTOGRAM[1] + UNDER
-    figure = new_figure(WIDTH, TOP + lines * height, layout=None)
-    for place, name in enumerate(good):
-        number, column = divmod(place, HISTOGRAMS_A_LINE)
-        left = LEFT + column * (HISTOGRAM[0] + BESIDE)
-        panel = add_axes(figure, left, (lines - 1 - number) * height + UNDER, *HISTOGRAM)
+    figure, places = panels(
+        good.shape[1],
+        HISTOGRAMS_A_LINE,
+        HISTOGRAM,
+        left=0.8,
+        right=0.17,
+        bottom=0.5,
+        top=0.57 if good.shape[1] > 1 else 0.8,  # for a title of two lines
+        gap=(0.45, 0.77),
+    )
+    for place, name in zip(places, good, strict=True):
+        panel = place.as_axes()
         _draw_histogram(panel, good[name].dropna().to_numpy(), "C1" if name in fit.parameters else "C0")
         unit = units[name].replace(" / ", "/")
         panel.set_xlabel(f"{name} ({unit})" if unit else name)
     of_model = "; orange: parameters of the model, blue: measurements" if fit.parameters else ""
-    figure.supylabel("objects", x=0.1 / WIDTH, fontsize=10)
-    _entitle(figure, f"{len(good)} objects: median (line) and 16-84 % (shaded){of_model}")
+    title = f"{len(good)} objects: median (line) and 16-84 % (shaded){of_model}"
+    caption(figure, title, y="objects")
     write(figure, file)
-
-
-def _entitle(figure: Figure, words: str) -> None:
-    figure.suptitle(words, y=1 - 0.1 / figure.get_figheight(), fontsize=11)
 
 
 def _name_heights(panel: Axes, words: str) -> None:
     panel.set_ylabel(words)
-    panel.yaxis.set_label_coords(-0.45 / PANEL, 0.5)  # one below the other, however long the numbers are
+    panel.yaxis.set_label_coords(-0.45 / FIT[0], 0.5)  # one below the other, however long the numbers are
 
 
 def _ranked(fit: FitResult) -> tuple[str, np.ndarray]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
 from matplotlib.image import BboxImage
@@ -59,6 +60,11 @@ class Panel:
         """Its corners and the first again, inches."""
         left, bottom, right, top = self.left, self.bottom, self.left + self.width, self.bottom + self.height
         return [(left, bottom), (right, bottom), (right, top), (left, top), (left, bottom)]
+
+    def as_axes(self) -> Axes:
+        """Return matplotlib's own axes in its place, for pictures that are drawn once a sample."""
+        across, up = self.figure.get_size_inches()
+        return self.figure.add_axes((self.left / across, self.bottom / up, self.width / across, self.height / up))
 
     def inches(self, x: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         """Return where on the figure values are."""
