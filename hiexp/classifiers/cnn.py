@@ -173,8 +173,8 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         Integrated gradients (Sundararajan, Taly & Yan 2017, ICML, 3319) of the log odds of the predicted class, along
         the straight way from zeros (a symmetric profile, in images of differences) to `X`, in 16 steps, which are
         short near zeros, where the log odds change most. The values of one object sum to the difference in log odds
-        between it and zeros, but for the error of the steps: some 5 % of it in the study's simple network, a third and
-        a half in the other two, where maps smoothed over two pixels are 25 and 17 % from their limit. They are
+        between it and zeros, but for the error of the steps: some 5 % of it in the study's simple network, a third
+        and a half in the other two, where maps smoothed over two pixels are 25 and 17 % from their limit. They are
         computed in the arithmetic of the training.
         """
         check_is_fitted(self, "network_")
