@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import gc
 import json
 import logging
-import os
 import shlex
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from multiprocessing import parent_process
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +33,9 @@ PACKAGE = Path(__file__).parent
 CONFIGS = next(folder for folder in (PACKAGE / "conf", PACKAGE.parent / "conf") if folder.is_dir())
 
 log = logging.getLogger(__name__)
+
+# Python would look for garbage among all objects of the libraries before it exits, for two seconds.
+atexit.register(gc.freeze)
 
 
 def run_folder() -> Path:
@@ -119,8 +121,6 @@ def command(run: Callable[[DictConfig], float | None]) -> Callable[[DictConfig],
 
     @functools.wraps(run)
     def guarded(cfg: DictConfig) -> float | None:
-        if parent_process() is not None:  # bars of several processes would overwrite each other
-            os.environ.setdefault("TQDM_DISABLE", "1")
         with input_errors_as_messages(), failures_noted():
             refuse_missing(cfg)
             with claimed(cfg, run_folder(), reusing=sweeping()) as metrics:
