@@ -14,6 +14,7 @@ import logging
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -125,6 +126,8 @@ class DiskCache:
         """
         name = f"{stage}-{fingerprint(*given)}"
         entry = Path(self.folder) / name
+        with suppress(Exception):  # nobody need wait for another to read; what is damaged is looked at in turn
+            return _read(entry, kind)
         try:
             entry.parent.mkdir(parents=True, exist_ok=True)
             turn = FileLock(entry.with_name(f".{name}.lock")).acquire()

@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from filelock import FileLock
 from hydra import compose, initialize_config_dir
 from hypothesis import given
 from hypothesis import strategies as st
@@ -175,6 +177,15 @@ def test_processes_that_want_the_same_do_it_once(tmp_path):
     for worker in workers:
         worker.join()
     assert (tmp_path / "made").read_text() == "x"
+
+
+def test_what_is_known_is_read_while_another_process_has_its_turn(tmp_path):
+    cache, make = DiskCache(str(tmp_path)), Counter(1)
+    cache.recall("stage", Number, (), make)
+    (lock,) = tmp_path.glob(".stage-*.lock")
+    with ThreadPoolExecutor() as pool, FileLock(lock):
+        assert pool.submit(cache.recall, "stage", Number, (), make).result(timeout=60).value == 1
+    assert make.made == 1
 
 
 def test_fits_are_read_as_they_were_written(tmp_path):
