@@ -129,7 +129,10 @@ class SweepCallback(Callback):
 
     def _start(self, config: DictConfig) -> None:
         from hiexp.provenance import run_tags
+        from hiexp.workers import start_workers
 
+        sys.excepthook = _show_but_no_interrupt
+        start_workers(config)
         self.command = sweep_command(config)  # before the folder is added to the words
         self.tracking = instantiate(config.tracking)
         self.tracking.prepare()
@@ -151,7 +154,6 @@ class SweepCallback(Callback):
         log.info("%s jobs in %s%s", n_jobs or "Some", shown(self.folder), goes_on)
         Sweep(self.record.run_id, n_jobs, axes, time.time()).write(self.folder)
         atexit.register(self._broken_off)
-        sys.excepthook = _show_but_no_interrupt
 
     def _earlier(self) -> str | None:
         """Return the run of the same sweep, typed earlier, unless it is still going on."""
