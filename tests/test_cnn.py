@@ -7,11 +7,12 @@ from sklearn.base import clone
 from sklearn.utils import get_tags
 from torch.nn import functional
 
-from hiexp.classifiers import CNNClassifier, ConvNet
+from hiexp.classifiers import CNNClassifier, ConvNet, training
 from hiexp.classifiers.fused import dropped, first_block, rectified_normalised_pooled
 from hiexp.errors import InputError
 
 SMALL = ConvNet(filters=[4, 8], padding="same", dense=16)
+ON_A_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine")
 
 
 def two_kinds_of_image(n=65, size=12):
@@ -335,7 +336,28 @@ def test_settings_that_cannot_be_are_named(classifier, named):
         classifier.fit(*two_kinds_of_image(8))
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine")
+@ON_A_GPU
 def test_cuda_learns_the_same():
     X, y = two_kinds_of_image()
     assert CNNClassifier(SMALL, epochs=8, device="cuda").fit(X, y).score(X, y) > 0.95
+
+
+@ON_A_GPU
+@pytest.mark.parametrize("precision", ["auto", "32"])
+def test_a_step_that_is_replayed_is_the_step_itself(monkeypatch, precision):
+    X, y = two_kinds_of_image()
+    replayed = CNNClassifier(SMALL, epochs=5, precision=precision, device="cuda").fit(X, y)
+    monkeypatch.setattr(training, "Captured", lambda step: step)
+    plain = CNNClassifier(SMALL, epochs=5, precision=precision, device="cuda").fit(X, y)
+    assert replayed.history_ == plain.history_
+    np.testing.assert_array_equal(replayed.predict_proba(X), plain.predict_proba(X))
+
+
+@ON_A_GPU
+def test_a_gpu_predicts_in_fp32():
+    X, y = two_kinds_of_image(size=24)
+    classifier = CNNClassifier(ConvNet([32, 64], dense=64), epochs=2).fit(X, y)
+    on_cpu, saliency = classifier.predict_proba(X), classifier.set_params(precision="32").saliency(X[:4])
+    classifier.set_params(device="cuda")
+    np.testing.assert_allclose(classifier.predict_proba(X), on_cpu, atol=2e-6)
+    np.testing.assert_allclose(classifier.saliency(X[:4]), saliency, atol=1e-4 * np.abs(saliency).max())

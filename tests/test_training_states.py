@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from test_cnn import SMALL, two_kinds_of_image
+from test_cnn import ON_A_GPU, SMALL, two_kinds_of_image
 
 from hiexp.classifiers import CNNClassifier
 
@@ -42,8 +42,10 @@ def assert_same(one, other):
 
 @pytest.mark.parametrize("settings", [{}, {"precision": "32"}, {"early_stopping": 2, "class_weight": "balanced"}])
 @pytest.mark.parametrize("dimensions", [1, 2])
-def test_a_longer_training_goes_on_from_a_shorter_one(tmp_path, caplog, settings, dimensions):
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=ON_A_GPU)])
+def test_a_longer_training_goes_on_from_a_shorter_one(tmp_path, caplog, settings, dimensions, device):
     X, y = two_kinds_of_image()
+    settings = settings | {"device": device}
     X = X if dimensions == 2 else X[:, 0, 0]
     scratch = CNNClassifier(SMALL, epochs=5, **settings).fit(X, y)
     caplog.set_level(logging.INFO)

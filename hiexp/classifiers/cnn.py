@@ -145,7 +145,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         self.classes_, targets = np.unique(y, return_inverse=True)
         self.image_shape_ = images.shape[1:]
         low = self._low(device)
-        with _threads(self.threads), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        with _arithmetic(self.threads), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(self.seed)
             self.network_ = self.build_network()
             self._train(images, targets, device, low)
@@ -157,7 +157,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self, "network_")
         device = torch_device(self.device)
         network = self.network_.to(device).eval()
-        with torch.inference_mode(), _threads(self.threads):
+        with torch.inference_mode(), _arithmetic(self.threads):
             batches = torch.from_numpy(self._prepared(X)).split(PREDICTION_BATCH[device.type])
             logits = [network(batch.to(device)).cpu().double() for batch in batches]
         network.cpu()
@@ -186,7 +186,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         ends = torch.linspace(0, 1, SALIENCY_STEPS + 1, device=device) ** 2
         middles, lengths = (ends[1:] + ends[:-1]) / 2, ends.diff()
         together = max(1, PREDICTION_BATCH[device.type] // len(X))
-        with _threads(self.threads), torch.autocast(device.type, torch.bfloat16, enabled=self._low(device)):
+        with _arithmetic(self.threads), torch.autocast(device.type, torch.bfloat16, enabled=self._low(device)):
             predicted = network(whole).argmax(dim=1, keepdim=True)
             for some, length in zip(middles.split(together), lengths.split(together), strict=True):
                 parts = torch.lerp(start, whole, some.view(-1, *[1] * whole.ndim)).requires_grad_()
@@ -312,12 +312,13 @@ def _keeper(states: States) -> Callable[[State], None]:
 
 
 @contextmanager
-def _threads(n: int) -> Iterator[None]:
-    """Let torch compute on so many threads of the CPU."""
+def _arithmetic(threads: int) -> Iterator[None]:
+    """Let torch compute on so many threads of the CPU; on a GPU always alike, and in fp32 where fp32 is asked for."""
     before = torch.get_num_threads()
-    torch.set_num_threads(n)
+    torch.set_num_threads(threads)
     try:
-        yield
+        with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+            yield
     finally:
         torch.set_num_threads(before)
 

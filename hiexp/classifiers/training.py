@@ -15,6 +15,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
+from hiexp.classifiers.captured import Captured
 from hiexp.classifiers.states import State
 
 ORDER, DROPOUT = range(2)  # streams of random numbers
@@ -78,6 +79,7 @@ class Training(pl.LightningModule):
         keep_seconds: float,
     ) -> None:
         super().__init__()
+        self.automatic_optimization = False
         self.network = network
         self.examples = examples
         self.validation = validation
@@ -129,13 +131,15 @@ class Training(pl.LightningModule):
                 enable_progress_bar=False,
                 enable_model_summary=False,
             )
+            self.step = Captured(self.learn) if self.examples.images.is_cuda else self.learn
             trainer.fit(self, _Order(self))
+            del self.step  # and with it a GPU's memory
 
     def state(self) -> State:
         """Return what the next epoch depends on."""
         tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
         tensors |= {f"best.{name}": value for name, value in self.best.items()}
-        for index, values in self.optimizers().optimizer.state_dict()["state"].items():
+        for index, values in self.optimizers(use_pl_optimizer=False).state_dict()["state"].items():
             tensors |= {f"optimiser.{index}.{name}": value for name, value in values.items()}
         return State(self.history, tensors)
 
@@ -155,7 +159,11 @@ class Training(pl.LightningModule):
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Return AdamW, as far as it has come."""
         optimiser = torch.optim.AdamW(
-            self.network.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay, fused=True
+            self.network.parameters(),
+            lr=self.learning_rate,
+            weight_decay=self.weight_decay,
+            fused=True,
+            capturable=self.examples.images.is_cuda,
         )
         if self.optimiser_state:
             groups = optimiser.state_dict()["param_groups"]
@@ -163,26 +171,36 @@ class Training(pl.LightningModule):
         return optimiser
 
     def on_train_start(self) -> None:
-        """Start the clock of `keep_seconds`."""
+        """Start the clock of `keep_seconds`, and give the sums of an epoch their place."""
         self.kept_at = time.monotonic()
+        self.loss_sum, self.n_right = torch.zeros(2, device=self.device)
 
     def on_train_epoch_start(self) -> None:
         """Draw the dropout of an epoch from a stream of its own."""
         # torch.manual_seed takes a millisecond to note who called, in case there will be a GPU.
         seed = torch.cuda.manual_seed if self.device.type == "cuda" else torch.default_generator.manual_seed
         seed(stream(self.seed, self.epochs_done, DROPOUT))
-        self.loss_sum = self.n_right = torch.zeros((), device=self.device)
+        self.loss_sum.zero_()
+        self.n_right.zero_()
         self.n_seen = 0
 
-    def training_step(self, rows: torch.Tensor, batch_index: int) -> torch.Tensor:
-        """Return the loss of one batch."""
+    def training_step(self, rows: torch.Tensor, batch_index: int) -> None:
+        """Take one step, on one batch."""
+        self.step(rows)
+        self.n_seen += len(rows)
+
+    def learn(self, rows: torch.Tensor) -> None:
+        """Take a step of the optimiser on some of the examples, and add up how well they were known before."""
         batch = self.examples.take(rows)
         logits = self.network(batch.images)
         loss = nn.functional.cross_entropy(logits, batch.targets, self.class_weight)
-        self.loss_sum = self.loss_sum + loss.detach() * len(batch)
-        self.n_right = self.n_right + (logits.argmax(dim=1) == batch.targets).sum()
-        self.n_seen += len(batch)
-        return loss
+        optimiser = self.optimizers(use_pl_optimizer=False)
+        with torch.autocast(self.device.type, enabled=False):  # the way back is computed in what the way there was
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+        self.loss_sum += loss.detach() * len(batch)
+        self.n_right += (logits.argmax(dim=1) == batch.targets).sum()
 
     def on_train_epoch_end(self) -> None:
         """Note how the epoch went, keep the state now and then, and see whether there is more to gain."""
