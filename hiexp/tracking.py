@@ -295,6 +295,8 @@ class MlflowTracking:
         # it would have waited.
         lock = nullcontext() if self._database is None else FileLock(self._database.with_suffix(".lock"))
         if self._database is not None:
+            import mlflow.store.tracking.sqlalchemy_store  # noqa: F401  takes seconds, for which no other should wait
+
             self._database.parent.mkdir(parents=True, exist_ok=True)
         with lock, _uninterrupted():
             yield self._client()
