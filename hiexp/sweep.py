@@ -132,9 +132,9 @@ class SweepCallback(Callback):
         from hiexp.workers import start_workers
 
         sys.excepthook = _show_but_no_interrupt
-        start_workers(config)
         self.command = sweep_command(config)  # before the folder is added to the words
         self.tracking = instantiate(config.tracking)
+        start_workers(config, self.tracking.libraries)
         self.tracking.prepare()
         runs = Path(config.root) / "runs"
         if runs.is_dir():  # what an earlier sweep has finished without its server is as good as the rest

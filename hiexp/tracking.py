@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
+from importlib import import_module
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Self
@@ -105,6 +106,7 @@ class NoTracking:
 
     reuse = False
     uri = ""
+    libraries = ()
 
     def prepare(self) -> None:
         """Do nothing: there is no store."""
@@ -285,6 +287,11 @@ class MlflowTracking:
         return f"{python} -m mlflow ui --backend-store-uri {shlex.quote(f'sqlite:///{self._database}')}"
 
     @property
+    def libraries(self) -> tuple[str, ...]:
+        """Return the modules that the store needs, which take seconds to import."""
+        return ("mlflow",) if self._database is None else ("mlflow", "mlflow.store.tracking.sqlalchemy_store")
+
+    @property
     def _database(self) -> Path | None:
         return Path(self.uri.removeprefix(SQLITE)) if self.uri.startswith(SQLITE) else None
 
@@ -295,9 +302,9 @@ class MlflowTracking:
         # it would have waited.
         lock = nullcontext() if self._database is None else FileLock(self._database.with_suffix(".lock"))
         if self._database is not None:
-            import mlflow.store.tracking.sqlalchemy_store  # noqa: F401  takes seconds, for which no other should wait
-
             self._database.parent.mkdir(parents=True, exist_ok=True)
+        for library in self.libraries:  # before others have to wait
+            import_module(library)
         with lock, _uninterrupted():
             yield self._client()
 

@@ -15,12 +15,11 @@ from omegaconf import DictConfig, OmegaConf
 
 LAUNCHER = "hydra_plugins.hydra_joblib_launcher"
 EVERY_JOB = ("hiexp.outcome", "hiexp.persistence")
-WITH_A_STORE = ("mlflow.store.tracking.sqlalchemy_store",)
 AT_THE_END = ("hiexp.evaluation", "hiexp.plots", "hiexp.report")  # by the process that waits for the jobs
 MOST_GROWTH = 4_000_000_000  # bytes
 
 
-def start_workers(config: DictConfig) -> threading.Thread | None:
+def start_workers(config: DictConfig, libraries: Sequence[str]) -> threading.Thread | None:
     """Start the processes that Hydra's joblib launcher will give the jobs to; return what waits until they are ready.
 
     Joblib gives a later call with the same settings the same processes.
@@ -29,6 +28,8 @@ def start_workers(config: DictConfig) -> threading.Thread | None:
     ----------
     config : DictConfig
         Of a sweep, with Hydra's own part. Where it has another launcher, or one process, nothing is done.
+    libraries : sequence of str
+        Modules to import beside those of this package and those that the groups name.
     """
     launcher = OmegaConf.to_container(config.hydra.launcher, resolve=True)
     if not launcher.pop("_target_").startswith(LAUNCHER):
@@ -41,8 +42,7 @@ def start_workers(config: DictConfig) -> threading.Thread | None:
         return None
     os.environ.setdefault("TQDM_DISABLE", "1")  # bars of several processes would overwrite each other
     targets = [group.get("_target_", "") for group in config.values() if isinstance(group, DictConfig)]
-    modules = [*EVERY_JOB, *(WITH_A_STORE if "uri" in config.tracking else ())]
-    modules += [target.rpartition(".")[0] for target in targets if target]
+    modules = [*EVERY_JOB, *libraries, *(target.rpartition(".")[0] for target in targets if target)]
 
     def prepare() -> None:
         with suppress(Exception, KeyboardInterrupt):  # what goes wrong here does so in the jobs, and is told there

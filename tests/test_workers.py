@@ -5,6 +5,7 @@ import sys
 
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
 from joblib import Parallel, delayed
 from joblib.externals.loky import get_reusable_executor
 
@@ -20,7 +21,8 @@ def configuration(*words):
 def test_jobs_get_processes_that_have_imported_their_libraries(monkeypatch):
     monkeypatch.setenv("TQDM_DISABLE", "")  # so that it is unset again in the end
     monkeypatch.delenv("TQDM_DISABLE")
-    start_workers(configuration("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")).join(timeout=120)
+    two = configuration("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
+    start_workers(two, instantiate(two.tracking).libraries).join(timeout=120)
     try:
         settings = {"pre_dispatch": "2*n_jobs", "batch_size": "auto", "mmap_mode": "r", "prefer": "processes"}
         jobs = Parallel(n_jobs=2, backend="loky", max_nbytes=None, **settings)
@@ -36,4 +38,4 @@ def test_jobs_get_processes_that_have_imported_their_libraries(monkeypatch):
 
 @pytest.mark.parametrize("words", [["hydra/launcher=basic"], ["hydra/launcher=joblib", "hydra.launcher.n_jobs=1"]])
 def test_jobs_that_run_one_by_one_have_no_other_processes(words):
-    assert start_workers(configuration(*words)) is None
+    assert start_workers(configuration(*words), []) is None

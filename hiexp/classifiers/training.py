@@ -82,6 +82,7 @@ class Training(pl.LightningModule):
         self.automatic_optimization = False
         self.network = network
         self.examples = examples
+        self.gpu = examples.images.is_cuda
         self.validation = validation
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
@@ -123,7 +124,7 @@ class Training(pl.LightningModule):
         with _quiet_lightning(), self.progress:
             trainer = pl.Trainer(
                 max_epochs=epochs - self.epochs_done,
-                accelerator="gpu" if self.examples.images.is_cuda else "cpu",
+                accelerator="gpu" if self.gpu else "cpu",
                 devices=1,
                 precision=precision,
                 logger=False,
@@ -131,7 +132,7 @@ class Training(pl.LightningModule):
                 enable_progress_bar=False,
                 enable_model_summary=False,
             )
-            self.step = Captured(self.learn) if self.examples.images.is_cuda else self.learn
+            self.step = Captured(self.learn) if self.gpu else self.learn
             trainer.fit(self, _Order(self))
             del self.step  # and with it a GPU's memory
 
@@ -163,7 +164,7 @@ class Training(pl.LightningModule):
             lr=self.learning_rate,
             weight_decay=self.weight_decay,
             fused=True,
-            capturable=self.examples.images.is_cuda,
+            capturable=self.gpu,
         )
         if self.optimiser_state:
             groups = optimiser.state_dict()["param_groups"]
@@ -178,7 +179,7 @@ class Training(pl.LightningModule):
     def on_train_epoch_start(self) -> None:
         """Draw the dropout of an epoch from a stream of its own."""
         # torch.manual_seed takes a millisecond to note who called, in case there will be a GPU.
-        seed = torch.cuda.manual_seed if self.device.type == "cuda" else torch.default_generator.manual_seed
+        seed = torch.cuda.manual_seed if self.gpu else torch.default_generator.manual_seed
         seed(stream(self.seed, self.epochs_done, DROPOUT))
         self.loss_sum.zero_()
         self.n_right.zero_()
