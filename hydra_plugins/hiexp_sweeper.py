@@ -1,0 +1,27 @@
+"""How hiexp sweeps. Hydra takes sweepers from the namespace ``hydra_plugins`` alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+
+
+class GridSweeper(BasicSweeper):
+    """Hydra's own sweeper, which begins a large grid as soon as a small one.
+
+    It composes every job before the first is launched, a tenth of a second each, so that a value that is not there is
+    refused before anything is computed. Here that is done with as many jobs as it takes to see each value once.
+    """
+
+    def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
+        """Compose some of the jobs, each of them a list of ``key=value``, in which every such word occurs."""
+        super().validate_batch_is_legal(list(_with_all_words(batch)))
+
+
+def _with_all_words(batch: Sequence[Sequence[str]]) -> Iterator[Sequence[str]]:
+    seen: set[str] = set()
+    for words in batch:
+        if not seen.issuperset(words):
+            seen.update(words)
+            yield words

@@ -1,0 +1,37 @@
+"""What is tried before the first job of a sweep begins."""
+
+from itertools import product
+from types import SimpleNamespace
+
+from conftest import train
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hydra_plugins.hiexp_sweeper import GridSweeper
+
+
+def composed(batch):
+    """Return the jobs that the sweeper composes of a batch."""
+    tried = []
+    sweeper = GridSweeper(max_batch_size=None)
+    loader = SimpleNamespace(load_sweep_config=lambda master_config, sweep_overrides: tried.append(sweep_overrides))
+    sweeper.config, sweeper.hydra_context = {}, SimpleNamespace(config_loader=loader)
+    sweeper.validate_batch_is_legal(batch)
+    return tried
+
+
+@given(st.lists(st.integers(1, 5), min_size=1, max_size=4))
+def test_every_value_of_a_grid_is_composed_in_one_job_more_than_there_are_alternatives(sizes):
+    axes = [[f"{name}={value}" for value in range(size)] for name, size in zip("abcd", sizes, strict=False)]
+    batch = [["fixed=1", *values] for values in product(*axes)]
+    tried = composed(batch)
+    assert {word for job in tried for word in job} == {word for job in batch for word in job}
+    assert all(job in batch for job in tried)
+    assert len(tried) == 1 + sum(size - 1 for size in sizes)
+
+
+def test_a_value_that_is_not_there_is_refused_before_the_first_job(tmp_path):
+    result = train("-m", "fit=none", "feature=raw", "classifier=knn,svm", "clusterer=kmeans,no_such", cwd=tmp_path)
+    assert result.returncode == 1
+    assert "clusterer/no_such" in result.stderr
+    assert not list(tmp_path.glob("runs/*/*/0"))
