@@ -14,6 +14,7 @@ from hiexp.fitting import FitResult, fit_none, fit_whole
 from hiexp.plots import fits as pictures
 from hiexp.plots import images as galleries
 from hiexp.plots import plot_classes, plot_confusion, plot_fits, plot_images, plot_parameters
+from hiexp.plots.canvas import DPI, new_figure, put_text, write
 
 
 @pytest.fixture(scope="module")
@@ -205,3 +206,38 @@ def test_hundreds_of_classes_make_no_larger_pictures(tmp_path):
     for picture in tmp_path.iterdir():
         with Image.open(picture) as image:
             assert max(image.size) < 5000, picture.name
+
+
+def extent(file):
+    """Left, right, bottom and top of what is written in a picture 3 inches high, inches."""
+    dark = np.asarray(Image.open(file).convert("L")) < 128
+    columns, lines = np.flatnonzero(dark.any(axis=0)), np.flatnonzero(dark.any(axis=1))
+    return np.array([columns[0], columns[-1] + 1, 3 * DPI - lines[-1] - 1, 3 * DPI - lines[0]]) / DPI
+
+
+@pytest.mark.parametrize("words", ["HI", "profiles of\ngalaxies"])
+@pytest.mark.parametrize(("ha", "edge"), [("left", 0), ("center", 0.5), ("right", 1)])
+@pytest.mark.parametrize(("va", "height"), [("bottom", 0), ("center", 0.5), ("center_baseline", 0.5), ("top", 1)])
+def test_words_stand_where_they_are_put(tmp_path, words, ha, edge, va, height):
+    figure = new_figure(5, 3, layout=None)
+    put_text(figure, 2.5, 1.5, words, ha=ha, va=va)
+    write(figure, tmp_path / "words.png")
+    left, right, bottom, top = extent(tmp_path / "words.png")
+    assert 0.1 < right - left < 1.2
+    assert left + edge * (right - left) == pytest.approx(2.5, abs=0.03)
+    assert bottom + height * (top - bottom) == pytest.approx(1.5, abs=0.06)  # of letters without ascent or descent
+
+
+@pytest.mark.parametrize(("ha", "edge"), [("left", 0), ("right", 1)])
+def test_words_that_go_upwards_stand_where_they_are_put(tmp_path, ha, edge):
+    figure = new_figure(5, 3, layout=None)
+    put_text(figure, 2.5, 1.5, "HHHH ............", ha=ha, va="center", rotation=90, color="red")
+    write(figure, tmp_path / "words.png")
+    left, right, bottom, top = extent(tmp_path / "words.png")
+    assert top - bottom > 3 * (right - left)
+    assert (bottom + top) / 2 == pytest.approx(1.5, abs=0.03)
+    assert left + edge * (right - left) == pytest.approx(2.5, abs=0.06)
+    pixels = np.asarray(Image.open(tmp_path / "words.png"), int)
+    assert (pixels[..., 0] == 255).all() and pixels[..., 1].min() < 64  # red on white
+    dark = pixels[..., 1] < 128
+    assert dark[len(dark) // 2 :].sum() > 3 * dark[: len(dark) // 2].sum() > 0  # the letters below, the dots above

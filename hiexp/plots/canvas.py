@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from textwrap import fill
 from typing import Any
@@ -9,14 +10,20 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from PIL import Image
+from matplotlib.text import Text
+from PIL import Image, ImageDraw, ImageFont
 
 CLASSES = 12  # shown in one picture: a clusterer may find hundreds
 DPI = 120
 LETTERS = 11.5  # of a title, an inch
 LEGEND_LINE = 0.22  # height, inches
+# What of some words is at their place: Pillow's letters by matplotlib's words.
+ALONG = {"left": "l", "center": "m", "right": "r"}
+ACROSS = {"top": "a", "center": "m", "center_baseline": "m", "baseline": "s", "bottom": "d"}
+UPWARDS = {"left": "ma", "right": "md"}
 
 
 def largest_classes(classes: np.ndarray) -> tuple[np.ndarray, np.ndarray, str]:
@@ -41,8 +48,9 @@ def new_figure(width: float, height: float, layout: str | None = "constrained") 
 
 
 def put_text(figure: Figure, x: float, y: float, words: str, **style: Any) -> None:
-    """Write words at a place in inches."""
-    figure.text(x, y, words, transform=figure.dpi_scale_trans, **style)
+    """Write words at a place in inches, with matplotlib's `style`; those that go upwards with ``va="center"``."""
+    # `write` draws them: Pillow takes a tenth of the time that matplotlib takes for the same font.
+    figure.text(x, y, words, visible=False, **style)
 
 
 def caption(figure: Figure, title: str, x: str = "", y: str = "", above: float = 0.1) -> None:
@@ -82,7 +90,30 @@ def legend(figure: Figure, entries: dict[str, str], top: float, columns: int, wi
 
 def write(figure: Figure, file: Path) -> None:
     """Write the figure as PNG."""
-    with mpl.rc_context({"text.hinting": "none"}):  # which takes a third of the time of a text
-        figure.canvas.draw()
-    pixels = Image.fromarray(np.asarray(figure.canvas.buffer_rgba())).convert("RGB")
-    pixels.save(file, compress_level=1, dpi=(DPI, DPI))
+    figure.canvas.draw()
+    image = Image.fromarray(np.asarray(figure.canvas.buffer_rgba())).convert("RGB")
+    for text in figure.texts:
+        if not text.get_visible():
+            _draw_words(text, image)
+    image.save(file, compress_level=1, dpi=(DPI, DPI))
+
+
+def _draw_words(text: Text, image: Image.Image) -> None:
+    right, up = text.get_unitless_position()
+    x, y = DPI * right, image.height - DPI * up
+    words, font, colour = text.get_text(), _font(text.get_fontsize()), to_hex(text.get_color())
+    if text.get_rotation():
+        anchor = UPWARDS[text.get_ha()]
+        first, top, last, bottom = font.getbbox(words, anchor=anchor)
+        line = Image.new("L", (last - first, bottom - top))
+        ImageDraw.Draw(line).text((-first, -top), words, 255, font, anchor)
+        image.paste(colour, (round(x + top), round(y - last)), line.transpose(Image.Transpose.ROTATE_90))
+    else:
+        anchor = ALONG[text.get_ha()] + ACROSS[text.get_va()]
+        ImageDraw.Draw(image).text((x, y), words, colour, font, anchor, align="center")
+
+
+@cache
+def _font(points: float) -> ImageFont.FreeTypeFont:
+    file = Path(mpl.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
+    return ImageFont.truetype(str(file), points * DPI / 72, layout_engine=ImageFont.Layout.BASIC)
