@@ -10,8 +10,9 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 class GridSweeper(BasicSweeper):
     """Hydra's own sweeper, which begins a large grid as soon as a small one.
 
-    It composes every job before the first is launched, a tenth of a second each, so that a value that is not there is
-    refused before anything is computed. Here that is done with as many jobs as it takes to see each value once.
+    Hydra's composes every job before the first is launched, a tenth of a second each, so that a value that is not
+    there is refused before anything is computed. Here that is done with as many jobs as it takes to see each value
+    once.
     """
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
