@@ -13,6 +13,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from hypothesis import settings
+from omegaconf import DictConfig
 
 from hiexp.command import CONFIGS
 
@@ -61,11 +62,15 @@ def hiexp_train(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str
     return run
 
 
+def composed(*words: str, command: str = "train", hydra: bool = False) -> DictConfig:
+    """Return the configuration of a command with some words, with or without Hydra's own part."""
+    with initialize_config_dir(str(CONFIGS.absolute()), version_base="1.3"):
+        return compose(command, overrides=list(words), return_hydra_config=hydra)
+
+
 def configured(group: str, name: str, *words: str) -> object:
     """Return a member of a group as its YAML builds it."""
-    with initialize_config_dir(str(CONFIGS.absolute()), version_base="1.3"):
-        cfg = compose("train", overrides=[f"{group}={name}", *words])
-    return instantiate(cfg[group], _convert_="all")
+    return instantiate(composed(f"{group}={name}", *words)[group], _convert_="all")
 
 
 def only_run(folder: Path) -> Path:

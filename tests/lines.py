@@ -6,11 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
-from hydra import compose, initialize_config_dir
+from conftest import composed
 from hydra.utils import instantiate
 from scipy.special import erf
 
-from hiexp.command import CONFIGS
 from hiexp.fitting import FitResult
 from hiexp.fitting.widths import edges, flux_asymmetry
 from hiexp.spectra import Spectra
@@ -22,8 +21,7 @@ MEASURED = ["position", "w50", "w20", "flux_peak", "flux_int", "A_flux"]
 
 def configured(fit: str, *overrides: str) -> Callable[[Spectra], FitResult]:
     """Return a fit as ``conf/fit`` has it."""
-    with initialize_config_dir(str(CONFIGS.absolute()), version_base="1.3"):
-        cfg = compose("fit", overrides=[f"fit={fit}", *(f"fit.{override}" for override in overrides)])
+    cfg = composed(f"fit={fit}", *(f"fit.{override}" for override in overrides), command="fit")
     return instantiate(cfg.fit, _convert_="all")
 
 

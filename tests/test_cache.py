@@ -11,15 +11,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import composed
 from filelock import FileLock
-from hydra import compose, initialize_config_dir
 from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from hiexp import outcome
 from hiexp.cache import DiskCache, NoCache, fingerprint
-from hiexp.command import CONFIGS
 from hiexp.datasets import mock_cig
 from hiexp.fitting import FitResult, fit_busy
 from hiexp.spectra import Spectra
@@ -239,8 +238,7 @@ def experiment(tmp_path):
     """Run an experiment; return its predictions and the stages whose results were computed."""
 
     def run(*words, sample=("dataset.n_galaxies=60",)):
-        with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-            cfg = compose("train", [*sample, f"root={tmp_path}", *words])
+        cfg = composed(*sample, f"root={tmp_path}", *words)
         metrics, folder = {}, tmp_path / str(len(list(tmp_path.iterdir())))
         folder.mkdir()
         result = run_experiment(cfg, folder, metrics)

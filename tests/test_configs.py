@@ -1,10 +1,9 @@
 """Every configuration composes, and what it names can be built."""
 
 from itertools import product
-from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
+from conftest import composed
 from hydra.utils import instantiate
 
 from hiexp.command import CONFIGS
@@ -13,11 +12,6 @@ from hiexp.provenance import config_hash, flat_parameters
 STAGES = ["dataset", "fit", "feature", "clusterer", "labels", "classifier", "model", "tracking"]
 MEMBERS = [f"{group}={file.stem}" for group in STAGES for file in sorted((CONFIGS / group).glob("*.yaml"))]
 PRESETS = [f"+experiment={file.stem}" for file in sorted((CONFIGS / "experiment").glob("*.yaml"))]
-
-
-def composed(*overrides: str, command: str = "train"):
-    with initialize_config_dir(str(Path(CONFIGS).absolute()), version_base="1.3"):
-        return compose(command, overrides=list(overrides))
 
 
 @pytest.mark.parametrize("member", MEMBERS)
@@ -62,8 +56,7 @@ def test_the_hash_follows_what_changes_numbers_and_nothing_else():
 def test_the_published_grid_is_the_published_grid():
     words = dict.fromkeys(("cnn54", "cnn54_published"))
     for name in words:
-        with initialize_config_dir(str(Path(CONFIGS).absolute()), version_base="1.3"):
-            cfg = compose("train", overrides=[f"+experiment={name}"], return_hydra_config=True)
+        cfg = composed(f"+experiment={name}", hydra=True)
         words[name] = dict(cfg.hydra.sweeper.params)
         assert (cfg.classifier.batch_size, cfg.classifier.learning_rate, cfg.classifier.weight_decay) == (
             32,
@@ -91,11 +84,7 @@ def test_without_a_cache_no_training_is_kept():
 
 @pytest.mark.parametrize("grid", ["cnn54", "quick54"])
 def test_a_control_is_its_grid_with_labels_at_random(grid):
-    with initialize_config_dir(str(Path(CONFIGS).absolute()), version_base="1.3"):
-        honest, control = (
-            compose("train", overrides=[f"+experiment={name}"], return_hydra_config=True)
-            for name in (grid, f"{grid}_control")
-        )
+    honest, control = (composed(f"+experiment={name}", hydra=True) for name in (grid, f"{grid}_control"))
     assert control.hydra.sweeper.params == honest.hydra.sweeper.params
     assert len(list(product(*(values.split(",") for values in control.hydra.sweeper.params.values())))) == 54
     assert (honest.labels._target_, control.labels._target_) == (

@@ -1,8 +1,6 @@
 import numpy as np
 import pytest
-from conftest import only_run
-from hydra import compose, initialize_config_dir
-from hydra.utils import instantiate
+from conftest import configured, only_run
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -12,7 +10,6 @@ from sklearn.svm import SVC
 from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
-from hiexp.command import CONFIGS
 from hiexp.errors import InputError
 from hiexp.features import DiscImage, Flatten, ImageStatistics, ProfileAsymmetry, RawProfile, unit_range
 from hiexp.persistence import load_model, save_model
@@ -230,8 +227,7 @@ def test_statistics_of_colours_are_refused():
 
 @pytest.mark.parametrize(("name", "width"), [("asymmetry", 9), ("image_asymmetry", 17)])
 def test_numbers_side_by_side_by_yaml_alone(name, width, tmp_path):
-    with initialize_config_dir(str(CONFIGS.absolute()), version_base="1.3"):
-        feature = clone(instantiate(compose("train", [f"feature={name}"]).feature, _convert_="all"))
+    feature = clone(configured("feature", name))
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(40, 60)), rng.integers(0, 2, 40)
     numbers = feature.fit_transform(x)

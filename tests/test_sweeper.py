@@ -1,32 +1,25 @@
 """What is tried before the first job of a sweep begins."""
 
-from functools import cache
+from functools import cache, partial
 from itertools import product
 from types import SimpleNamespace
 
 import pytest
-from conftest import train
-from hydra import compose, initialize_config_dir
+from conftest import composed, train
 from hydra.core.plugins import Plugins
 from hydra.types import HydraContext
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hiexp.command import CONFIGS
+configuration = cache(partial(composed, hydra=True))
 
 
-@cache
-def configuration(command):
-    with initialize_config_dir(str(CONFIGS.absolute()), version_base="1.3"):
-        return compose(command, return_hydra_config=True)
-
-
-def composed(batch, command):
+def tried_of(batch, command):
     """Return the jobs of a batch that a command's sweeper composes before they begin."""
     tried = []
     loader = SimpleNamespace(load_sweep_config=lambda master_config, sweep_overrides: tried.append(sweep_overrides))
     context = HydraContext(config_loader=loader, callbacks=None)
-    plugins, config = Plugins.instance(), configuration(command)
+    plugins, config = Plugins.instance(), configuration(command=command)
     sweeper = plugins.instantiate_sweeper(config=config, hydra_context=context, task_function=None)
     sweeper.validate_batch_is_legal(batch)
     return tried
@@ -37,7 +30,7 @@ def composed(batch, command):
 def test_every_value_of_a_grid_is_composed_in_one_job_more_than_there_are_alternatives(command, sizes):
     axes = [[f"{name}={value}" for value in range(size)] for name, size in zip("abcd", sizes, strict=False)]
     batch = [["fixed=1", *values] for values in product(*axes)]
-    tried = composed(batch, command)
+    tried = tried_of(batch, command)
     assert {word for job in tried for word in job} == {word for job in batch for word in job}
     assert all(job in batch for job in tried)
     assert len(tried) == 1 + sum(size - 1 for size in sizes)

@@ -4,18 +4,16 @@ import os
 import sys
 
 import pytest
-from hydra import compose, initialize_config_dir
+from conftest import composed
 from hydra.utils import instantiate
 from joblib import Parallel, delayed
 from joblib.externals.loky import get_reusable_executor
 
-from hiexp.command import CONFIGS
 from hiexp.workers import start_workers
 
 
 def configuration(*words):
-    with initialize_config_dir(str(CONFIGS.absolute()), version_base="1.3"):
-        return compose("train", overrides=["classifier=knn", "feature=raw", *words], return_hydra_config=True)
+    return composed("classifier=knn", "feature=raw", *words, hydra=True)
 
 
 def test_jobs_get_processes_that_have_imported_their_libraries(monkeypatch):

@@ -99,7 +99,7 @@ def write(figure: Figure, file: Path) -> None:
 
 
 def _draw_words(text: Text, image: Image.Image) -> None:
-    right, up = text.get_unitless_position()
+    right, up = text.get_position()  # inches
     x, y = DPI * right, image.height - DPI * up
     words, font, colour = text.get_text(), _font(text.get_fontsize()), to_hex(text.get_color())
     if text.get_rotation():
