@@ -270,7 +270,7 @@ CSV_FAULTS = {
     "names alone": ("a,b,c\n", "has no rows"),
     "text among numbers": ("a,b\n1,2\n3,x\n", "column b has 'x', which is no number"),
     "yes and no": ("a,b\n1,True\n3,False\n", "column b has 'True', which is no number"),
-    "decimal commas": ("a;b\n1,5;2\n", "column a has '1,5', which is no number"),
+    "commas and points": ("a;b\n1,5;2.5\n", "column a has '1,5', which is no number"),
     "one column": ("a\n1\n2\n", "1 columns of samples"),
     "ids alone": ("id,class\n1,2\n2,3\n", "0 columns of samples"),
     "no names": ("0.3,0.1,0.2\n1,2,3\n", "first line is neither names nor velocities in order"),

@@ -3,24 +3,42 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import re
+import zipfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 from tqdm import tqdm
 
-from hiexp.datasets.arecibo import HEADER_KEYS, read_spectrum
-from hiexp.datasets.catalogue import read_agc_catalogue, within
+from hiexp.datasets.arecibo import HEADER_KEYS, ArchiveSpectrum, read_spectrum
+from hiexp.datasets.catalogue import read_agc_catalogue, within, without_value
 from hiexp.datasets.stacking import Channels, stack
 from hiexp.errors import InputError
 from hiexp.spectra import Spectra
 
-PACK_FORMAT = "1"
+log = logging.getLogger(__name__)
+
+PACK_FORMAT = "2"
+# What a pack has: kinds of numbers and shapes, N spectra of L channels, K and U entries.
+PACK_ARRAYS = {
+    "ids": ("U", "N"),
+    "velocity": ("f8", "NL"),
+    "flux": ("f4", "NL"),
+    "valid": ("b1", "NL"),
+    "rms": ("f8", "N"),
+    "header": ("f8", "NH"),
+    "skipped_names": ("U", "K"),
+    "skipped_reasons": ("U", "K"),
+    "unread_names": ("U", "U"),
+    "unread_reasons": ("U", "U"),
+}
 FILES_A_TASK = 64
 
 
@@ -40,7 +58,7 @@ def read_alfalfa(
         A catalogue in any form that `read_agc_catalogue` knows, joined by AGC number.
     where : mapping, optional
         Ranges of catalogue columns (or of Vhel, RAJ2000, DEJ2000 of the headers without a catalogue), as
-        `within` takes them; spectra outside are left out.
+        `within` takes them; spectra outside are left out, and listed in `Spectra.skipped` where they have no value.
     cache : str, optional
         Folder that keeps the spectra packed in one file, so that the folder is read once as long as none of its
         files changes.
@@ -49,7 +67,8 @@ def read_alfalfa(
     -------
     Spectra
         In the order of the AGC numbers, without reference classes. Shorter spectra are padded at their end with
-        channels that are not valid. `systemic` is the catalogue's Vhel, else the header's V21SYS.
+        channels that are not valid. `systemic` is the catalogue's Vhel, else the header's V21SYS. Numbers that a
+        header writes as text are missing, and listed in `unmatched`.
 
     Raises
     ------
@@ -67,25 +86,34 @@ def read_alfalfa(
     ids = packed["ids"]
     header = pd.DataFrame(packed["header"], columns=list(HEADER_KEYS.values()), index=pd.Index(ids, name="id"))
     table, unmatched = _joined(header, catalogue)
+    unread = pd.DataFrame({"name": packed["unread_names"], "reason": packed["unread_reasons"]})
     spectra = Spectra(
         ids=ids,
         **{name: packed[name] for name in Channels._fields},
         catalogue=table,
         systemic=table["Vhel"].to_numpy(dtype=float),
         skipped=pd.DataFrame({"name": packed["skipped_names"], "reason": packed["skipped_reasons"]}),
-        unmatched=unmatched,
+        unmatched=pd.concat([unmatched, unread], ignore_index=True),
     )
     chosen = within(table, where or {})
     if not chosen.any():
         raise InputError(f"no spectrum of dataset.path={path} is within dataset.where={dict(where or {})}; widen it")
-    return spectra if chosen.all() else spectra.take(chosen)
+    if chosen.all():
+        return spectra
+    unknown = without_value(table, where or {})
+    log.info("dataset.where keeps %d of %d spectra; %d have no value", chosen.sum(), len(table), len(unknown))
+    return replace(spectra.take(chosen), skipped=pd.concat([spectra.skipped, unknown], ignore_index=True))
 
 
 def _spectrum_files(path: str) -> list[Path]:
     folder = Path(path)
     if not folder.is_dir():
         raise InputError(f"dataset.path={path}: no such folder; give the folder that holds the A######.fits files")
-    files = sorted(Path(entry) for entry in os.scandir(folder) if re.fullmatch(r"A\d+\.fits(\.gz)?", entry.name))
+    try:
+        entries = list(os.scandir(folder))
+    except OSError as error:
+        raise InputError(f"dataset.path={path} cannot be read: {error.strerror}") from error
+    files = sorted(Path(entry) for entry in entries if re.fullmatch(r"A[0-9]+\.fits(\.gz)?", entry.name))
     if not files:
         raise InputError(f"dataset.path={path}: no A######.fits in this folder; give the folder that holds them")
     return files
@@ -110,26 +138,68 @@ def _joined(header: pd.DataFrame, catalogue: str | None) -> tuple[pd.DataFrame, 
 
 def _packed(files: list[Path], cache: Path) -> dict[str, np.ndarray]:
     """Return the packed folder, made anew where a file has changed or the pack is damaged."""
-    content = [(file.name, (status := file.stat()).st_size, status.st_mtime_ns) for file in files]
-    key = hashlib.sha256(repr((PACK_FORMAT, content)).encode()).hexdigest()[:16]
+    key = hashlib.sha256(repr((PACK_FORMAT, [_state(file) for file in files])).encode()).hexdigest()[:16]
     pack = cache / f"spectra-{key}.npz"
     try:
-        with np.load(pack) as stored:
-            return dict(stored)
-    except (OSError, ValueError, EOFError, BadZipFile):  # not there yet, or cut short
-        packed = _pack(files)
-    cache.mkdir(parents=True, exist_ok=True)
+        return _unpacked(pack)
+    except FileNotFoundError:
+        pass
+    except Exception as error:  # zipfile and NumPy raise a dozen kinds on damaged files
+        log.warning("%s is damaged (%s) and made again", pack, error)
+    packed = _pack(files)
     partial = pack.with_name(f"{pack.stem}-{os.getpid()}.partial.npz")
-    np.savez(partial, **packed)
-    partial.replace(pack)
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        np.savez(partial, **packed)
+        partial.replace(pack)
+    except OSError as error:
+        log.warning("The spectra could not be kept in %s (%s); dataset.cache=null goes without", cache, error)
+        with suppress(OSError):
+            partial.unlink()
     return packed
+
+
+def _state(file: Path) -> tuple[str, int, int]:
+    """Return the name of a file with what changes when its content does."""
+    try:
+        status = file.stat()
+    except OSError:  # a link to nowhere, or to itself
+        return file.name, -1, -1
+    return file.name, status.st_size, status.st_mtime_ns
+
+
+def _unpacked(pack: Path) -> dict[str, np.ndarray]:
+    """Read a pack whose every byte and shape is right.
+
+    Raises
+    ------
+    FileNotFoundError
+        If it is not there.
+    Exception
+        If it is damaged.
+    """
+    arrays = {}
+    with zipfile.ZipFile(pack) as archive:
+        for name in PACK_ARRAYS:
+            with archive.open(f"{name}.npy") as member:
+                arrays[name] = np.lib.format.read_array(member, allow_pickle=False)
+                if member.read(1):  # the checksum is compared at the end of a member, not before
+                    raise ValueError(f"{name} is longer than its header says")
+    n, length = arrays["flux"].shape
+    sizes = {"N": n, "L": length, "H": len(HEADER_KEYS)}
+    sizes |= {"K": arrays["skipped_names"].size, "U": arrays["unread_names"].size}
+    for name, (kind, shape) in PACK_ARRAYS.items():
+        array = arrays[name]
+        if kind not in (array.dtype.kind, array.dtype.str[1:]) or array.shape != tuple(sizes[size] for size in shape):
+            raise ValueError(f"{name} has the type {array.dtype} and the shape {array.shape}")
+    return arrays
 
 
 def _pack(files: list[Path]) -> dict[str, np.ndarray]:
     """Read the files, in parallel where they are many, into arrays of one shape."""
     tasks = [files[start : start + FILES_A_TASK] for start in range(0, len(files), FILES_A_TASK)]
     workers = Parallel(n_jobs=-1 if len(tasks) > 4 else 1, return_as="generator")
-    read: dict[str, tuple[Channels, list[float]]] = {}
+    read: dict[str, ArchiveSpectrum] = {}
     skipped: list[tuple[str, str]] = []
     with tqdm(total=len(files), desc="reading spectra", unit="file", delay=1, leave=False) as bar:
         for task, results in zip(tasks, workers(delayed(_read_some)(task) for task in tasks), strict=True):
@@ -143,24 +213,29 @@ def _pack(files: list[Path]) -> dict[str, np.ndarray]:
                     read[name] = result
             bar.update(len(task))
     ids = sorted(read)
-    header = [read[name][1] for name in ids]
-    shape = len(ids), max((channels.flux.size for channels, _ in read.values()), default=0)
+    header = [read[name].header for name in ids]
+    unread = [(name, f"{key} in its header is no number") for name in ids for key in read[name].unread]
+    shape = len(ids), max((one.channels.flux.size for one in read.values()), default=0)
     # Each spectrum is let go when it is stacked: 31,502 of them twice would be near a gigabyte.
-    columns = stack((read.pop(name)[0] for name in ids), shape, np.float32)
+    columns = stack((read.pop(name).channels for name in ids), shape, np.float32)
     return columns._asdict() | {
         "ids": np.array(ids, dtype=str),
-        "header": np.array(header),
+        "header": np.array(header, dtype=float).reshape(len(ids), len(HEADER_KEYS)),
         "skipped_names": np.array([name for name, _ in skipped], dtype=str),
         "skipped_reasons": np.array([reason for _, reason in skipped], dtype=str),
+        "unread_names": np.array([name for name, _ in unread], dtype=str),
+        "unread_reasons": np.array([reason for _, reason in unread], dtype=str),
     }
 
 
-def _read_some(files: list[Path]) -> list[tuple[Channels, list[float]] | str]:
+def _read_some(files: list[Path]) -> list[ArchiveSpectrum | str]:
     """Return each file's spectrum, or why it has none."""
-    results: list[tuple[Channels, list[float]] | str] = []
+    results: list[ArchiveSpectrum | str] = []
     for file in files:
         try:
             results.append(read_spectrum(file))
         except InputError as error:
             results.append(str(error))
+        except Exception as error:  # whatever one file of thousands does, the others are read
+            results.append(f"cannot be used ({type(error).__name__}: {error})")
     return results

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import logging
+import re
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
 
-from hiexp.datasets.tables import read_table
+from hiexp.datasets.files import read_content
+from hiexp.datasets.tables import NO_NUMBER, listed, read_table, shown
 from hiexp.errors import InputError
+
+log = logging.getLogger(__name__)
 
 # The Cornell archive's names for the columns of VizieR J/ApJ/861/49/table2 (Haynes et al. 2018).
 CORNELL = {
@@ -25,6 +32,11 @@ CORNELL = {
     "siglogMH": "e_logMHI",
     "HIcode": "HI",
 }
+# Columns that are numbers, and what a galaxy's are always above: -99, -999 or -9999 say that there is none.
+NUMBERS = {"Vhel": -900.0} | dict.fromkeys(
+    ("W50", "e_W50", "W20", "HIflux", "e_HIflux", "SNR", "rms", "Dist", "e_Dist", "logMHI", "e_logMHI", "HI"), -90.0
+)
+OUTSIDE_GRAMMAR = r"[^A-Za-z0-9_/\\+.$%*@?|()\[\]{}:=, -]"  # what a key in Hydra's overrides cannot have
 
 
 def read_agc_catalogue(file: str) -> tuple[pd.DataFrame, list[str]]:
@@ -46,22 +58,82 @@ def read_agc_catalogue(file: str) -> tuple[pd.DataFrame, list[str]]:
     Raises
     ------
     InputError
-        If there is no such file, it cannot be read, or has no column AGC or no rows.
+        If there is no such file, it cannot be read, has no rows, not one column AGC, two columns for one thing, or
+        an AGC number that is none.
+
+    Notes
+    -----
+    In the columns of `NUMBERS`, what is no number (a mark such as ``5500*``), infinite or far below what is possible
+    (-999) is missing, with a warning. A fill value that could be a measurement, such as 999 km/s, is not found:
+    choose by ``dataset.where``.
     """
     path = Path(file)
-    if not path.is_file():
+    if not path.exists():
         raise InputError(f"dataset.catalogue={file}: no such file")
     table = _read_cds(path) if path.name.endswith((".dat", ".dat.gz")) else read_table(path)
-    table = table.rename(columns=CORNELL)
+    names = [str(name) for name in table]
+    table = table.set_axis([CORNELL.get(name, name) for name in names], axis="columns")
+    if not table.columns.is_unique:
+        twice = table.columns[table.columns.duplicated()][0]
+        both = " and ".join(shown(name) for name in names if CORNELL.get(name, name) == twice)
+        raise InputError(f"dataset.catalogue={file}: {both} are two columns for one thing; leave one of them")
     if "AGC" not in table:
-        raise InputError(f"dataset.catalogue={file}: no column AGC or AGCNr; it has {', '.join(map(str, table))}")
-    numbers = pd.to_numeric(table["AGC"], errors="coerce")
-    if numbers.isna().any():
-        row = int(np.flatnonzero(numbers.isna())[0])
-        raise InputError(f"dataset.catalogue={file}: row {row + 1} has AGC '{table['AGC'].iloc[row]}', no number")
-    table.index = pd.Index([f"{number:06d}" for number in numbers.astype(int)], name="id")
+        raise InputError(f"dataset.catalogue={file}: no column AGC or AGCNr; it has {listed(table)}")
+    empty = _empty_rows(table)
+    if empty.all():
+        raise InputError(f"dataset.catalogue={file}: all its rows are empty")
+    if empty.any():
+        log.warning("%s: %d empty rows are left out", file, empty.sum())
+    table.index = pd.RangeIndex(1, len(table) + 1)
+    table = table[~empty]
+    table = table.assign(**{name: _numbers(table[name], file) for name in NUMBERS if name in table})
+    if "Vhel" in table and table["Vhel"].isna().any():
+        missing = int(table["Vhel"].isna().sum())
+        log.warning(
+            "%s: %d of %d rows have no Vhel; that of the spectrum's header is used", file, missing, len(table)
+        )
+    table.index = pd.Index([_agc_number(value, row, file) for row, value in table["AGC"].items()], name="id")
     first = ~table.index.duplicated()
     return table[first].drop(columns="AGC"), sorted(set(table.index[~first]))
+
+
+def _empty_rows(table: pd.DataFrame) -> np.ndarray:
+    """Tell which rows have nothing in any column."""
+    empty = table.isna()
+    for name in table.columns[[column.dtype.kind == "O" for _, column in table.items()]]:
+        empty[name] |= table[name].astype(str).str.strip() == ""
+    return empty.all(axis=1).to_numpy()
+
+
+def _agc_number(value: object, row: int, file: str) -> str:
+    """Return an AGC number as text of six digits or more."""
+    match = re.fullmatch(r"([0-9]{1,12})(?:\.0*)?", "" if pd.isna(value) else str(value).strip())
+    if not match or int(match[1]) == 0:
+        raise InputError(
+            f"dataset.catalogue={file}: row {row} has AGC '{shown(value)}', no number; write whole numbers from 1 up"
+        )
+    return f"{int(match[1]):06d}"
+
+
+def _numbers(column: pd.Series, file: str) -> pd.Series:
+    """Return a column as numbers, NaN where there is none; what is no number and no sign of a missing one is said."""
+    if column.dtype.kind in "iuf" and not column.isna().any():
+        numbers = column
+    elif column.dtype.kind == "O":
+        text = column.astype(str).where(column.notna(), "").str.strip()
+        numbers = pd.to_numeric(text.where(~text.isin(NO_NUMBER)), errors="coerce").astype(float)
+        column = text.mask(text.isin(NO_NUMBER))
+    else:
+        numbers = column.astype(float)
+    wrong = column.notna() & ~(np.isfinite(numbers) & (numbers > NUMBERS[column.name]))
+    if not wrong.any():
+        return numbers
+    row = wrong.idxmax()
+    log.warning(
+        "%s: %d of %d values of %s are no numbers of a galaxy and taken as missing; the first is '%s' in row %d",
+        *(file, wrong.sum(), len(column), column.name, shown(column[row]), row),
+    )
+    return numbers.astype(float).mask(wrong)
 
 
 def within(catalogue: pd.DataFrame, where: Mapping[str, Sequence[float | None] | None]) -> np.ndarray:
@@ -81,21 +153,62 @@ def within(catalogue: pd.DataFrame, where: Mapping[str, Sequence[float | None] |
     Raises
     ------
     InputError
-        If a column is not there, or a range is no pair.
+        If a column is not there or has no numbers, or a range is no pair of numbers.
     """
     inside = np.ones(len(catalogue), dtype=bool)
     for column, limits in where.items():
-        if limits is None:
-            continue
-        if column not in catalogue:
-            raise InputError(f"dataset.where.{column}: the catalogue has no such column, only {', '.join(catalogue)}")
-        if len(limits) != 2:
-            raise InputError(f"dataset.where.{column}={list(limits)}: give [low, high], null for no limit")
-        low, high = (
-            default if limit is None else limit for limit, default in zip(limits, (-np.inf, np.inf), strict=True)
-        )
-        inside &= pd.to_numeric(catalogue[column], errors="coerce").between(low, high).to_numpy()
+        if limits is not None:
+            low, high = _limits(column, limits)
+            inside &= _asked(catalogue, column).between(low, high).to_numpy()
     return inside
+
+
+def without_value(catalogue: pd.DataFrame, where: Mapping[str, Sequence[float | None] | None]) -> pd.DataFrame:
+    """Return the rows that `within` leaves out for want of a value: their name and the reason."""
+    reasons: dict[str, str] = {}
+    for column, limits in where.items():
+        if limits is not None:
+            for name in catalogue.index[_asked(catalogue, column).isna()]:
+                reasons.setdefault(name, f"no value of {column}, by which dataset.where chooses")
+    return pd.DataFrame({"name": reasons.keys(), "reason": reasons.values()}, dtype=str)
+
+
+def _asked(catalogue: pd.DataFrame, column: str) -> pd.Series:
+    """Return the values of a column of `where` as numbers."""
+    if column not in catalogue:
+        raise InputError(
+            f"dataset.where.{shown(column)}: the catalogue has no such column, only {listed(catalogue)}"
+            + _how_to_write(str(column), [str(name) for name in catalogue])
+        )
+    numbers = pd.to_numeric(catalogue[column], errors="coerce").astype(float)
+    if numbers.isna().all() and catalogue[column].notna().any():
+        raise InputError(f"dataset.where.{shown(column)}: this column has no numbers to choose by")
+    return numbers
+
+
+def _how_to_write(column: str, names: list[str]) -> str:
+    """Say how the command line takes a name such as ``W50(km/s)``, if there is one; of several the nearest."""
+    odd = sorted(
+        (name for name in names if not re.fullmatch("[A-Za-z][A-Za-z0-9_]*", name)),
+        key=lambda name: not name.startswith(column),
+    )
+    if not odd:
+        return ""
+    if re.search(OUTSIDE_GRAMMAR, odd[0]):
+        return f"; rename {shown(odd[0])}, which the command line does not take"
+    escaped = re.sub(r"([\\()\[\]{}:=,])", r"\\\1", odd[0])
+    return f"; to choose by {shown(odd[0])}, write '+dataset.where={{{escaped}:[low,high]}}' with the quotes"
+
+
+def _limits(column: str, limits: object) -> tuple[float, float]:
+    pair = list(limits) if isinstance(limits, Sequence) and not isinstance(limits, str) else [limits]
+    numbers = all(limit is None or (isinstance(limit, int | float) and not isinstance(limit, bool)) for limit in pair)
+    if len(pair) != 2 or not numbers or any(limit is not None and np.isnan(limit) for limit in pair):
+        raise InputError(f"dataset.where.{shown(column)}={shown(limits)}: give [low, high], null for no limit")
+    low, high = (default if limit is None else limit for limit, default in zip(pair, (-np.inf, np.inf), strict=True))
+    if low > high:
+        raise InputError(f"dataset.where.{shown(column)}={shown(limits)}: {low} is above {high}; give [low, high]")
+    return low, high
 
 
 def _read_cds(path: Path) -> pd.DataFrame:
@@ -104,7 +217,15 @@ def _read_cds(path: Path) -> pd.DataFrame:
     readme = path.with_name("ReadMe")
     if not readme.is_file():
         raise InputError(f"{path}: a CDS table needs its ReadMe in the same folder")
-    try:
-        return text_tables.read(str(path), format="cds", readme=str(readme)).to_pandas()
-    except Exception as error:  # astropy raises a dozen kinds on tables that are not as their ReadMe says
-        raise InputError(f"{path}: not as its ReadMe describes it ({error})") from error
+    with TemporaryDirectory() as folder:  # astropy's own reading knows no bounds, and a table by its name alone
+        table = Path(folder, path.name.removesuffix(".gz"))
+        table.write_bytes(read_content(path))
+        description = Path(folder, "ReadMe")
+        description.write_bytes(read_content(readme))
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return text_tables.read(str(table), format="cds", readme=str(description), guess=False).to_pandas()
+        except Exception as error:  # astropy raises a dozen kinds on tables that are not as their ReadMe says
+            said = shown(str(error).replace(f"{folder}/", ""), 200)
+            raise InputError(f"{path}: not as its ReadMe describes it ({said})") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,10 +14,12 @@ from tqdm import tqdm
 from hiexp.datasets.cleaning import clean
 from hiexp.datasets.selection import select_classes
 from hiexp.datasets.stacking import Channels, stack
-from hiexp.datasets.tables import column_named, read_lines, read_table
+from hiexp.datasets.tables import NO_NUMBER, column_named, columns_named, listed, read_lines, read_table, shown
 from hiexp.errors import InputError
 from hiexp.fitting.widths import asymmetry_class
 from hiexp.spectra import UNKNOWN, Spectra
+
+log = logging.getLogger(__name__)
 
 MJY = {"mJy": 1.0, "Jy": 1000.0}
 MISSING = {"", "-", "--", "nan", "null", "none", "indef", "inf", "-inf"}
@@ -218,14 +221,17 @@ def _clean(velocity: np.ndarray, flux: np.ndarray) -> Channels:
 def _read_classes(file: Path) -> pd.DataFrame:
     """Return the class table indexed by CIG number, with the class as ``_class``, NaN where there is none."""
     setting = f"dataset.classes_file={file}"
-    if not file.is_file():
+    if not file.exists():
         raise InputError(f"{setting}: no such file; give a table with the columns cig and Class")
     table = read_table(file, text_columns=("cig", "class"))
-    cig, name = column_named(table, "cig"), column_named(table, "class")
     asymmetry = [column for column in table.columns if re.sub("[^a-z]", "", column.lower()).startswith("aflux")]
+    for names in (columns_named(table, "cig"), columns_named(table, "class")):
+        if len(names) > 1:
+            raise InputError(f"{setting}: {' and '.join(names)} are two columns for one thing; leave one of them")
+    cig, name = column_named(table, "cig"), column_named(table, "class")
     if cig is None or (name is None and len(asymmetry) != 1):
         raise InputError(
-            f"{setting}: needs a column cig and a column Class (or one A_flux); it has {', '.join(table.columns)}"
+            f"{setting}: needs a column cig and a column Class (or one A_flux); it has {listed(table.columns)}"
         )
     table = table.dropna(how="all")  # spreadsheets leave rows of nothing but delimiters
     if table.empty:
@@ -235,6 +241,14 @@ def _read_classes(file: Path) -> pd.DataFrame:
         table["_class"] = [_class(value, number, setting) for number, value in table.pop(name).items()]
     else:
         table["_class"] = _classes_by_asymmetry(table[asymmetry[0]], setting)
+    repeated = table.index[table.index.duplicated()].unique()
+    if len(repeated):
+        log.warning(
+            "%s: %d objects have more than one row, such as CIG %d; the first is used",
+            file,
+            len(repeated),
+            repeated[0],
+        )
     table = table[~(table.index.duplicated() & table["_class"].isna())]
     for number, named in table.groupby(level=0)["_class"].unique().items():
         if len(named) > 1:
@@ -246,19 +260,19 @@ def _read_classes(file: Path) -> pd.DataFrame:
 
 
 def _cig_number(value: object, setting: str) -> int:
-    match = re.fullmatch(r"(?:CIG)?[\s_]*0*(\d+)(?:\.0*)?", str(value).strip(), re.IGNORECASE)
+    match = re.fullmatch(r"(?:CIG)?[\s_]*([0-9]{1,12})(?:\.0*)?", str(value).strip()[:1000], re.IGNORECASE)
     if not match:
-        raise InputError(f"{setting}: '{value}' in column cig is no CIG number")
+        raise InputError(f"{setting}: '{shown(value)}' in column cig is no CIG number")
     return int(match[1])
 
 
 def _class(value: object, number: int, setting: str) -> float:
     text = "" if pd.isna(value) else str(value).strip()
-    if text.lower() in MISSING:
+    if text in NO_NUMBER:
         return np.nan
-    if not re.fullmatch(r"\d+(\.0*)?", text):
+    if not re.fullmatch(r"[0-9]{1,9}(\.0*)?", text):
         raise InputError(
-            f"{setting}: CIG {number} has the class '{text}'; "
+            f"{setting}: CIG {number} has the class '{shown(text)}'; "
             "write whole numbers (0 symmetric, 1 slightly, 2 strongly asymmetric), nothing where there is none"
         )
     return float(text)
@@ -269,5 +283,7 @@ def _classes_by_asymmetry(a_flux: pd.Series, setting: str) -> np.ndarray:
     try:
         values = a_flux.to_numpy(dtype=float, na_value=np.nan)
     except (TypeError, ValueError) as error:
-        raise InputError(f"{setting}: column {a_flux.name} has a value that is no number ({error})") from error
-    return np.where(values > 0, asymmetry_class(values), np.nan)
+        raise InputError(
+            f"{setting}: column {shown(a_flux.name)} has a value that is no number ({shown(error, 200)})"
+        ) from error
+    return np.where((values > 0) & np.isfinite(values), asymmetry_class(values), np.nan)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 
 from hiexp.errors import InputError
 from hiexp.spectra import UNKNOWN, Spectra
@@ -29,7 +31,8 @@ def select_classes(
     Returns
     -------
     Spectra
-        In the same order. Objects without a class are left out by either choice, and stay where neither is made.
+        In the same order. Objects without a class are left out by either choice, and are in `Spectra.skipped` then;
+        they stay where neither is made.
 
     Raises
     ------
@@ -51,4 +54,6 @@ def select_classes(
         members = [rng.permutation(rows)[:smallest] for rows in members]
     kept = np.zeros(len(spectra), dtype=bool)
     kept[np.concatenate(members)] = True
-    return spectra.take(kept)
+    without = spectra.ids[spectra.reference == UNKNOWN]
+    unchosen = pd.DataFrame({"name": without, "reason": f"no reference class, and {asked} chooses by it"}, dtype=str)
+    return replace(spectra.take(kept), skipped=pd.concat([spectra.skipped, unchosen], ignore_index=True))

@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import io
+import logging
 import re
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
+from xml.parsers import expat
 
 import pandas as pd
 from astropy.table import Table
 
+from hiexp.datasets.files import GZIP_MAGIC, read_content
+from hiexp.datasets.fits_tables import table_hdus
 from hiexp.errors import InputError
 
+log = logging.getLogger(__name__)
+
 DELIMITERS = ("\t", ";", ",", "|")  # in the order they are looked for in the line of names; else whitespace
-RULE = re.compile(r"[-\s;,|]*-[-\s;,|]*")  # the line of dashes under VizieR's names and units
+RULE = re.compile(r"[-\s;,|]*")  # the line of dashes under VizieR's names and units
+DECIMAL_COMMA = r"[+-]?(?:[0-9]{1,17}(?:,[0-9]*)?|,[0-9]+)(?:[eE][+-]?[0-9]+)?"
+DECIMAL_POINT = r"\s*[+-]?[0-9]*\.[0-9]+(?:[eE][+-]?[0-9]+)?\s*"
+# What people write where there is no number; in a column of text it is a word like any other.
+WORDS_FOR_NO_NUMBER = ("na", "n/a", "#n/a", "<na>", "nan", "-nan", "null", "none", "indef")
+NO_NUMBER = ["", "-", "--", "?", "NaN", "None", *WORDS_FOR_NO_NUMBER, *map(str.upper, WORDS_FOR_NO_NUMBER)]
+LONGEST_SHOWN = 40  # characters of a cell or a name in a message
 
 
 def read_lines(file: Path) -> list[str]:
@@ -26,11 +38,7 @@ def read_lines(file: Path) -> list[str]:
     InputError
         If the file cannot be opened, or is no text.
     """
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise InputError(f"{file} cannot be read: {error.strerror}") from error
-    return _lines(content, file)
+    return _lines(read_content(file), file)
 
 
 def read_table(file: Path, text_columns: tuple[str, ...] = ()) -> pd.DataFrame:
@@ -40,49 +48,64 @@ def read_table(file: Path, text_columns: tuple[str, ...] = ()) -> pd.DataFrame:
     ----------
     file : Path
         Text with one line of names, in any delimiter and encoding, with or without VizieR's ``#`` comments, line
-        of units and line of dashes; or a VOTable or FITS file; gzipped or not.
+        of units and line of dashes; or a VOTable, or a FITS file, of which the first table is read; gzipped or not.
+        Nothing that a VOTable refers to is fetched.
     text_columns : tuple of str
         Columns of a text file to keep as they are written (compared in lower case); the others become numbers
-        where all their values are.
+        where all their values are, with a decimal comma too where commas do not separate the columns.
 
     Returns
     -------
     DataFrame
-        With at least one row. Names as in the file, stripped; empty cells are missing values.
+        With at least one row. Names as in the file, stripped; empty cells are missing values, and so are the words
+        of `NO_NUMBER` in columns of numbers.
 
     Raises
     ------
     InputError
-        If the file is missing, empty or no table.
+        If the file is missing, empty, damaged, too large or no table.
     """
-    try:
-        content = file.read_bytes()
-        if content[:2] == b"\x1f\x8b":
-            content = gzip.decompress(content)
-    except (OSError, EOFError) as error:
-        raise InputError(f"{file} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    content = read_content(file)
     if not content.strip():
         raise InputError(f"{file} is empty; give a table with a line of column names and rows below it")
     if content.startswith(b"SIMPLE  ="):
-        table = _read_astropy(content, "fits", file)
+        table = _read_fits(content, file)
     elif re.match(rb"(\xef\xbb\xbf)?\s*<(\?xml|VOTABLE)", content):
-        table = _read_astropy(content, "votable", file)
+        table = _read_votable(content, file)
     else:
         table = _read_delimited(_lines(content, file), text_columns, file)
     if table.empty:
-        raise InputError(f"{file} has no rows below its column names {', '.join(table.columns)}")
+        raise InputError(f"{file} has no rows below its column names {listed(table.columns)}")
     return table
 
 
 def column_named(table: pd.DataFrame, *names: str) -> str | None:
     """Return the first column with one of `names`, in lower case, whatever its own case; None where none has."""
-    return next((column for column in table.columns if column.lower() in names), None)
+    return next(iter(columns_named(table, *names)), None)
+
+
+def columns_named(table: pd.DataFrame, *names: str) -> list[str]:
+    """Return all columns with one of `names`, in lower case, whatever their own case."""
+    return [column for column in table.columns if column.lower() in names]
+
+
+def shown(value: object, longest: int = LONGEST_SHOWN) -> str:
+    """Return something of a file as a message can show it: one line, printable and short."""
+    text = " ".join(str(value)[:1000].split())
+    text = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+    return text if len(text) <= longest else text[: longest - 3] + "..."
+
+
+def listed(names: Iterable[object]) -> str:
+    """Return names of columns as a message can show them: 20 of them at most."""
+    names = list(names)
+    return ", ".join(map(shown, names[:20])) + (f" and {len(names) - 20} others" if len(names) > 20 else "")
 
 
 def _lines(content: bytes, file: Path) -> list[str]:
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         text = content.decode("utf-16", errors="replace")
-    elif b"\0" in content:
+    elif b"\0" in content or content.startswith(GZIP_MAGIC):
         raise InputError(f"{file} is no text file")
     else:
         try:
@@ -97,38 +120,138 @@ def _read_delimited(lines: list[str], text_columns: tuple[str, ...], file: Path)
     lines = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
     if not lines:
         raise InputError(f"{file} is empty but for comments; give a table with a line of column names")
-    rule = next((number for number, line in enumerate(lines[:4]) if RULE.fullmatch(line)), None)
+    rule = next((number for number, line in enumerate(lines[:4]) if "-" in line and RULE.fullmatch(line)), None)
     if rule:
         lines[1 : rule + 1] = []
     delimiter = next((mark for mark in DELIMITERS if mark in lines[0]), None)
-    cells = lines[0].split() if delimiter is None else next(csv.reader(lines[:1], delimiter=delimiter))
-    names = [cell.strip() for cell in cells]
+    try:
+        cells = lines[0].split() if delimiter is None else next(csv.reader(lines[:1], delimiter=delimiter))
+    except csv.Error as error:
+        raise InputError(f"{file} has no line of column names ({shown(error, 200)})") from error
+    names = _names(cells, lines[1:], delimiter, file)
     if len(lines) == 1:
         return pd.DataFrame(columns=names)
+    text = "\n".join(lines[1:])
+    table = _parsed(text, names, delimiter, file, text_columns, NO_NUMBER)
+    words = [name for name, column in table.items() if column.dtype.kind == "O" and name.lower() not in text_columns]
+    if words:
+        written = _parsed(text, names, delimiter, file, tuple(name.lower() for name in names), [""])
+        table[words] = written[words]
+        if delimiter != ",":
+            table = table.assign(**_with_decimal_commas(written, words))
+    # Lines that end with a delimiter have a column without name and values.
+    return table.drop(columns="") if "" in names and table[""].isna().all() else table
+
+
+def _names(cells: list[str], rows: list[str], delimiter: str | None, file: Path) -> list[str]:
+    """Return the column names, as many as the longest row has cells.
+
+    With more names than cells every column behind the one name too many would have the values of its neighbour.
+    """
+    names = [cell.strip() for cell in cells]
+    while names[-1] == "" and len(names) > 1:
+        names.pop()
+    if delimiter is None:
+        short = {size for row in rows if '"' not in row and 1 < (size := len(row.split())) < len(names)}
+        if short:
+            raise InputError(
+                f"{file} has {len(names)} column names and a row of {min(short)} cells; "
+                "separate the columns by tabs or commas, so that an empty cell is seen"
+            )
+        return [cell.strip() for cell in cells]
+    if any(row.count(delimiter) + 1 >= len(names) for row in rows) or not rows:
+        return [cell.strip() for cell in cells]
+    surplus = len(names) - max(row.count(delimiter) + 1 for row in rows)
+    inside = [place for place, cell in enumerate(cells) if place and cell != cell.lstrip() and cell.strip()]
+    if len(inside) != surplus:
+        raise InputError(
+            f"{file} has {len(names)} column names and rows of {len(names) - surplus} cells at most; "
+            f"quote a name that has '{delimiter}' in it, or end the rows with '{delimiter}' for each empty cell"
+        )
+    for place in reversed(inside):
+        names[place - 1 : place + 1] = [f"{cells[place - 1].strip()}{delimiter}{cells[place].rstrip()}"]
+    log.warning("%s: '%s' inside a column name is taken as part of it: %s", file, delimiter, listed(names))
+    return names
+
+
+def _parsed(
+    text: str,
+    names: list[str],
+    delimiter: str | None,
+    file: Path,
+    text_columns: tuple[str, ...],
+    missing: list[str],
+) -> pd.DataFrame:
+    """Return the rows below the names; `missing` stands for no number, and in columns of text "" alone."""
+    is_text = {name: name.lower() in text_columns for name in names}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
-            table = pd.read_csv(
-                io.StringIO("\n".join(lines[1:])),
+            return pd.read_csv(
+                io.StringIO(text),
                 sep=delimiter or r"\s+",
                 names=names,
                 header=None,
                 index_col=False,
                 skipinitialspace=True,
-                dtype=dict.fromkeys((name for name in names if name.lower() in text_columns), str),
-                na_values=["--", "?"],
+                dtype={name: str for name in names if is_text[name]},
+                keep_default_na=False,
+                na_values={name: [""] if is_text[name] else missing for name in names},
+                low_memory=False,
             )
-    except (ValueError, pd.errors.ParserError, pd.errors.ParserWarning) as error:
-        raise InputError(f"{file} is no table with the columns {', '.join(names[:8])}: {error}") from error
-    # Lines that end with a delimiter have a column without name and values.
-    return table.drop(columns="") if "" in names and table[""].isna().all() else table
+    except (ValueError, OverflowError, pd.errors.ParserError, pd.errors.ParserWarning) as error:
+        raise InputError(f"{file} is no table with the columns {listed(names)}: {shown(error, 200)}") from error
 
 
-def _read_astropy(content: bytes, form: str, file: Path) -> pd.DataFrame:
+def _with_decimal_commas(written: pd.DataFrame, columns: list[str]) -> dict[str, pd.Series]:
+    """Return those of the columns that are numbers with decimal commas; none in a table with decimal points."""
+    numbers = {}
+    for name in columns:
+        cells = written[name].str.strip()
+        given = cells.notna() & ~cells.isin(NO_NUMBER)
+        if given.any() and cells[given].str.fullmatch(DECIMAL_COMMA).all():
+            numbers[name] = pd.to_numeric(cells.where(given).str.replace(",", "."))
+    if numbers and any(cells.str.fullmatch(DECIMAL_POINT).any() for _, cells in written.items()):
+        return {}  # a comma may be one of thousands
+    return numbers
+
+
+def _read_fits(content: bytes, file: Path) -> pd.DataFrame:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # units and dates that astropy does not know
-            table = Table.read(io.BytesIO(content), format=form)
+            hdu = next(table_hdus(content), None)
+            if hdu is None:
+                raise ValueError("it holds no table")
+            return _one_value_a_row(Table.read(hdu, format="fits"))
     except Exception as error:  # astropy raises OSError, TypeError, IndexError, ... on damaged files
-        raise InputError(f"{file} is not a readable {form.upper()} table ({error})") from error
+        raise InputError(f"{file} is not a readable FITS table ({shown(error, 200)})") from error
+
+
+def _read_votable(content: bytes, file: Path) -> pd.DataFrame:
+    try:
+        _refuse_references(content)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return _one_value_a_row(Table.read(io.BytesIO(content), format="votable"))
+    except Exception as error:  # as above
+        raise InputError(f"{file} is not a readable VOTABLE table ({shown(error, 200)})") from error
+
+
+def _refuse_references(content: bytes) -> None:
+    """Refuse XML that has its content elsewhere, which astropy would fetch, or entities, which may grow endlessly."""
+
+    def element(name: str, attributes: dict[str, str]) -> None:
+        if name.rpartition(":")[2].upper() == "STREAM" and any(key.lower() == "href" for key in attributes):
+            raise ValueError("its data are in another place, which is not fetched; save it with the data inside")
+
+    def entity(*_: object) -> None:
+        raise ValueError("it declares XML entities; save it without them")
+
+    parser = expat.ParserCreate()
+    parser.StartElementHandler, parser.EntityDeclHandler = element, entity
+    parser.Parse(content, True)
+
+
+def _one_value_a_row(table: Table) -> pd.DataFrame:
     return table[[name for name in table.colnames if table[name].ndim == 1]].to_pandas()
