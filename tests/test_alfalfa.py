@@ -1,13 +1,22 @@
 """The reader of Arecibo archives, on real spectra and on files with faults."""
 
+import gzip
+import logging
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 from astropy.io import fits
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hiexp.datasets import read_alfalfa
+from hiexp.datasets.arecibo import read_spectrum
 from hiexp.errors import InputError
 
 N = 256
+SHARED = Path(__file__).parents[2] / "shared" / "faults"
 
 
 def write_spectrum(file, *, change=None, header=None, n=N, units=None):
@@ -234,6 +243,242 @@ def test_a_bad_file_is_skipped_with_its_reason(tmp_path, fault, recwarn):
     assert spectra.skipped["name"].tolist() == ["A000002.fits"]
     assert said in spectra.skipped["reason"].iloc[0]
     assert not recwarn
+
+
+@pytest.mark.parametrize(
+    ("velocity", "flux"),
+    [("km / s", "mJy"), ("km.s-1", "MJY"), ("KM/S", "JY"), ("km s^-1", "Jy"), ("m/s", "uJy"), ("m.s**-1", " mJy ")],
+)
+def test_units_in_many_writings(tmp_path, velocity, flux):
+    factors = {"velocity": 1000 if velocity.startswith("m") else 1, "flux": {"J": 1e-3, "u": 1e3}.get(flux[0], 1)}
+
+    def convert(columns):
+        columns["VHELIO"] *= factors["velocity"]
+        columns["FLUX"] *= factors["flux"]
+
+    plain = read_spectrum(write_spectrum(tmp_path / "plain.fits")).channels
+    file = write_spectrum(tmp_path / "A1.fits", change=convert, units={"VHELIO": velocity, "FLUX": flux})
+    channels = read_spectrum(file).channels
+    np.testing.assert_allclose(channels.velocity, plain.velocity)
+    np.testing.assert_allclose(channels.flux, plain.flux, rtol=1e-5)
+
+
+@pytest.mark.parametrize("unit", ["MHz", "km", "kms", "Jy/beam", "((", "x" * 60])
+def test_a_unit_that_cannot_be_converted_is_a_reason(tmp_path, unit):
+    for name in ("VHELIO", "FLUX"):
+        file = write_spectrum(tmp_path / f"{name}.fits", units={name: unit})
+        with pytest.raises(InputError, match=f"{name} is in .* which cannot be converted"):
+            read_spectrum(file)
+
+
+def test_columns_in_lower_case_behind_an_image(tmp_path):
+    plain = read_spectrum(write_spectrum(tmp_path / "A1.fits")).channels
+    table = fits.open(tmp_path / "A1.fits")[1]
+    for number, name in enumerate(table.columns.names, 1):
+        table.header[f"TTYPE{number}"] = name.lower()
+    other = fits.BinTableHDU.from_columns([fits.Column("x", "D", array=np.arange(3.0))])
+    fits.HDUList([fits.PrimaryHDU(np.ones((2, 3))), fits.ImageHDU(np.zeros((4, 4))), other, table]).writeto(
+        tmp_path / "A2.fits"
+    )
+    for one, same in zip(read_spectrum(tmp_path / "A2.fits").channels, plain, strict=True):
+        np.testing.assert_array_equal(one, same)
+
+
+@given(st.sets(st.integers(1, 80), max_size=30), st.sampled_from([np.nan, np.inf, -np.inf]))
+def test_channels_without_velocity_are_masked(tmp_path_factory, missing, value):
+    folder = tmp_path_factory.mktemp("spectra")
+    plain = read_spectrum(write_spectrum(folder / "A1.fits")).channels
+    rows = np.array(sorted(missing), dtype=int)
+    channels = read_spectrum(write_spectrum(folder / "A2.fits", change=set_to("VHELIO", rows, value))).channels
+    expected = np.ones(N, dtype=bool)
+    expected[N - 1 - rows] = False  # descending in the file
+    np.testing.assert_array_equal(channels.valid, expected & plain.valid)
+    np.testing.assert_allclose(channels.velocity, plain.velocity)
+    np.testing.assert_array_equal(channels.flux[expected], plain.flux[expected])
+
+
+@pytest.mark.parametrize("fill", [1e38, 1e300, -1e300])
+def test_what_single_precision_cannot_hold_is_missing(tmp_path, fill, recwarn):
+    write_spectrum(tmp_path / "A1.fits", change=set_to("FLUX", slice(10, 20), fill))
+    spectra = read_alfalfa(str(tmp_path))
+    assert not spectra.valid[0, N - 20 : N - 10].any()
+    assert np.isfinite(spectra.flux).all() and spectra.rms[0] == pytest.approx(1, abs=0.2)
+    assert not recwarn
+
+
+def card(file, name, text):
+    """Write the text of a card over one in the file, whatever the standard thinks of it."""
+    content = file.read_bytes()
+    place = content.index(name.ljust(8).encode() + b"=")
+    file.write_bytes(content[: place + 10] + text.encode().ljust(70) + content[place + 80 :])
+
+
+@pytest.mark.parametrize("key", ["RA", "DEC", "V21SYS"])
+@pytest.mark.parametrize("text", ["'12 30 45.2'", "'unknown", "55x00.0", "T", "", "1e999"])
+def test_a_card_without_a_number_is_missing_and_listed(tmp_path, key, text):
+    write_spectrum(tmp_path / "A1.fits")
+    write_spectrum(tmp_path / "A2.fits", header={"RA": 10.0, "DEC": 5.0})
+    card(tmp_path / "A2.fits", key, text)
+    spectra = read_alfalfa(str(tmp_path))
+    assert spectra.ids.tolist() == ["000001", "000002"]
+    assert spectra.unmatched.to_numpy().tolist() == [["000002", f"{key} in its header is no number"]]
+    known = {"RA": [10.0, 5.0, 4400.0], "DEC": [10.0, 5.0, 4400.0], "V21SYS": [10.0, 5.0, 4400.0]}[key]
+    known[["RA", "DEC", "V21SYS"].index(key)] = np.nan
+    np.testing.assert_array_equal(spectra.catalogue.loc["000002"].to_numpy(float), known)
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ("NAXIS2", "-1"),
+        ("NAXIS1", "-24"),
+        ("PCOUNT", "-100"),
+        ("GCOUNT", "-1"),
+        ("NAXIS2", "99999999999"),
+        ("NAXIS", "-2"),
+    ],
+)
+def test_sizes_that_cannot_be_end_at_once(tmp_path, key, text):
+    write_spectrum(tmp_path / "A1.fits")
+    content = (tmp_path / "A1.fits").read_bytes()
+    (tmp_path / "A2.fits").write_bytes(content[2880:])  # the table's header alone, for `card`
+    card(tmp_path / "A2.fits", key, text.rjust(20))
+    (tmp_path / "A2.fits").write_bytes(content[:2880] + (tmp_path / "A2.fits").read_bytes())
+    skipped = read_alfalfa(str(tmp_path)).skipped
+    assert skipped["name"].tolist() == ["A2.fits"]
+    assert "not a readable FITS table" in skipped["reason"].iloc[0]
+
+
+def test_arrays_of_unlike_length_and_many_spectra_a_file(tmp_path):
+    write_spectrum(tmp_path / "A1.fits")
+    unlike = [
+        fits.Column("VHELIO", "200D", array=np.ones((1, 200))),
+        fits.Column("FLUX", "150D", array=np.ones((1, 150))),
+    ]
+    fits.BinTableHDU.from_columns(unlike).writeto(tmp_path / "A2.fits")
+    many = [fits.Column(name, "200D", array=np.ones((3, 200))) for name in ("VHELIO", "FLUX")]
+    fits.BinTableHDU.from_columns(many).writeto(tmp_path / "A3.fits")
+    reasons = read_alfalfa(str(tmp_path)).skipped["reason"].tolist()
+    assert reasons == [
+        "columns of unlike length: VHELIO has 200, FLUX has 150",
+        "VHELIO has 3 arrays of 200; one spectrum a file is read",
+    ]
+
+
+@pytest.mark.parametrize("cache", [True, False])
+def test_what_is_no_file_does_not_stop_a_folder(tmp_path, cache):
+    folder = tmp_path / "spectra"
+    folder.mkdir()
+    write_spectrum(folder / "A1.fits")
+    os.mkfifo(folder / "A2.fits")
+    (folder / "A3.fits").symlink_to(folder / "missing")
+    (folder / "A4.fits").symlink_to(folder / "A4.fits")
+    (folder / "A5.fits").mkdir()
+    (folder / "A6.fits").symlink_to("/dev/zero")
+    (folder / "A7.fits.gz").write_bytes(gzip.compress(bytes(65 * 2**20)))
+    spectra = read_alfalfa(str(folder), cache=str(tmp_path / "cache") if cache else None)
+    assert spectra.ids.tolist() == ["000001"]
+    for name, said in {
+        "A2.fits": "named pipe",
+        "A3.fits": "No such file",
+        "A4.fits": "symbolic link",
+        "A5.fits": "directory",
+        "A6.fits": "device",
+        "A7.fits.gz": "more than 64 MiB",
+    }.items():
+        (reason,) = spectra.skipped.loc[spectra.skipped["name"] == name, "reason"]
+        assert said in reason
+
+
+def test_a_pack_with_any_flipped_bit_is_made_anew(tmp_path, caplog):
+    folder, cache = tmp_path / "spectra", tmp_path / "cache"
+    folder.mkdir()
+    write_spectrum(folder / "A1.fits", n=64)
+    whole = read_alfalfa(str(folder), cache=str(cache))
+    (pack,) = cache.iterdir()
+    content = pack.read_bytes()
+    rng = np.random.default_rng(4)
+    for place in rng.integers(0, len(content), 150):
+        damaged = bytearray(content)
+        damaged[place] ^= 1 << rng.integers(0, 8)
+        pack.write_bytes(damaged)
+        again = read_alfalfa(str(folder), cache=str(cache))
+        for name in ("ids", "velocity", "flux", "valid", "rms", "systemic"):
+            np.testing.assert_array_equal(getattr(again, name), getattr(whole, name))
+    assert list(cache.iterdir()) == [pack]
+    assert "is damaged" in caplog.text and "made again" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda arrays: arrays.pop("rms"),
+        lambda arrays: arrays.update(velocity=arrays["velocity"][:, :10]),
+        lambda arrays: arrays.update(flux=arrays["flux"].astype(int)),
+        lambda arrays: arrays.update(ids=arrays["ids"].astype(object)),
+        lambda arrays: arrays.update(rms=arrays["rms"][:0]),
+        lambda arrays: arrays.update(flux=arrays["flux"][0]),
+    ],
+)
+def test_a_pack_of_other_arrays_is_made_anew(tmp_path, change):
+    folder, cache = tmp_path / "spectra", tmp_path / "cache"
+    folder.mkdir()
+    write_spectrum(folder / "A1.fits")
+    whole = read_alfalfa(str(folder), cache=str(cache))
+    (pack,) = cache.iterdir()
+    arrays = dict(np.load(pack))
+    change(arrays)
+    np.savez(pack, **arrays)
+    np.testing.assert_array_equal(read_alfalfa(str(folder), cache=str(cache)).flux, whole.flux)
+    assert np.load(pack)["flux"].shape == (1, N)
+
+
+def test_a_pack_that_cannot_be_written_is_no_error(tmp_path, caplog):
+    folder = tmp_path / "spectra"
+    folder.mkdir()
+    write_spectrum(folder / "A1.fits")
+    (tmp_path / "cache").write_text("a file where the folder should be")
+    with caplog.at_level(logging.WARNING):
+        assert len(read_alfalfa(str(folder), cache=str(tmp_path / "cache"))) == 1
+    assert "dataset.cache=null goes without" in caplog.text
+
+
+@pytest.fixture
+def faults():
+    if not SHARED.is_dir():
+        pytest.skip("the collection of faulty files (../shared/faults) is not on this machine")
+    return SHARED
+
+
+@pytest.mark.parametrize("name", ["vunit00", "vunit01", "lower", "image_first", "nan_velocity"])
+def test_the_collection_of_odd_tables_is_read(faults, name):
+    plain = read_spectrum(faults / "fits" / "ok.fits").channels
+    channels = read_spectrum(faults / "fits" / f"{name}.fits").channels
+    used = np.isin(plain.velocity, channels.velocity[channels.valid])
+    assert used.sum() == channels.valid.sum() >= 1000
+    np.testing.assert_array_equal(channels.flux[channels.valid], plain.flux[used])
+    assert name == "nan_velocity" or used.all()
+
+
+def test_the_collection_of_damaged_files_is_skipped(faults, tmp_path):
+    for number, file in enumerate([*faults.glob("headers/*.fits"), *faults.glob("gzip/*.fits.gz")], 100):
+        (tmp_path / f"A{number}{''.join(file.suffixes[-2:]).removeprefix(file.stem)}").symlink_to(file)
+    names = {link.name: link.resolve().name for link in tmp_path.iterdir()}
+    spectra = read_alfalfa(str(tmp_path))
+    skipped = {names[name]: reason for name, reason in spectra.skipped.itertuples(index=False)}
+    assert {name: skipped.get(name, "")[:23] for name in names.values()} == {
+        "A000001.fits": "not a readable FITS tab",
+        "cardB-NAXIS2--1.fits": "not a readable FITS tab",
+        "arrays-unlike.fits": "columns of unlike lengt",
+        "wrong0.fits.gz": "is damaged: gzip says '",
+        "A000001.fits.gz": "",
+        "ra-string.fits": "",
+        "v21sys-string.fits": "",
+    }
+    assert sorted(spectra.unmatched["reason"]) == [
+        "RA in its header is no number",
+        "V21SYS in its header is no number",
+    ]
 
 
 def test_a_second_file_of_the_same_galaxy_is_skipped(tmp_path):

@@ -20,6 +20,7 @@ from tqdm import tqdm
 from hiexp.datasets.arecibo import HEADER_KEYS, ArchiveSpectrum, read_spectrum
 from hiexp.datasets.catalogue import read_agc_catalogue, within, without_value
 from hiexp.datasets.stacking import Channels, stack
+from hiexp.datasets.tables import shown
 from hiexp.errors import InputError
 from hiexp.spectra import Spectra
 
@@ -40,6 +41,7 @@ PACK_ARRAYS = {
     "unread_reasons": ("U", "U"),
 }
 FILES_A_TASK = 64
+LONGEST_REASON = 300  # characters
 
 
 def read_alfalfa(
@@ -235,7 +237,7 @@ def _read_some(files: list[Path]) -> list[ArchiveSpectrum | str]:
         try:
             results.append(read_spectrum(file))
         except InputError as error:
-            results.append(str(error))
+            results.append(shown(error, LONGEST_REASON))
         except Exception as error:  # whatever one file of thousands does, the others are read
-            results.append(f"cannot be used ({type(error).__name__}: {error})")
+            results.append(shown(f"cannot be used ({type(error).__name__}: {error})", LONGEST_REASON))
     return results

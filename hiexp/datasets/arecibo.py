@@ -22,6 +22,7 @@ FLUX_COLUMNS = ("FLUX", "FLUXDENS")
 HEADER_KEYS = {"RA": "RAJ2000", "DEC": "DEJ2000", "V21SYS": "Vhel"}
 MISSING_VALUE = -999.0  # where the header has no NANVALUE
 MOST_BYTES = 64 * 2**20  # a spectrum of the archives has 0.07 MiB
+FILL_FLUX = 1e30  # mJy: what is beyond, 1e38 or so, stands for a missing value in some programmes
 LIGHT_SPEED = 299_792.458  # km/s
 
 
@@ -73,7 +74,7 @@ def read_spectrum(file: Path) -> ArchiveSpectrum:
     except InputError:
         raise
     except Exception as error:  # astropy raises OSError, TypeError, IndexError, ... on damaged files
-        raise InputError(f"not a readable FITS table ({error})") from error
+        raise InputError(f"not a readable FITS table ({str(error) or type(error).__name__})") from error
 
     sizes = {names[key]: array.size for key, array in arrays.items()}
     if len(set(sizes.values())) > 1:
@@ -81,8 +82,7 @@ def read_spectrum(file: Path) -> ArchiveSpectrum:
     flux_name = next(name for name in FLUX_COLUMNS if name in names)
     velocity = arrays["VHELIO"] * _factor("VHELIO", given["VHELIO"], "km/s")
     flux = arrays[flux_name] * _factor(flux_name, given[flux_name], "mJy")
-    with np.errstate(over="ignore"):  # what single precision cannot hold is some programme's fill value
-        valid = np.isfinite(flux.astype(np.float32)) & (arrays[flux_name] != fill)
+    valid = (np.abs(flux) < FILL_FLUX) & (arrays[flux_name] != fill)
     if "WEIGHT" in arrays:
         valid &= arrays["WEIGHT"] > 0
     known = np.isfinite(velocity)
@@ -94,7 +94,8 @@ def read_spectrum(file: Path) -> ArchiveSpectrum:
             f"VHELIO goes from {velocity.min():g} to {velocity.max():g} km/s, beyond the speed of light; "
             "give its unit in the header (TUNIT)"
         )
-    channels = clean(velocity, flux[known], valid[known])
+    with np.errstate(all="ignore"):  # what is wild is refused in words
+        channels = clean(velocity, flux[known], valid[known])
     return ArchiveSpectrum(channels._replace(flux=channels.flux.astype(np.float32)), numbers, unread)
 
 

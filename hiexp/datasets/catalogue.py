@@ -144,7 +144,8 @@ def within(catalogue: pd.DataFrame, where: Mapping[str, Sequence[float | None] |
     catalogue : DataFrame
         N rows.
     where : mapping of str to (low, high) or None
-        Inclusive limits by column; None for either is no limit. A row without a value is outside.
+        Inclusive limits by column, with its unit in brackets or without; None for either is no limit. A row without
+        a value is outside.
 
     Returns
     -------
@@ -174,7 +175,10 @@ def without_value(catalogue: pd.DataFrame, where: Mapping[str, Sequence[float | 
 
 
 def _asked(catalogue: pd.DataFrame, column: str) -> pd.Series:
-    """Return the values of a column of `where` as numbers."""
+    """Return the values of a column of `where` as numbers; ``W50`` stands for ``W50(km/s)`` where there is one."""
+    with_unit = [name for name in catalogue if re.fullmatch(re.escape(str(column)) + r" *[(\[].*[)\]]", str(name))]
+    if column not in catalogue and len(with_unit) == 1:
+        column = with_unit[0]
     if column not in catalogue:
         raise InputError(
             f"dataset.where.{shown(column)}: the catalogue has no such column, only {listed(catalogue)}"

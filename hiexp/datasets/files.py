@@ -42,26 +42,26 @@ def read_content(file: Path, most: int = MOST_BYTES) -> bytes:
         if kind != stat.S_IFREG:
             raise InputError(f"{file} cannot be read: {KINDS.get(kind, 'a device')}, and no regular file")
         with file.open("rb") as stream:
-            content = _read_bounded(stream, most)
-    except (OSError, ValueError) as error:  # ValueError: a name with a null character, or too large
-        if isinstance(error, InputError):
-            raise
+            content = _read_bounded(stream, most, file)
+    except InputError:
+        raise
+    except (OSError, ValueError) as error:  # ValueError: a name with a null character
         raise InputError(f"{file} cannot be read: {getattr(error, 'strerror', None) or error}") from error
     if not content.startswith(GZIP_MAGIC):
         return content
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(content)) as stream:
-            return _read_bounded(stream, most)
-    except (OSError, EOFError, ValueError, zlib.error) as error:
+            return _read_bounded(stream, most, file)
+    except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{file} is damaged: gzip says '{error}'; fetch or write it again") from error
 
 
-def _read_bounded(stream: io.BufferedIOBase, most: int) -> bytes:
+def _read_bounded(stream: io.BufferedIOBase, most: int, file: Path) -> bytes:
     """Read to the end, where gzip compares checksum and length of what it has given."""
     parts, size = [], 0
     while part := stream.read(CHUNK):
         size += len(part)
         if size > most:
-            raise ValueError(f"it holds more than {most / 2**20:.0f} MiB")
+            raise InputError(f"{file} holds more than {most / 2**20:.0f} MiB; give what is needed of it")
         parts.append(part)
     return b"".join(parts)

@@ -41,7 +41,7 @@ def table_hdus(content: bytes) -> Iterator[fits.BinTableHDU | fits.TableHDU]:
         if header.get("XTENSION") in TABLES:
             hdu = TABLES[header["XTENSION"]].fromstring(content[start:end])
             width = hdu.columns.dtype.itemsize
-            if header["XTENSION"] == "BINTABLE" and width != header["NAXIS1"]:
+            if header["XTENSION"] == "BINTABLE" and (width != header["NAXIS1"] or width == 0):
                 raise ValueError(f"its columns take {width} bytes a row, its header says {header['NAXIS1']}")
             yield hdu
         start = end + -end % BLOCK

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import logging
+import math
 import re
 import warnings
 from collections.abc import Iterable
@@ -14,7 +15,7 @@ from xml.parsers import expat
 import pandas as pd
 from astropy.table import Table
 
-from hiexp.datasets.files import GZIP_MAGIC, read_content
+from hiexp.datasets.files import GZIP_MAGIC, MOST_BYTES, read_content
 from hiexp.datasets.fits_tables import table_hdus
 from hiexp.errors import InputError
 
@@ -27,6 +28,7 @@ DECIMAL_POINT = r"\s*[+-]?[0-9]*\.[0-9]+(?:[eE][+-]?[0-9]+)?\s*"
 # What people write where there is no number; in a column of text it is a word like any other.
 WORDS_FOR_NO_NUMBER = ("na", "n/a", "#n/a", "<na>", "nan", "-nan", "null", "none", "indef")
 NO_NUMBER = ["", "-", "--", "?", "NaN", "None", *WORDS_FOR_NO_NUMBER, *map(str.upper, WORDS_FOR_NO_NUMBER)]
+VALUE_BYTES = 8  # of a number in memory
 LONGEST_SHOWN = 40  # characters of a cell or a name in a message
 
 
@@ -132,10 +134,12 @@ def _read_delimited(lines: list[str], text_columns: tuple[str, ...], file: Path)
     if len(lines) == 1:
         return pd.DataFrame(columns=names)
     text = "\n".join(lines[1:])
-    table = _parsed(text, names, delimiter, file, text_columns, NO_NUMBER)
-    words = [name for name, column in table.items() if column.dtype.kind == "O" and name.lower() not in text_columns]
+    is_text = [name for name in names if name.lower() in text_columns]
+    # Converters, not types: "None" and "NA" are words there, and only an empty cell is a missing value.
+    table = _parsed(text, names, delimiter, file, NO_NUMBER, converters=dict.fromkeys(is_text, _as_written))
+    words = [name for name, column in table.items() if column.dtype.kind == "O" and name not in is_text]
     if words:
-        written = _parsed(text, names, delimiter, file, tuple(name.lower() for name in names), [""])
+        written = _parsed(text, names, delimiter, file, [""], dtype=str)
         table[words] = written[words]
         if delimiter != ",":
             table = table.assign(**_with_decimal_commas(written, words))
@@ -168,22 +172,17 @@ def _names(cells: list[str], rows: list[str], delimiter: str | None, file: Path)
             f"{file} has {len(names)} column names and rows of {len(names) - surplus} cells at most; "
             f"quote a name that has '{delimiter}' in it, or end the rows with '{delimiter}' for each empty cell"
         )
-    for place in reversed(inside):
-        names[place - 1 : place + 1] = [f"{cells[place - 1].strip()}{delimiter}{cells[place].rstrip()}"]
-    log.warning("%s: '%s' inside a column name is taken as part of it: %s", file, delimiter, listed(names))
+    joined = [f"{cells[place - 1].strip()}{delimiter}{cells[place].rstrip()}" for place in inside]
+    for place, name in reversed(list(zip(inside, joined, strict=True))):
+        names[place - 1 : place + 1] = [name]
+    log.warning("%s: %s is taken as one column name; quote it", file, " and ".join(map(shown, joined)))
     return names
 
 
 def _parsed(
-    text: str,
-    names: list[str],
-    delimiter: str | None,
-    file: Path,
-    text_columns: tuple[str, ...],
-    missing: list[str],
+    text: str, names: list[str], delimiter: str | None, file: Path, missing: list[str], **options: object
 ) -> pd.DataFrame:
-    """Return the rows below the names; `missing` stands for no number, and in columns of text "" alone."""
-    is_text = {name: name.lower() in text_columns for name in names}
+    """Return the rows below the names; `missing` stands for no value, `options` are those of `pandas.read_csv`."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
@@ -194,13 +193,17 @@ def _parsed(
                 header=None,
                 index_col=False,
                 skipinitialspace=True,
-                dtype={name: str for name in names if is_text[name]},
                 keep_default_na=False,
-                na_values={name: [""] if is_text[name] else missing for name in names},
+                na_values=missing,
                 low_memory=False,
+                **options,
             )
     except (ValueError, OverflowError, pd.errors.ParserError, pd.errors.ParserWarning) as error:
         raise InputError(f"{file} is no table with the columns {listed(names)}: {shown(error, 200)}") from error
+
+
+def _as_written(cell: str) -> str | None:
+    return cell.strip() or None
 
 
 def _with_decimal_commas(written: pd.DataFrame, columns: list[str]) -> dict[str, pd.Series]:
@@ -230,7 +233,7 @@ def _read_fits(content: bytes, file: Path) -> pd.DataFrame:
 
 def _read_votable(content: bytes, file: Path) -> pd.DataFrame:
     try:
-        _refuse_references(content)
+        _check_votable(content)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return _one_value_a_row(Table.read(io.BytesIO(content), format="votable"))
@@ -238,12 +241,21 @@ def _read_votable(content: bytes, file: Path) -> pd.DataFrame:
         raise InputError(f"{file} is not a readable VOTABLE table ({shown(error, 200)})") from error
 
 
-def _refuse_references(content: bytes) -> None:
-    """Refuse XML that has its content elsewhere, which astropy would fetch, or entities, which may grow endlessly."""
+def _check_votable(content: bytes) -> None:
+    """Refuse XML that has its content elsewhere, which astropy would fetch, or that grows beyond bounds in memory."""
+    rows, width, claimed = 0, 0, 0
 
     def element(name: str, attributes: dict[str, str]) -> None:
-        if name.rpartition(":")[2].upper() == "STREAM" and any(key.lower() == "href" for key in attributes):
-            raise ValueError("its data are in another place, which is not fetched; save it with the data inside")
+        nonlocal rows, width, claimed
+        match name.rpartition(":")[2]:
+            case "TR":
+                rows += 1
+            case "FIELD":
+                width += math.prod(map(int, re.findall("[0-9]{1,12}", attributes.get("arraysize", ""))))
+            case "TABLE":
+                claimed += int(attributes.get("nrows", 0))
+            case "STREAM" if "href" in attributes:
+                raise ValueError("its data are in another place, which is not fetched; save it with the data inside")
 
     def entity(*_: object) -> None:
         raise ValueError("it declares XML entities; save it without them")
@@ -251,7 +263,21 @@ def _refuse_references(content: bytes) -> None:
     parser = expat.ParserCreate()
     parser.StartElementHandler, parser.EntityDeclHandler = element, entity
     parser.Parse(content, True)
+    if max(rows, claimed) * width * VALUE_BYTES > MOST_BYTES:
+        raise ValueError(f"{max(rows, claimed)} rows of {width} values are more than can be read")
 
 
 def _one_value_a_row(table: Table) -> pd.DataFrame:
-    return table[[name for name in table.colnames if table[name].ndim == 1]].to_pandas()
+    frame = table[[name for name in table.colnames if table[name].ndim == 1]].to_pandas()
+    for name in [name for name, column in frame.items() if column.dtype.kind == "O"]:
+        frame[name] = frame[name].map(_decoded)  # bytes outside ASCII are left as they are by astropy
+    return frame
+
+
+def _decoded(cell: object) -> object:
+    if not isinstance(cell, bytes):
+        return cell
+    try:
+        return cell.decode()
+    except UnicodeDecodeError:
+        return cell.decode("latin-1")
