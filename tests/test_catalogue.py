@@ -1,17 +1,25 @@
 """Catalogues in their public forms, joined to spectra."""
 
 import gzip
+import socket
+import subprocess
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from astropy.table import Table
+from conftest import composed, train
+from hydra.utils import instantiate
+from hypothesis import given
+from hypothesis import strategies as st
 from test_alfalfa import write_spectrum
 
 from hiexp.datasets import read_alfalfa
 from hiexp.datasets.catalogue import read_agc_catalogue, within
 from hiexp.errors import InputError
 
+SHARED = Path(__file__).parents[2] / "shared" / "faults" / "catalogue"
 ROWS = pd.DataFrame(
     {"AGC": [1, 12896, 331060], "Vhel": [4400, 7653, 4463], "W50": [100, 170, 160], "SNR": [12.5, 22.0, np.nan]}
 )
@@ -134,7 +142,41 @@ FAULTS = {
         lambda folder: written(folder / "a.csv", "AGC,Vhel\n1,2,3,4\n5,6\n7,8,9,9,9,9\n"),
         "is no table with the columns AGC, Vhel",
     ),
+    "two columns of numbers": (
+        lambda folder: written(folder / "a.csv", "AGC,Vhel,AGCNr\n1,2,3\n"),
+        "AGC and AGCNr are two columns for one thing; leave one of them",
+    ),
+    "two columns of velocities": (
+        lambda folder: written(folder / "a.csv", "AGC,Vhel,Vhelio\n1,2,3\n"),
+        "Vhel and Vhelio are two columns for one thing",
+    ),
+    "no columns for an empty cell": (
+        lambda folder: written(folder / "a.txt", "AGC Vhel W50\n1 5000 100\n2 100\n"),
+        "has 3 column names and a row of 2 cells",
+    ),
+    "more names than cells": (
+        lambda folder: written(folder / "a.csv", "AGC,Vhel,W50,SNR\n1,5000,100\n2,5000,100\n"),
+        "has 4 column names and rows of 3 cells at most",
+    ),
+    "empty rows": (lambda folder: written(folder / "a.csv", "AGC,Vhel\n,\n,\n"), "all its rows are empty"),
+    "gzip cut short": (
+        lambda folder: written_bytes(folder / "a.csv.gz", gzip.compress(b"AGC,Vhel\n1,2\n")[:-1]),
+        "is damaged: gzip says",
+    ),
+    "CDS gzip with a wrong bit": (lambda folder: flipped(cds_gz(folder)), "is damaged: gzip says"),
+    "a folder": (lambda folder: folder, "Is a directory"),
 }
+
+
+def written_bytes(file, content):
+    file.write_bytes(content)
+    return file
+
+
+def flipped(file):
+    content = bytearray(file.read_bytes())
+    content[-6] ^= 1  # of the checksum
+    return written_bytes(file, content)
 
 
 def written(file, text):
@@ -152,14 +194,244 @@ def test_a_bad_catalogue_is_named(tmp_path, fault):
     assert file.name in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "number",
+    ["1.5", "-1", "0", "inf", "nan", "", "1e30", "1" * 5000, "NGC 1", "\N{ARABIC-INDIC DIGIT ONE}", "\x1b[2J"],
+)
+def test_an_agc_number_is_a_whole_number(tmp_path, number):
+    file = written(tmp_path / "a.csv", f"AGC,Vhel\n12,5000\n{number},5000\n")
+    with pytest.raises(InputError, match=r"a\.csv: row 2 has AGC '.*', no number; write whole numbers") as caught:
+        read_agc_catalogue(str(file))
+    assert len(str(caught.value)) < 300 and str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("number", [1.5, -1.0, np.inf, np.nan])
+def test_an_agc_number_of_a_binary_table_too(tmp_path, number):
+    Table({"AGC": [1.0, number], "Vhel": [1.0, 2.0]}).write(tmp_path / "a.fits")
+    with pytest.raises(InputError, match="row 2 has AGC"):
+        read_agc_catalogue(str(tmp_path / "a.fits"))
+
+
+@pytest.mark.parametrize("value", ["-", "--", "?", "NA", "null", "", "5500*", "inf", "-999", "-9999.0", "n.a."])
+def test_what_is_no_velocity_is_missing_and_said(tmp_path, value, caplog):
+    file = written(tmp_path / "a.csv", f"AGC,Vhel,W50\n1,{value},100\n2,5000,120\n")
+    catalogue, _ = read_agc_catalogue(str(file))
+    np.testing.assert_array_equal(catalogue["Vhel"], [np.nan, 5000])
+    assert catalogue["W50"].tolist() == [100, 120]
+    assert "a.csv: 1 of 2 rows have no Vhel" in caplog.text
+    assert ("'5500*' in row 1" in caplog.text) == (value == "5500*")
+
+
+def test_fill_values_are_missing_in_every_column_of_numbers(tmp_path, caplog):
+    file = written(
+        tmp_path / "a.tsv", "AGC\tW50\tHIflux\tSNR\n1\t-999\t1.5\thigh\n2\t100\t-99.9\t12\n3\t90\t0.4\t9\n"
+    )
+    catalogue, _ = read_agc_catalogue(str(file))
+    np.testing.assert_array_equal(catalogue, [[np.nan, 1.5, np.nan], [100, np.nan, 12], [90, 0.4, 9]])
+    for column in ("W50", "HIflux", "SNR"):
+        assert f"1 of 3 values of {column} are no numbers of a galaxy" in caplog.text
+
+
+def test_empty_rows_are_left_out_and_counted(tmp_path, caplog):
+    file = written(tmp_path / "a.csv", "AGC,Vhel,Name\n1,4000,NA\n,,\n2,5000,\n , ,\n3,6000,NGC 1\n")
+    catalogue, _ = read_agc_catalogue(str(file))
+    assert catalogue.index.tolist() == ["000001", "000002", "000003"]
+    assert catalogue["Name"].fillna("missing").tolist() == ["NA", "missing", "NGC 1"]
+    assert "empty rows left out: 2" in caplog.text
+
+
+numbers = st.floats(-1e6, 1e6).map(lambda value: round(value, 4))
+
+
+@given(
+    rows=st.lists(st.tuples(numbers, numbers, numbers), min_size=1, max_size=8),
+    mark=st.sampled_from([";", "\t", "|"]),
+)
+def test_decimal_commas_are_decimal_points(tmp_path_factory, rows, mark):
+    folder = tmp_path_factory.mktemp("commas")
+    lines = ["AGC,first,second,third", *(f"{row},{a:.4f},{b:.4f},{c:.4f}" for row, (a, b, c) in enumerate(rows, 1))]
+    plain, _ = read_agc_catalogue(str(written(folder / "plain.csv", "\n".join(lines))))
+    european = [line.replace(",", mark).replace(".", ",") for line in lines]
+    commas, _ = read_agc_catalogue(str(written(folder / "commas.csv", "\n".join(european))))
+    pd.testing.assert_frame_equal(commas, plain)
+
+
+def test_commas_beside_points_are_not_decimal(tmp_path):
+    file = written(tmp_path / "a.csv", "AGC;Vhel;cost;SNR\n1;4000;1,234;2.5\n2;4000;1,500;2.5\n")
+    assert read_agc_catalogue(str(file))[0]["cost"].tolist() == ["1,234", "1,500"]
+
+
+def test_a_name_with_the_delimiter_in_it_moves_no_column(tmp_path, caplog):
+    file = written(tmp_path / "a.csv", "AGC,S/N, peak,W50\n1,20,100\n2,30,110\n")
+    catalogue, _ = read_agc_catalogue(str(file))
+    assert catalogue.columns.tolist() == ["S/N, peak", "W50"]
+    assert catalogue["W50"].tolist() == [100, 110]
+    assert "S/N, peak is taken as one column name; quote it" in caplog.text
+
+
+def test_a_long_line_of_dashes_is_looked_at_once(tmp_path):
+    """Which takes minutes where the work grows with the square of its length."""
+    for text in ("-" * 200_000 + "x", "AGC,Vhel\n" + "- " * 100_000 + "x\n", "AGC;" + "-;" * 100_000 + "x\n1;2\n"):
+        with pytest.raises(InputError) as caught:
+            read_agc_catalogue(str(written(tmp_path / "a.csv", text)))
+        assert len(str(caught.value)) < 1000
+
+
+VOTABLE = """<?xml version="1.0"?>{doctype}<VOTABLE version="1.3"><RESOURCE><TABLE {rows}>
+<FIELD name="AGC" datatype="{kind}" {size}/><DATA>{data}</DATA></TABLE></RESOURCE></VOTABLE>"""
+CELLS = "<TABLEDATA><TR><TD>1</TD></TR></TABLEDATA>"
+STREAM = '<STREAM href="{address}" encoding="gzip"/>'
+LAUGHS = "".join(
+    f'<!ENTITY {name} "{f"&{before};" * 10}">' for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+)
+
+
+def votable_text(doctype="", rows="", kind="int", size="", data=CELLS):
+    return VOTABLE.format(doctype=doctype, rows=rows, kind=kind, size=size, data=data)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "<BINARY>{}</BINARY>",
+        "<BINARY2>{}</BINARY2>",
+        '<FITS extnum="1">{}</FITS>',
+        '<PARQUET type="VOTable-remote-file">{}</PARQUET>',
+    ],
+)
+def test_a_votable_fetches_nothing(tmp_path, place):
+    (tmp_path / "other.fits").write_bytes(b"")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.05)
+        for address in (f"http://127.0.0.1:{server.getsockname()[1]}/x", (tmp_path / "other.fits").as_uri()):
+            text = votable_text(data=place.format(STREAM.format(address=address)))
+            with pytest.raises(InputError, match="in another place, which is not fetched"):
+                read_agc_catalogue(str(written(tmp_path / "a.vot", text)))
+        with pytest.raises(TimeoutError):
+            server.accept()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            votable_text(f'<!DOCTYPE a [<!ENTITY a "ha">{LAUGHS}]>', data=CELLS.replace("1", "&i;")),
+            "declares XML entities",
+        ),
+        (votable_text(rows='nrows="10000000000"'), "more than can be read"),
+        (votable_text(kind="char", size='arraysize="100000x100000"'), "more than can be read"),
+        ('<?xml version="1.0"?><VOTABLE>' + "<RESOURCE>" * 20_000 + "</RESOURCE>" * 20_000 + "</VOTABLE>", "VOTABLE"),
+    ],
+    ids=["entities", "rows", "cells", "depth"],
+)
+def test_a_votable_does_not_grow(tmp_path, text, said):
+    with pytest.raises(InputError, match=said):
+        read_agc_catalogue(str(written(tmp_path / "a.vot", text)))
+
+
+def test_a_votable_of_old_is_read(tmp_path):
+    """With the document type of version 1.0, which is not fetched, and its data inside."""
+    text = votable_text('<!DOCTYPE VOTABLE SYSTEM "http://us-vo.org/xml/VOTable.dtd">')
+    assert read_agc_catalogue(str(written(tmp_path / "a.vot", text)))[0].index.tolist() == ["000001"]
+
+
+@pytest.mark.parametrize("cells", ["NAXIS2  =                   -1", "NAXIS2  =          99999999999"])
+def test_a_fits_catalogue_with_impossible_sizes_ends_at_once(tmp_path, cells):
+    file = fits_table(tmp_path)
+    content = file.read_bytes()
+    assert content.count(b"NAXIS2  =                    3") == 1
+    file.write_bytes(content.replace(b"NAXIS2  =                    3", cells.encode()))
+    with pytest.raises(InputError, match="not a readable FITS table"):
+        read_agc_catalogue(str(file))
+
+
+def test_names_outside_ascii_are_kept(tmp_path):
+    rows = Table({"AGC": [1, 2], "Name": np.array(["M\xe9rope".encode("latin-1"), b"NA"])})
+    rows.write(tmp_path / "a.fits")
+    assert read_agc_catalogue(str(tmp_path / "a.fits"))[0]["Name"].tolist() == ["M\xe9rope", "NA"]
+
+
 def test_ranges():
     inside = within(ROWS, {"Vhel": [4400, 5000], "W50": [None, 160], "SNR": None})
     assert inside.tolist() == [True, False, True]
     assert within(ROWS, {"SNR": [0, None]}).tolist() == [True, True, False]
     with pytest.raises(InputError, match=r"where\.Mass.*no such column"):
         within(ROWS, {"Mass": [1, 2]})
-    with pytest.raises(InputError, match=r"where\.W50=\[1\].*low, high"):
-        within(ROWS, {"W50": [1]})
+    for wrong in ([1], [1, 2, 3], 20, "20", ["a", 2], [True, 2], [np.nan, 2], {"low": 1}):
+        with pytest.raises(InputError, match=r"where\.W50=.*give \[low, high\]"):
+            within(ROWS, {"W50": wrong})
+    with pytest.raises(InputError, match=r"where\.W50=\[3, 2\]: 3 is above 2"):
+        within(ROWS, {"W50": [3, 2]})
+    with pytest.raises(InputError, match=r"where\.Name: this column has no numbers"):
+        within(ROWS.assign(Name="NGC 1"), {"Name": [1, 2]})
+
+
+def test_a_column_with_its_unit_in_its_name(tmp_path):
+    table = ROWS.rename(columns={"W50": "W50(km/s)"})
+    assert within(table, {"W50": [150, None]}).tolist() == within(table, {"W50(km/s)": [150, None]}).tolist()
+    with pytest.raises(
+        InputError, match=r"write '\+dataset\.where=\{W50\\\(km/s\\\):\[low,high\]\}' with the quotes"
+    ):
+        within(table, {"w50": [1, 2]})
+
+
+@pytest.mark.parametrize(
+    "name", ["W50(km/s)", "S/N, peak", "log M [sun]", "a:b=c", "x.y", "{z}", "back\\slash", "50%"]
+)
+def test_the_hint_is_what_the_command_line_takes(tmp_path, name):
+    table = ROWS.rename(columns={"W50": name})
+    with pytest.raises(InputError) as caught:
+        within(table, {"Mass": [1, 2]})
+    word = str(caught.value).partition("write '")[2].partition("' with the quotes")[0].replace("low,high", "150,null")
+    said = subprocess.run(["bash", "-c", f"printf %s '{word}'"], capture_output=True, text=True, check=True).stdout
+    where = instantiate(composed("dataset=alfalfa", "dataset.path=x", said).dataset.where, _convert_="all")
+    assert {key: limits for key, limits in where.items() if limits} == {name: [150, None]}
+    assert within(table, where).tolist() == [False, True, True]
+
+
+def test_a_name_that_the_command_line_does_not_take(tmp_path):
+    with pytest.raises(InputError, match="rename Größe, which the command line does not take"):
+        within(ROWS.rename(columns={"W50": "Größe"}), {"Mass": [1, 2]})
+
+
+@pytest.fixture
+def faults():
+    if not SHARED.is_dir():
+        pytest.skip("the collection of faulty files (../shared/faults) is not on this machine")
+    return SHARED
+
+
+@pytest.mark.parametrize("name", ["vhel_dash", "trailing_empty_row", "european", "units_in_names"])
+def test_the_collection_of_odd_catalogues_is_read_as_the_good_one(faults, name, caplog):
+    good, _ = read_agc_catalogue(str(faults / "good.csv"))
+    assert not caplog.text
+    odd, _ = read_agc_catalogue(str(faults / f"{name}.csv"))
+    odd = odd.rename(columns={"W50(km/s)": "W50", "S/N, peak": "SNR"})
+    if name == "vhel_dash":
+        assert odd["Vhel"].isna().tolist() == [True, False, False]
+        odd["Vhel"] = odd["Vhel"].fillna(good["Vhel"])
+    pd.testing.assert_frame_equal(odd.drop(columns="Name"), good.drop(columns="Name"), check_dtype=False)
+    assert (name == "european") == (not caplog.text)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("agc-inf-cat", "row 1 has AGC 'inf'"),
+        ("both-agc-cat", "AGC and AGCNr are two columns for one thing"),
+        ("both-vhel-cat", "Vhel and Vhelio are two columns for one thing"),
+    ],
+)
+def test_the_collection_of_wrong_catalogues_is_named(faults, name, said):
+    with pytest.raises(InputError, match=said) as caught:
+        read_agc_catalogue(str(faults / f"{name}.csv"))
+    assert f"{name}.csv" in str(caught.value)
+
+
+def test_the_collection_s_velocity_with_a_star(faults, caplog):
+    catalogue, _ = read_agc_catalogue(str(faults / "vhel-star-cat.csv"))
+    np.testing.assert_array_equal(catalogue["Vhel"], [np.nan, 5400, 5600, 5300])
+    assert "'5500*' in row 1" in caplog.text
 
 
 @pytest.fixture
@@ -195,3 +467,20 @@ def test_filters_choose_spectra(archive):
     assert len(read_alfalfa(str(archive), catalogue=file, where={"SNR": None})) == 3
     with pytest.raises(InputError, match="widen it"):
         read_alfalfa(str(archive), catalogue=file, where={"W50": [900, None]})
+
+
+def test_spectra_without_the_value_asked_for_are_listed(archive, caplog):
+    spectra = read_alfalfa(str(archive), catalogue=str(vizier(archive)), where={"W50": [150, None]})
+    assert spectra.ids.tolist() == ["012896"]
+    assert spectra.skipped.to_numpy().tolist() == [["999999", "no value of W50, by which dataset.where chooses"]]
+
+
+def test_the_command_says_what_is_missing(archive, tmp_path):
+    written(tmp_path / "a.csv", "AGC,Vhel,W50(km/s)\n1,5500*,100\n12896,4400,170\n")
+    words = ["dataset=alfalfa", f"dataset.path={archive}", "dataset.catalogue=a.csv", "tracking=none"]
+    words += ["dataset.where.W20=[1,2]", "feature=raw", "classifier=knn"]
+    result = train(*words, cwd=tmp_path)
+    assert result.returncode == 1
+    assert "1 of 2 values of Vhel are no numbers of a galaxy" in result.stdout + result.stderr
+    assert r"write '+dataset.where={W50\(km/s\):[low,high]}' with the quotes" in result.stderr
+    assert "Traceback" not in result.stderr

@@ -1,5 +1,7 @@
 """The reader of text spectra with their classes, on files as people write them and on files with faults."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -292,6 +294,16 @@ CLASS_FAULTS = {
     "names twice": ("cig;Class;Class\n1;0;1\n", "is no table with the columns"),
     "other galaxies": ("cig;Class\n700;0\n701;1\n", "none of its 2 CIG numbers has a spectrum"),
     "binary": ("\0\0\0", "is no text file"),
+    "a class beyond integers": ("cig;Class\n1;10000000000000000000\n", "CIG 1 has the class '10000000000000000000'"),
+    "a class below zero": ("cig;Class\n1;-1\n", "CIG 1 has the class '-1'"),
+    "an infinite class": ("cig;Class\n1;inf\n", "CIG 1 has the class 'inf'"),
+    "a class of 5,000 digits": ("cig;Class\n1;" + "1" * 5000, r"CIG 1 has the class '1+\.\.\.'"),
+    "a number of 5,000 digits": ("cig;Class\n" + "1" * 5000 + ";1", r"'1+\.\.\.' in column cig is no CIG number"),
+    "200,000 zeros": ("cig;Class\n" + "0" * 200_000 + "x;1", r"'0+\.\.\.' in column cig is no CIG number"),
+    "digits of another script": ("cig;Class\n\N{ARABIC-INDIC DIGIT ONE};1\n", "in column cig is no CIG number"),
+    "two columns of classes": ("cig;Class;class\n1;0;1\n", "Class and class are two columns for one thing"),
+    "two columns of numbers": ("cig;CIG;class\n1;0;1\n", "cig and CIG are two columns for one thing"),
+    "a line of dashes": ("-" * 200_000, r"no rows below its column names -+\.\.\."),
     "a broken VOTable": ("<?xml version='1.0'?><VOTABLE><RESOURCE>", "not a readable VOTABLE table"),
 }
 
@@ -302,6 +314,41 @@ def test_a_bad_class_table_is_named(folder, fault):
     with pytest.raises(InputError, match=said) as caught:
         read_cig(str(folder), classes_file=write_classes(folder, text))
     assert "classes.csv" in str(caught.value)
+
+
+@pytest.mark.parametrize("nothing", ["", "-", "--", "?", "NA", "n/a", "NaN", "None", "null"])
+def test_a_word_for_no_class_is_none_and_counted(folder, nothing):
+    file = write_classes(folder, f"cig;Class\n1;0\n2;{nothing}\n10;2\n33;0\n1050;2\n")
+    assert read_cig(str(folder), classes_file=file).reference.tolist() == [0, UNKNOWN, 2, 0, 2]
+    chosen = read_cig(str(folder), classes_file=file, classes=[0, 2])
+    assert chosen.reference.tolist() == [0, 2, 0, 2]
+    assert chosen.skipped.to_numpy().tolist() == [
+        ["2", "no reference class, and dataset.classes=[0, 2] chooses by it"]
+    ]
+
+
+def test_words_of_other_columns_are_kept(folder):
+    text = "cig;Class;name\n1;0;None\n2;1;NA\n10;2;\n33;0;NGC 1\n1050;2;null\n"
+    catalogue = read_cig(str(folder), classes_file=write_classes(folder, text)).catalogue
+    assert catalogue["name"].fillna("missing").tolist() == ["None", "NA", "missing", "NGC 1", "null"]
+
+
+def test_more_than_one_row_of_a_galaxy_is_said(folder, caplog):
+    read_cig(str(folder), classes_file=write_classes(folder, CLASSES + "33;0\n"))
+    assert "more than one row: 1, such as CIG 33; the first row is used" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("huge", "CIG 1 has the class '10000000000000000000'"), ("dashes_start", "no rows below its column names ----")],
+)
+def test_the_collection_of_wrong_class_tables_is_named(folder, name, said):
+    file = Path(__file__).parents[2] / "shared" / "faults" / "classes" / f"{name}.csv"
+    if not file.is_file():
+        pytest.skip("the collection of faulty files (../shared/faults) is not on this machine")
+    with pytest.raises(InputError, match=said) as caught:
+        read_cig(str(folder), classes_file=str(file))
+    assert len(str(caught.value)) < 300
 
 
 def test_a_missing_class_table_is_named(folder):

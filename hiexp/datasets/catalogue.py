@@ -83,7 +83,7 @@ def read_agc_catalogue(file: str) -> tuple[pd.DataFrame, list[str]]:
     if empty.all():
         raise InputError(f"dataset.catalogue={file}: all its rows are empty")
     if empty.any():
-        log.warning("%s: %d empty rows are left out", file, empty.sum())
+        log.warning("%s: empty rows left out: %d", file, empty.sum())
     table.index = pd.RangeIndex(1, len(table) + 1)
     table = table[~empty]
     table = table.assign(**{name: _numbers(table[name], file) for name in NUMBERS if name in table})

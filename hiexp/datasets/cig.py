@@ -244,7 +244,7 @@ def _read_classes(file: Path) -> pd.DataFrame:
     repeated = table.index[table.index.duplicated()].unique()
     if len(repeated):
         log.warning(
-            "%s: %d objects have more than one row, such as CIG %d; the first is used",
+            "%s: objects with more than one row: %d, such as CIG %d; the first row is used",
             file,
             len(repeated),
             repeated[0],
