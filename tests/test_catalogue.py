@@ -165,6 +165,7 @@ FAULTS = {
     ),
     "CDS gzip with a wrong bit": (lambda folder: flipped(cds_gz(folder)), "is damaged: gzip says"),
     "a folder": (lambda folder: folder, "Is a directory"),
+    "a long name": (lambda folder: folder / ("a" * 300 + ".csv"), "too long"),
 }
 
 

@@ -6,6 +6,7 @@ import logging
 import re
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -68,8 +69,9 @@ def read_agc_catalogue(file: str) -> tuple[pd.DataFrame, list[str]]:
     choose by ``dataset.where``.
     """
     path = Path(file)
-    if not path.exists():
-        raise InputError(f"dataset.catalogue={file}: no such file")
+    with suppress(OSError):  # a name too long, or a folder that is closed: reading says so
+        if not path.exists():
+            raise InputError(f"dataset.catalogue={file}: no such file")
     table = _read_cds(path) if path.name.endswith((".dat", ".dat.gz")) else read_table(path)
     names = [str(name) for name in table]
     table = table.set_axis([CORNELL.get(name, name) for name in names], axis="columns")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -221,8 +222,9 @@ def _clean(velocity: np.ndarray, flux: np.ndarray) -> Channels:
 def _read_classes(file: Path) -> pd.DataFrame:
     """Return the class table indexed by CIG number, with the class as ``_class``, NaN where there is none."""
     setting = f"dataset.classes_file={file}"
-    if not file.exists():
-        raise InputError(f"{setting}: no such file; give a table with the columns cig and Class")
+    with suppress(OSError):  # a name too long, or a folder that is closed: reading says so
+        if not file.exists():
+            raise InputError(f"{setting}: no such file; give a table with the columns cig and Class")
     table = read_table(file, text_columns=("cig", "class"))
     asymmetry = [column for column in table.columns if re.sub("[^a-z]", "", column.lower()).startswith("aflux")]
     for names in (columns_named(table, "cig"), columns_named(table, "class")):
