@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import errno
 import functools
 import gc
 import json
@@ -11,7 +12,7 @@ import shlex
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,9 +22,12 @@ from hydra.errors import CompactHydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from hiexp.credentials import redacted
 from hiexp.errors import InputError
+from hiexp.folders import ERROR_FILE, METRICS_FILE, begin, refuse_others_folder, seal, write_whole
 from hiexp.reuse import WORK_TAG, claimed
-from hiexp.sweep import ERROR_FILE, METRICS_FILE, Sweep
+from hiexp.sweep import Sweep
+from hiexp.tracking import UID_TAG
 
 if TYPE_CHECKING:
     from hiexp.tracking import Record
@@ -31,6 +35,9 @@ if TYPE_CHECKING:
 PACKAGE = Path(__file__).parent
 # conf/ is inside an installed package and beside the package in a checkout.
 CONFIGS = next(folder for folder in (PACKAGE / "conf", PACKAGE.parent / "conf") if folder.is_dir())
+
+OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOLCK)
+ANOTHER_DISK = "make room, see to the permissions, or choose a folder on another disk with root=FOLDER"
 
 log = logging.getLogger(__name__)
 
@@ -86,11 +93,14 @@ def recorded(cfg: DictConfig) -> Iterator[Record]:
     from hiexp.provenance import config_hash, flat_parameters, peak_memory_mb, run_tags, work_key
 
     job, folder = HydraConfig.get(), run_folder()
-    OmegaConf.save(cfg, folder / "config.yaml", resolve=True)
+    key = work_key(cfg)
+    uid = begin(folder, key)
+    write_whole(folder / "config.yaml", redacted(OmegaConf.to_yaml(cfg, resolve=True)))
     members = {group: member for group, member in job.runtime.choices.items() if not group.startswith("hydra/")}
     tags = run_tags(typed(job, sweeping=sweeping()), folder) | {
         "config_hash": config_hash(cfg),
-        WORK_TAG: work_key(cfg),
+        WORK_TAG: key,
+        UID_TAG: uid,
     }
     tracking = instantiate(cfg.tracking)
     if sweeping():
@@ -101,7 +111,8 @@ def recorded(cfg: DictConfig) -> Iterator[Record]:
     with tracking.run(name, members | flat_parameters(cfg), tags, folder) as record:
         yield record
         record.metrics["peak_memory_mb"] = peak_memory_mb()
-        (folder / METRICS_FILE).write_text(json.dumps(record.metrics, indent=2))
+        write_whole(folder / METRICS_FILE, json.dumps(record.metrics, indent=2))
+        seal(folder)
 
 
 @contextmanager
@@ -121,9 +132,14 @@ def command(run: Callable[[DictConfig], float | None]) -> Callable[[DictConfig],
 
     @functools.wraps(run)
     def guarded(cfg: DictConfig) -> float | None:
-        with input_errors_as_messages(), failures_noted():
+        from hiexp.provenance import work_key  # imports pandas
+
+        with input_errors_as_messages():
             refuse_missing(cfg)
-            with claimed(cfg, run_folder(), reusing=sweeping()) as metrics:
+            key = work_key(cfg)
+            # Before anything is written there.
+            refuse_others_folder(run_folder(), key, "hydra.sweep.subdir" if sweeping() else "hydra.run.dir")
+            with failures_noted(), claimed(cfg, key, run_folder(), reusing=sweeping()) as metrics:
                 if metrics is None:
                     return run(cfg)
                 ended("done in an earlier sweep")
@@ -147,8 +163,9 @@ def failures_noted() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        reason = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
-        (run_folder() / ERROR_FILE).write_text(f"{reason}\n\n{traceback.format_exc()}")
+        reason = redacted(str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}")
+        with suppress(OSError):  # a full disk takes no word of it either
+            write_whole(run_folder() / ERROR_FILE, redacted(f"{reason}\n\n{traceback.format_exc()}"))
         if not sweeping():
             raise
         ended(f"failed: {reason}")
@@ -156,8 +173,13 @@ def failures_noted() -> Iterator[None]:
 
 @contextmanager
 def input_errors_as_messages() -> Iterator[None]:
-    """Turn an `InputError` into what Hydra shows as its message alone, without the traceback."""
+    """Turn an `InputError`, or a disk that refuses, into what Hydra shows as its message alone, without traceback."""
     try:
         yield
     except InputError as error:
         raise CompactHydraException(str(error)) from error
+    except OSError as error:
+        if error.errno not in OF_THE_DISK:
+            raise
+        place = f"{error.filename}: " if error.filename else ""
+        raise CompactHydraException(f"{place}{error.strerror}; {ANOTHER_DISK}") from error

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import shlex
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from hiexp.command import input_errors_as_messages, refuse_missing
+from hiexp.commandline import start
 from hiexp.errors import InputError
 from hiexp.summary import python_command, shown
 
@@ -165,8 +165,8 @@ def main(cfg: DictConfig) -> None:
         download(cfg, HydraConfig.get().runtime.choices.dataset)
     except KeyboardInterrupt:
         log.error("Interrupted; %s", AGAIN)
-        sys.exit(130)
+        raise
 
 
 if __name__ == "__main__":
-    main()
+    start(main)

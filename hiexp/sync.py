@@ -9,6 +9,7 @@ import hydra
 from omegaconf import DictConfig
 
 from hiexp.command import CONFIGS, input_errors_as_messages
+from hiexp.commandline import start
 from hiexp.errors import InputError
 from hiexp.summary import shown
 from hiexp.tracking import send_kept
@@ -31,4 +32,4 @@ def main(cfg: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    start(main)

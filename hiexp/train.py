@@ -19,6 +19,7 @@ from hiexp.command import (
     stopwatch,
     sweeping,
 )
+from hiexp.commandline import start
 from hiexp.errors import NoGroupsError
 from hiexp.fit import fit_sample
 from hiexp.summary import one_line, opening, summary
@@ -135,4 +136,4 @@ def main(cfg: DictConfig) -> float | None:
 
 
 if __name__ == "__main__":
-    main()
+    start(main)

@@ -16,7 +16,7 @@ from conftest import command, train
 from mlflow import MlflowClient
 
 from hiexp.errors import InputError
-from hiexp.tracking import MlflowTracking, Record, send_kept
+from hiexp.tracking import UID_TAG, MlflowTracking, Record, send_kept
 
 QUICK = ["dataset.n_galaxies=60", "fit=none", "feature=raw", "classifier=knn", "evaluation.permutations=20"]
 
@@ -111,7 +111,7 @@ def test_what_was_sent_and_not_deleted_is_not_sent_twice(tmp_path):
     tracking = MlflowTracking(f"sqlite:///{tmp_path}/store.db", str(tmp_path / "artifacts"), "trial")
     folder = tmp_path / "someone's run"
     folder.mkdir()
-    record = Record("name", {"a": "1"}, {"folder": str(folder)}, {"m": 1.0}, {"loss": [3.0, 2.0]}, "FAILED", ended=5)
+    record = Record("name", {"a": "1"}, {UID_TAG: "1"}, {"m": 1.0}, {"loss": [3.0, 2.0]}, "FAILED", ended=5)
     record.tags["error"] = "no luck"
     record.experiment, record.store = tracking.experiment, tracking.uri
     for _ in range(2):
