@@ -228,6 +228,6 @@ def _source(name: str) -> Path | None:
         return None
     try:
         spec = importlib.util.find_spec(module)
-    except (ImportError, ValueError):
+    except Exception:  # whatever a module of that name does when it is imported
         return None
     return Path(spec.origin) if spec is not None and spec.has_location and spec.origin else None

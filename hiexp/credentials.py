@@ -19,7 +19,7 @@ VARIABLES = {
     "postgresql": ("PGUSER", "PGPASSWORD"),
 }
 ADDRESS = re.compile(
-    r"(?P<scheme>[A-Za-z][A-Za-z0-9]*)(?P<driver>\+\w+)?://(?P<user>[^/:@\s'\"]*):(?P<password>[^/\s'\"]*)@"
+    r"(?P<scheme>[A-Za-z][A-Za-z0-9]*)(?P<driver>\+\w+)?://(?P<user>[^/:@\s'\"]*):(?P<password>[^\s'\"]*)@"
 )
 
 
@@ -39,10 +39,12 @@ def take_credentials(text: str) -> str:
     Raises
     ------
     InputError
-        If the password of such a store cannot be given by an environment variable.
+        If an address is ambiguous, or the password of such a store cannot be given by an environment variable.
     """
     for address in ADDRESS.finditer(text):
         variables = VARIABLES.get(address["scheme"].lower())
+        if re.search("[/?#@]", address["password"]):  # it may be no password at all: http://HOST:80/x@y
+            raise InputError(f"{redacted(text)}: write / ? # @ in a password or a path as %2F %3F %23 %40")
         if variables is None:
             raise InputError(
                 f"{redacted(text)}: the password of a store of this kind would be written into files; reach it "

@@ -43,6 +43,7 @@ PARENT_TAG = "mlflow.parentRunId"
 UID_TAG = "run_uid"  # known before MLflow gives a run its id, and the same in every store; the run's folder has it
 SWEEP_UID_TAG = "sweep_uid"  # of the sweep that a job belongs to
 REFUSED_FILE = "record.refused.json"  # a record that a store has refused
+STATUSES = ("RUNNING", "FINISHED", "FAILED", "KILLED")
 PARAMS_A_CALL, METRICS_A_CALL = 100, 1000  # MLflow's limits
 CONNECT_SECONDS = 5
 SQLITE = "sqlite:///"
@@ -108,6 +109,8 @@ class Record:
                 raise ValueError(f"{name} is {found[name]!r}")
         if UID_TAG not in found["tags"] or not found["store"] or not found["experiment"]:
             raise ValueError(f"it has no {UID_TAG}, store or experiment")
+        if found["status"] not in STATUSES:
+            raise ValueError(f"status is {found['status']!r}")
         return cls(**found)
 
 
@@ -451,7 +454,10 @@ def _send_all(tracking: MlflowTracking, kept: list[tuple[Record, Path]]) -> Iter
         try:
             tracking.send(record, folder)
         except Exception as error:
-            if isinstance(error, MlflowException) and error.get_http_status_code() < 500:
+            away = isinstance(error, OSError) or (
+                isinstance(error, MlflowException) and error.get_http_status_code() >= 500
+            )
+            if not away:
                 (folder / RECORD_FILE).rename(folder / REFUSED_FILE)
                 log.warning("%s refuses the run in %s (%s): set aside", tracking.uri, folder, _brief(error))
                 continue
