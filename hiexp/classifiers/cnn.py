@@ -84,6 +84,11 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
     """
 
     predicts_most_probable = True
+    classes_: np.ndarray
+    centre_: float
+    spread_: float
+    image_shape_: tuple[int, ...]
+    history_: dict[str, list[float]]
 
     def __init__(
         self,
@@ -96,7 +101,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         class_weight: str | None = None,
         early_stopping: int | None = None,
         validation_fraction: float = 0.2,
-        precision: str = "auto",
+        precision: str | int = "auto",
         device: str = "cpu",
         threads: int = 1,
         seed: int = 0,

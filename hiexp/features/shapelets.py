@@ -69,6 +69,9 @@ class LearnedShapelets(TransformerMixin, BaseEstimator):
         ``shapelet_loss`` (cross-entropy) and ``shapelet_accuracy`` of each epoch.
     """
 
+    classes_: np.ndarray
+    history_: dict[str, list[float]]
+
     def __init__(
         self,
         lengths: Sequence[int] = (100, 50, 30, 10),
