@@ -9,6 +9,7 @@ import gc
 import json
 import logging
 import shlex
+import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -18,12 +19,11 @@ from typing import TYPE_CHECKING
 
 from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import CompactHydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from hiexp.credentials import redacted
-from hiexp.errors import InputError
+from hiexp.errors import InputError, OthersFolderError
 from hiexp.folders import ERROR_FILE, METRICS_FILE, begin, refuse_others_folder, seal, write_whole
 from hiexp.reuse import WORK_TAG, claimed
 from hiexp.sweep import Sweep
@@ -59,13 +59,6 @@ def ended(said: str) -> None:
     """Say on the screen how far the sweep is, and what came of the job of it that has ended."""
     job = HydraConfig.get()
     Sweep.of(job).report(job, said)
-
-
-def refuse_missing(cfg: DictConfig) -> None:
-    """Raise an `InputError` that names the first key without a value, if there is one."""
-    missing = sorted(OmegaConf.missing_keys(cfg))
-    if missing:
-        raise InputError(f"{missing[0]} is not set; add {missing[0]}=... to the command")
 
 
 def typed(job: HydraConf | Mapping, *, sweeping: bool) -> str:
@@ -126,20 +119,20 @@ def stopwatch(metrics: dict[str, float], name: str) -> Iterator[None]:
 def command(run: Callable[[DictConfig], float | None]) -> Callable[[DictConfig], float | None]:
     """Decorate what a command does with a configuration, alone or as a job of a sweep.
 
-    Missing values are refused first. A job whose work is done already takes it over. What goes wrong is written to
-    ``error.txt``; in a sweep the next job starts all the same.
+    Settings that cannot be are refused first. A job whose work is done already takes it over. What goes wrong is
+    written to ``error.txt``; in a sweep the next job starts all the same.
     """
 
     @functools.wraps(run)
     def guarded(cfg: DictConfig) -> float | None:
         from hiexp.provenance import work_key  # imports pandas
+        from hiexp.settings import check_settings
 
-        with input_errors_as_messages():
-            refuse_missing(cfg)
+        with input_errors_as_messages(), failures_noted():
+            check_settings(cfg, HydraConfig.get().job.name)
             key = work_key(cfg)
-            # Before anything is written there.
             refuse_others_folder(run_folder(), key, "hydra.sweep.subdir" if sweeping() else "hydra.run.dir")
-            with failures_noted(), claimed(cfg, key, run_folder(), reusing=sweeping()) as metrics:
+            with claimed(cfg, key, run_folder(), reusing=sweeping()) as metrics:
                 if metrics is None:
                     return run(cfg)
                 ended("done in an earlier sweep")
@@ -162,6 +155,8 @@ def failures_noted() -> Iterator[None]:
     """Write what goes wrong to the run's ``error.txt``; in a sweep the next job starts all the same."""
     try:
         yield
+    except OthersFolderError:  # nothing may be written there
+        raise
     except Exception as error:
         reason = redacted(str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}")
         with suppress(OSError):  # a full disk takes no word of it either
@@ -173,13 +168,13 @@ def failures_noted() -> Iterator[None]:
 
 @contextmanager
 def input_errors_as_messages() -> Iterator[None]:
-    """Turn an `InputError`, or a disk that refuses, into what Hydra shows as its message alone, without traceback."""
+    """Exit with the message of an `InputError`, or of a disk that refuses, alone; ``error.txt`` has the traceback."""
     try:
         yield
     except InputError as error:
-        raise CompactHydraException(str(error)) from error
+        sys.exit(redacted(str(error)))
     except OSError as error:
         if error.errno not in OF_THE_DISK:
             raise
         place = f"{error.filename}: " if error.filename else ""
-        raise CompactHydraException(f"{place}{error.strerror}; {ANOTHER_DISK}") from error
+        sys.exit(f"{place}{error.strerror}; {ANOTHER_DISK}")

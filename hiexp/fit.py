@@ -21,7 +21,7 @@ from hiexp.command import (
     sweeping,
 )
 from hiexp.commandline import start
-from hiexp.summary import fit_one_line, fit_summary, opening
+from hiexp.summary import fit_one_line, fit_summary
 
 if TYPE_CHECKING:  # --help waits for none of the libraries that a fit needs
     from hiexp.fitting import FitResult
@@ -88,8 +88,6 @@ def fit_sample(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> tupl
 def main(cfg: DictConfig) -> None:
     """Fit one sample, alone or as one job of a sweep, whose failure must not stop the others."""
     job, folder = HydraConfig.get(), run_folder()
-    if not sweeping():  # a sweep announces its jobs itself
-        log.info(opening(job, folder))
     with recorded(cfg) as record:
         spectra, fit = fit_sample(cfg, folder, record.metrics)
         record.metrics |= fit.metrics()

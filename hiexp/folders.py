@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
-from hiexp.errors import InputError
+from hiexp.errors import OthersFolderError
 
 RUN_FILE = "run.json"
 METRICS_FILE, ERROR_FILE = "metrics.json", "error.txt"  # a run's folder has one of them when it has ended
@@ -56,7 +56,7 @@ class RunFile:
 
 
 def refuse_others_folder(folder: Path, work: str, setting: str) -> None:
-    """Raise an `InputError` where a run's folder holds anything but an earlier start of the same work.
+    """Raise an `OthersFolderError` where a run's folder holds anything but an earlier start of the same work.
 
     Parameters
     ----------
@@ -70,14 +70,14 @@ def refuse_others_folder(folder: Path, work: str, setting: str) -> None:
     if not folder.exists():
         return
     if not folder.is_dir():
-        raise InputError(f"{setting}={folder}: this is a file; give a folder that is empty or not there yet")
+        raise OthersFolderError(f"{setting}={folder}: this is a file; give a folder that is empty or not there yet")
     found = RunFile.read(folder)
     if found is not None and found.work == work:
         return
     others = sorted(entry.name for entry in folder.iterdir() if not _matches(entry.name, OF_EACH_START))
     if others:
         whose = "another run" if found else ", ".join(others[:3])
-        raise InputError(
+        raise OthersFolderError(
             f"{setting}={folder}: this folder holds {whose}; files of two runs would be mixed: give a folder that "
             "is empty or not there yet"
         )

@@ -28,10 +28,10 @@ from hydra.experimental.callback import Callback
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf, read_write
 
+from hiexp.checks import exit_on_error
 from hiexp.folders import ERROR_FILE, METRICS_FILE, REUSED_FILE, write_whole
 from hiexp.locks import locked
 from hiexp.pairing import compare_pairs
-from hiexp.places import exit_on_error
 from hiexp.ranking import best_text, rank, ranking_text
 from hiexp.reuse import close_dead, work_lock
 from hiexp.signals import received

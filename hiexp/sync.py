@@ -21,6 +21,9 @@ log = logging.getLogger(__name__)
 @input_errors_as_messages()
 def main(cfg: DictConfig) -> None:
     """Send what is kept in a folder."""
+    from hiexp.settings import check_settings
+
+    check_settings(cfg, "sync")
     folder = Path(cfg.runs)
     if not folder.is_dir():
         raise InputError(f"runs={cfg.runs}: no such folder")

@@ -359,10 +359,12 @@ class MlflowTracking:
 
 
 def _make_tables(uri: str) -> None:
-    from mlflow import MlflowClient
+    """Make MLflow's tables in a database; its own experiment keeps artefacts beside it."""
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    logging.getLogger("mlflow.store").setLevel(logging.WARNING)
-    MlflowClient(uri).search_experiments(max_results=1)
+    logging.getLogger("mlflow.store").setLevel(logging.ERROR)  # what goes wrong is said once, by who asks
+    # MLflow writes this address into SQL as it is, and a working folder may have quotes in its name.
+    SqlAlchemyStore(uri, (Path(uri.removeprefix(SQLITE)).parent / "artifacts").absolute().as_uri())
 
 
 def announce(client: MlflowClient, experiment_id: str, record: Record) -> None:

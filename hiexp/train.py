@@ -22,7 +22,7 @@ from hiexp.command import (
 from hiexp.commandline import start
 from hiexp.errors import NoGroupsError
 from hiexp.fit import fit_sample
-from hiexp.summary import one_line, opening, summary
+from hiexp.summary import one_line, summary
 
 if TYPE_CHECKING:  # pandas, scikit-learn and torch take seconds to import, and --help needs none of them
     import numpy as np
@@ -113,8 +113,6 @@ def learn_part(
 def main(cfg: DictConfig) -> float | None:
     """Run one experiment, or one job of a sweep, whose failure must not stop the others."""
     job, folder = HydraConfig.get(), run_folder()
-    if not sweeping():  # a sweep announces its jobs itself
-        log.info(opening(job, folder))
     with recorded(cfg) as record:
         try:
             outcome = run_experiment(cfg, folder, record.metrics)

@@ -14,10 +14,10 @@ from conftest import composed, train
 from filelock import Timeout
 
 from hiexp import reuse
+from hiexp.checks import check_places
 from hiexp.credentials import has_password, redacted, take_credentials
 from hiexp.errors import InputError
 from hiexp.locks import locked
-from hiexp.places import check_places
 
 QUICK = ["dataset.n_galaxies=60", "fit=none", "feature=raw", "classifier=knn", "evaluation.permutations=20"]
 
@@ -32,6 +32,7 @@ QUICK = ["dataset.n_galaxies=60", "fit=none", "feature=raw", "classifier=knn", "
         (["hydra.job.chdir=true"], r"hydra\.job\.chdir=true: paths would no longer start"),
         (["root="], "root=: name the folder"),
         (["root=a?b"], r"root=a\?b: MLflow reads"),
+        (["root=a%20b"], "root=a%20b: MLflow reads"),
         (["root=file"], "root=file: .*choose another folder"),
         (["tracking.uri=http://me:secret@127.0.0.1"], "tracking.uri=http://127.0.0.1: a password in a file"),
     ],

@@ -1,7 +1,9 @@
-"""Where a command's results go, looked at before Hydra writes there."""
+"""What is looked at before Hydra writes anything: settings, and the places that results go to."""
 
 from __future__ import annotations
 
+import logging
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,28 +15,38 @@ from omegaconf import DictConfig, OmegaConf
 from hiexp.credentials import has_password, redacted
 from hiexp.errors import InputError
 from hiexp.folders import refuse_others_folder
+from hiexp.summary import opening
 
 SQLITE = "sqlite:///"
 
+log = logging.getLogger(__name__)
 
-class PlacesCallback(Callback):
-    """Refuse places that cannot be used: a folder of another run, or one that holds the store."""
+
+class ChecksCallback(Callback):
+    """Refuse settings that cannot be, and places that cannot be used."""
 
     def on_run_start(self, config: DictConfig, **kwargs: object) -> None:
-        """Look at the places of a single run."""
+        """Look at a single run, once the screen says what it is about: the libraries take seconds to import."""
         with exit_on_error():
+            log.info(opening(config.hydra, Path(config.hydra.run.dir)))
+            from hiexp.settings import check_settings
+
+            settings = without_hydra(config)
+            check_settings(settings, config.hydra.job.name)
             check_places(config, "hydra.run.dir")
             folder = Path(config.hydra.run.dir)
             if folder.exists():
                 from hiexp.provenance import work_key
 
-                settings = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
                 refuse_others_folder(folder, work_key(settings), "hydra.run.dir")
 
     def on_multirun_start(self, config: DictConfig, **kwargs: object) -> None:
-        """Look at the places of a sweep."""
+        """Look at the places of a sweep; its settings are checked when its jobs are composed."""
         with exit_on_error():
             check_places(config, "hydra.sweep.dir")
+            n_workers = config.hydra.launcher.get("n_jobs", 1)
+            if not isinstance(n_workers, int) or n_workers == 0:
+                raise InputError(f"hydra.launcher.n_jobs={n_workers}: give a number of processes; -1: one a core")
             subdir = OmegaConf.to_container(config.hydra.sweep, resolve=False)["subdir"]
             if "${" not in str(subdir):
                 raise InputError(
@@ -51,6 +63,11 @@ def exit_on_error() -> Iterator[None]:
     except InputError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(1)
+
+
+def without_hydra(config: DictConfig) -> DictConfig:
+    """Return a command's own settings."""
+    return OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
 
 
 def check_places(config: DictConfig, setting: str) -> None:
@@ -77,8 +94,10 @@ def check_places(config: DictConfig, setting: str) -> None:
     if not root.strip():
         raise InputError("root=: name the folder that receives runs/, mlruns/ and cache/, or leave it out")
     uri = str(config.tracking.get("uri") or "")
-    if uri.startswith(SQLITE) and "?" in uri:
-        raise InputError(f"root={root}: MLflow reads what follows a question mark as options; choose another folder")
+    if uri.startswith(SQLITE) and re.search(r"\?|%[0-9A-Fa-f]{2}", uri):
+        raise InputError(
+            f"root={root}: MLflow reads ? and % with two digits in a path as more than a name; choose another"
+        )
     runs = Path(root) / "runs"
     try:
         runs.mkdir(parents=True, exist_ok=True)
