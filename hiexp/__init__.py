@@ -2,4 +2,8 @@
 
 from importlib.metadata import version
 
+from hiexp.containers import provide_folders
+
 __version__ = version("hiexp")
+
+provide_folders()  # before numba is imported, by whatever is imported first

@@ -14,7 +14,7 @@ import logging
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -22,8 +22,9 @@ from typing import Protocol, Self, TypeVar
 
 import numpy as np
 import pandas as pd
-from filelock import FileLock
 from omegaconf import Container, OmegaConf
+
+from hiexp.locks import locked
 
 log = logging.getLogger(__name__)
 
@@ -128,13 +129,12 @@ class DiskCache:
         entry = Path(self.folder) / name
         with suppress(Exception):  # nobody need wait for another to read; what is damaged is looked at in turn
             return _read(entry, kind)
-        try:
-            entry.parent.mkdir(parents=True, exist_ok=True)
-            turn = FileLock(entry.with_name(f".{name}.lock")).acquire()
-        except OSError as error:
-            log.warning("Nothing can be kept in %s (%s); cache=off goes without", self.folder, error)
-            return make()
-        with turn:
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(locked(entry.with_name(f".{name}.lock")))
+            except OSError as error:
+                log.warning("Nothing can be kept in %s (%s); cache=off goes without", self.folder, error)
+                return make()
             if entry.is_dir():
                 try:
                     return _read(entry, kind)
@@ -228,6 +228,6 @@ def _source(name: str) -> Path | None:
         return None
     try:
         spec = importlib.util.find_spec(module)
-    except (ImportError, ValueError):
+    except Exception:  # whatever a module of that name does when it is imported
         return None
     return Path(spec.origin) if spec is not None and spec.has_location and spec.origin else None

@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import atexit
+import errno
 import functools
 import gc
 import json
 import logging
 import shlex
+import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import CompactHydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from hiexp.errors import InputError
+from hiexp.credentials import redacted
+from hiexp.errors import InputError, OthersFolderError
+from hiexp.folders import ERROR_FILE, METRICS_FILE, begin, refuse_others_folder, seal, write_whole
 from hiexp.reuse import WORK_TAG, claimed
-from hiexp.sweep import ERROR_FILE, METRICS_FILE, Sweep
+from hiexp.sweep import Sweep
+from hiexp.tracking import UID_TAG
 
 if TYPE_CHECKING:
     from hiexp.tracking import Record
@@ -31,6 +35,9 @@ if TYPE_CHECKING:
 PACKAGE = Path(__file__).parent
 # conf/ is inside an installed package and beside the package in a checkout.
 CONFIGS = next(folder for folder in (PACKAGE / "conf", PACKAGE.parent / "conf") if folder.is_dir())
+
+OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOLCK)
+ANOTHER_DISK = "make room, see to the permissions, or choose a folder on another disk with root=FOLDER"
 
 log = logging.getLogger(__name__)
 
@@ -52,13 +59,6 @@ def ended(said: str) -> None:
     """Say on the screen how far the sweep is, and what came of the job of it that has ended."""
     job = HydraConfig.get()
     Sweep.of(job).report(job, said)
-
-
-def refuse_missing(cfg: DictConfig) -> None:
-    """Raise an `InputError` that names the first key without a value, if there is one."""
-    missing = sorted(OmegaConf.missing_keys(cfg))
-    if missing:
-        raise InputError(f"{missing[0]} is not set; add {missing[0]}=... to the command")
 
 
 def typed(job: HydraConf | Mapping, *, sweeping: bool) -> str:
@@ -86,11 +86,14 @@ def recorded(cfg: DictConfig) -> Iterator[Record]:
     from hiexp.provenance import config_hash, flat_parameters, peak_memory_mb, run_tags, work_key
 
     job, folder = HydraConfig.get(), run_folder()
-    OmegaConf.save(cfg, folder / "config.yaml", resolve=True)
+    key = work_key(cfg)
+    uid = begin(folder, key)
+    write_whole(folder / "config.yaml", redacted(OmegaConf.to_yaml(cfg, resolve=True)))
     members = {group: member for group, member in job.runtime.choices.items() if not group.startswith("hydra/")}
     tags = run_tags(typed(job, sweeping=sweeping()), folder) | {
         "config_hash": config_hash(cfg),
-        WORK_TAG: work_key(cfg),
+        WORK_TAG: key,
+        UID_TAG: uid,
     }
     tracking = instantiate(cfg.tracking)
     if sweeping():
@@ -101,7 +104,8 @@ def recorded(cfg: DictConfig) -> Iterator[Record]:
     with tracking.run(name, members | flat_parameters(cfg), tags, folder) as record:
         yield record
         record.metrics["peak_memory_mb"] = peak_memory_mb()
-        (folder / METRICS_FILE).write_text(json.dumps(record.metrics, indent=2))
+        write_whole(folder / METRICS_FILE, json.dumps(record.metrics, indent=2))
+        seal(folder)
 
 
 @contextmanager
@@ -115,15 +119,20 @@ def stopwatch(metrics: dict[str, float], name: str) -> Iterator[None]:
 def command(run: Callable[[DictConfig], float | None]) -> Callable[[DictConfig], float | None]:
     """Decorate what a command does with a configuration, alone or as a job of a sweep.
 
-    Missing values are refused first. A job whose work is done already takes it over. What goes wrong is written to
-    ``error.txt``; in a sweep the next job starts all the same.
+    Settings that cannot be are refused first. A job whose work is done already takes it over. What goes wrong is
+    written to ``error.txt``; in a sweep the next job starts all the same.
     """
 
     @functools.wraps(run)
     def guarded(cfg: DictConfig) -> float | None:
+        from hiexp.provenance import work_key  # imports pandas
+        from hiexp.settings import check_settings
+
         with input_errors_as_messages(), failures_noted():
-            refuse_missing(cfg)
-            with claimed(cfg, run_folder(), reusing=sweeping()) as metrics:
+            check_settings(cfg, HydraConfig.get().job.name)
+            key = work_key(cfg)
+            refuse_others_folder(run_folder(), key, "hydra.sweep.subdir" if sweeping() else "hydra.run.dir")
+            with claimed(cfg, key, run_folder(), reusing=sweeping()) as metrics:
                 if metrics is None:
                     return run(cfg)
                 ended("done in an earlier sweep")
@@ -146,9 +155,12 @@ def failures_noted() -> Iterator[None]:
     """Write what goes wrong to the run's ``error.txt``; in a sweep the next job starts all the same."""
     try:
         yield
+    except OthersFolderError:  # nothing may be written there
+        raise
     except Exception as error:
-        reason = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
-        (run_folder() / ERROR_FILE).write_text(f"{reason}\n\n{traceback.format_exc()}")
+        reason = redacted(str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}")
+        with suppress(OSError):  # a full disk takes no word of it either
+            write_whole(run_folder() / ERROR_FILE, redacted(f"{reason}\n\n{traceback.format_exc()}"))
         if not sweeping():
             raise
         ended(f"failed: {reason}")
@@ -156,8 +168,13 @@ def failures_noted() -> Iterator[None]:
 
 @contextmanager
 def input_errors_as_messages() -> Iterator[None]:
-    """Turn an `InputError` into what Hydra shows as its message alone, without the traceback."""
+    """Exit with the message of an `InputError`, or of a disk that refuses, alone; ``error.txt`` has the traceback."""
     try:
         yield
     except InputError as error:
-        raise CompactHydraException(str(error)) from error
+        sys.exit(redacted(str(error)))
+    except OSError as error:
+        if error.errno not in OF_THE_DISK:
+            raise
+        place = f"{error.filename}: " if error.filename else ""
+        sys.exit(f"{place}{error.strerror}; {ANOTHER_DISK}")

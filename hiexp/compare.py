@@ -10,6 +10,7 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hiexp.commandline import start
 from hiexp.errors import InputError
 
 if TYPE_CHECKING:  # --help waits for nothing
@@ -209,4 +210,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    start(main)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import shlex
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +13,8 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from hiexp.command import input_errors_as_messages, refuse_missing
+from hiexp.command import input_errors_as_messages
+from hiexp.commandline import start
 from hiexp.errors import InputError
 from hiexp.summary import python_command, shown
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:  # --help waits for none of the libraries that a download need
 
 AGAIN = "type the same command again to go on: what is complete is not fetched again"
 ABSENT_FILE, FAILED_FILE = "not_on_server.csv", "failed.csv"
-LEAST = {"connections": 1, "retries": 0, "pause": 0.0, "timeout": 0.01}
 
 log = logging.getLogger(__name__)
 
@@ -46,8 +45,11 @@ def download(cfg: DictConfig, dataset: str) -> None:
     from hydra.utils import instantiate
 
     from hiexp.archives import Server, expand, open_store
+    from hiexp.settings import check_settings
 
-    check_settings(cfg)
+    check_settings(cfg, "download")
+    if not str(cfg.url).startswith(("http://", "https://")):
+        raise InputError(f"url={cfg.url}: give an address that begins with https:// or http://")
     url, folder = cfg.url.rstrip("/") + "/", Path(cfg.dataset.path)
     server = Server(url, cfg.connections, cfg.retries, cfg.pause, cfg.timeout)
     try:
@@ -72,18 +74,6 @@ def download(cfg: DictConfig, dataset: str) -> None:
         [f"dataset.path={shown(folder)}", *(word.format(folder=shown(folder)) for word in cfg.next.split())]
     )
     log.info("try next:  %s -m hiexp.train dataset=%s %s", python_command(), dataset, words)
-
-
-def check_settings(cfg: DictConfig) -> None:
-    """Refuse settings that are missing or not of their kind."""
-    refuse_missing(cfg)
-    for key, least in LEAST.items():
-        kind = (int, float) if isinstance(least, float) else int
-        if not isinstance(cfg[key], kind) or cfg[key] < least:
-            whole = "a whole number" if kind is int else "a number"
-            raise InputError(f"{key}={cfg[key]}: give {whole} from {least} up")
-    if not str(cfg.url).startswith(("http://", "https://")):
-        raise InputError(f"url={cfg.url}: give an address that begins with https:// or http://")
 
 
 def fetch_catalogue(server: Server, store: Store, names: Sequence[str] | None) -> list[str]:
@@ -165,8 +155,8 @@ def main(cfg: DictConfig) -> None:
         download(cfg, HydraConfig.get().runtime.choices.dataset)
     except KeyboardInterrupt:
         log.error("Interrupted; %s", AGAIN)
-        sys.exit(130)
+        raise
 
 
 if __name__ == "__main__":
-    main()
+    start(main)

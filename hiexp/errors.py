@@ -9,6 +9,10 @@ class InputError(ValueError):
     """Input that cannot be used; the message names the file or key, the value and the remedy."""
 
 
+class OthersFolderError(InputError):
+    """The folder of a run holds files of another."""
+
+
 class NoGroupsError(InputError):
     """A clusterer has found no groups to learn: in a sweep a result like any other.
 

@@ -20,7 +20,8 @@ from hiexp.command import (
     stopwatch,
     sweeping,
 )
-from hiexp.summary import fit_one_line, fit_summary, opening
+from hiexp.commandline import start
+from hiexp.summary import fit_one_line, fit_summary
 
 if TYPE_CHECKING:  # --help waits for none of the libraries that a fit needs
     from hiexp.fitting import FitResult
@@ -52,6 +53,7 @@ def fit_sample(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> tupl
 
     from hiexp.cache import Files, fingerprint
     from hiexp.fitting import FitResult
+    from hiexp.folders import staged
     from hiexp.outcome import check_sample, write_sample
     from hiexp.spectra import TABLES, Spectra
 
@@ -75,7 +77,8 @@ def fit_sample(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> tupl
         (*given, *(getattr(spectra, name) for name in TABLES)),
         lambda: Files.written(lambda empty: write_sample(spectra, fit, empty)),
     )
-    files.save(folder)
+    with staged(folder) as stage:
+        files.save(stage)
     check_sample(spectra, fit)
     return spectra, fit
 
@@ -85,8 +88,6 @@ def fit_sample(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> tupl
 def main(cfg: DictConfig) -> None:
     """Fit one sample, alone or as one job of a sweep, whose failure must not stop the others."""
     job, folder = HydraConfig.get(), run_folder()
-    if not sweeping():  # a sweep announces its jobs itself
-        log.info(opening(job, folder))
     with recorded(cfg) as record:
         spectra, fit = fit_sample(cfg, folder, record.metrics)
         record.metrics |= fit.metrics()
@@ -99,4 +100,4 @@ def main(cfg: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    start(main)

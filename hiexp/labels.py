@@ -12,9 +12,10 @@ import json
 import logging
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
 import numpy as np
+from annotated_types import Gt, Le
 from scipy.optimize import linear_sum_assignment
 from sklearn.base import ClusterMixin, TransformerMixin
 from sklearn.metrics.cluster import contingency_matrix
@@ -22,6 +23,7 @@ from sklearn.metrics.cluster import contingency_matrix
 from hiexp.clustering import place
 from hiexp.errors import InputError, NoGroupsError
 from hiexp.evaluation import group_scores, stability
+from hiexp.kinds import Count, Seed, Several, Whole
 from hiexp.spectra import UNKNOWN
 
 log = logging.getLogger(__name__)
@@ -71,7 +73,7 @@ class ReferenceLabels:
         and 2, as in the study.
     """
 
-    n_classes: int
+    n_classes: Several
 
     def eligible(self, reference: np.ndarray | None, n_objects: int) -> np.ndarray:
         """Return which objects have one of the classes used, bool, shape (N,).
@@ -114,7 +116,7 @@ class RandomLabels(ReferenceLabels):
         Of the draw.
     """
 
-    seed: int
+    seed: Seed
 
     def assign(self, profiles: np.ndarray, reference: np.ndarray, train: np.ndarray) -> Assignment:
         """Return one of the classes, drawn uniformly, for training objects only."""
@@ -152,12 +154,12 @@ class ClusterLabels:
 
     clusterer: ClusterMixin
     feature: TransformerMixin
-    fraction: float = 0.25
-    at_least: int = 200
-    smallest: int = 2
-    members: int | None = 100
-    resamples: int = 10
-    seed: int = 0
+    fraction: Annotated[float, Gt(0), Le(1)] = 0.25
+    at_least: Whole = 200
+    smallest: Count = 2
+    members: Count | None = 100
+    resamples: Whole = 10
+    seed: Seed = 0
 
     def eligible(self, reference: np.ndarray | None, n_objects: int) -> np.ndarray:
         """Return True for every object, shape (N,)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +17,7 @@ from sklearn.pipeline import Pipeline
 from hiexp.errors import InputError
 from hiexp.evaluation import Division, Scores, dependence, medians_by_class, score
 from hiexp.fitting import FitResult
+from hiexp.folders import staged
 from hiexp.labels import Assignment
 from hiexp.plots import (
     plot_classes,
@@ -277,11 +279,15 @@ class Outcome:
 
     def write(self, folder: Path) -> None:
         """Write ``predictions.csv``, the tables of parameters by class, the pictures and the model into `folder`."""
+        with staged(folder) as stage:
+            self._write(stage)
+
+    def _write(self, folder: Path) -> None:
         self.predictions().to_csv(folder / "predictions.csv", index=False)
         medians_by_class(self.parameters, self.predicted).to_csv(folder / "parameters_by_class.csv", index=False)
         self.dependence.to_csv(folder / "dependence.csv")
         plots = folder / "plots"
-        plots.mkdir(exist_ok=True)
+        plots.mkdir()
         plot_classes(self.profiles, self.predicted, plots / "classes.png")
         if not self.parameters.empty:
             file = plots / "parameters_by_class.png"
@@ -309,6 +315,7 @@ class Outcome:
                     save_model(part.model, folder / "model" / (f"fold_{part.division.fold}" if several else ""))
         except Exception as error:  # a library's own estimator may hold anything; its scores must not be lost
             log.warning("The model could not be stored without pickle: %s", error)
+            shutil.rmtree(folder / "model", ignore_errors=True)
 
     def _draw_saliency(self, file: Path) -> None:
         part = self.parts[0]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from omegaconf import OmegaConf
 
-from hiexp.reuse import METRICS_FILE
+from hiexp.folders import METRICS_FILE
 
 if TYPE_CHECKING:
     import pandas as pd

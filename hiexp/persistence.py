@@ -1,24 +1,106 @@
-"""Trained models on disk, without pickle.
+"""Trained models on disk, without pickle, and the runs that they belong to.
 
 A model is a scikit-learn pipeline. It is stored by skops; the weights of any step that has a torch module as
 ``network_`` go into safetensors files beside it, and that step builds its module anew when the model is loaded.
+
+A model may come from a stranger: only the classes in `hiexp.allowed` are built, and what they hold is checked before
+it is used.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, get_type_hints
 
+import numpy as np
 import skops.io
+import yaml
+from pydantic import TypeAdapter, ValidationError
 from sklearn.pipeline import Pipeline
 
+from hiexp.allowed import ESTIMATORS, FUNCTIONS, TREES
 from hiexp.errors import InputError
 
+if TYPE_CHECKING:
+    from hiexp.fitting import FitResult
+    from hiexp.spectra import Spectra
+
 PIPELINE_FILE = "pipeline.skops"
-# The trees of forests and of gradient boosting: a forged one can crash the interpreter, which is why skops asks, but
-# not run code.
-HARMLESS = ("sklearn.tree._tree.Tree", "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor")
+MOST_BYTES = 8 << 30  # of a pipeline unpacked
+CODE_KEYS = ("_target_", "function", "with_derivatives", "compiled")  # settings that name something to call
+OF_SCIKIT_LEARN = {"n_features_in_": int, "feature_names_in_": np.ndarray, "_sklearn_version": str}
+LEAF = -1
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """What a run was made of, to be used on its own spectra or on others.
+
+    Attributes
+    ----------
+    settings : mapping
+        The run's ``config.yaml``.
+    dataset : callable
+        Returns the `Spectra` of the run, read or computed again.
+    fit : callable
+        From `Spectra` to a `FitResult`, whose ``profiles`` the model takes.
+    model : Pipeline
+        Feature and classifier.
+    """
+
+    settings: Mapping[str, object]
+    dataset: Callable[[], Spectra]
+    fit: Callable[[Spectra], FitResult]
+    model: Pipeline
+
+
+def load_run(folder: str | Path, trusted: Sequence[str] = ()) -> TrainedRun:
+    """Load a trained run without running anything that a stranger may have put into its folder.
+
+    Parameters
+    ----------
+    folder : path
+        A run's folder.
+    trusted : sequence of str
+        Dotted names, beyond those in `hiexp.allowed`, of classes and functions that it may name.
+
+    Raises
+    ------
+    InputError
+        If settings or model are missing or damaged, or name what is neither allowed nor trusted.
+    """
+    from hydra.utils import instantiate
+
+    file = Path(folder) / "config.yaml"
+    try:
+        settings = yaml.load(file.read_text(), yaml.CSafeLoader)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+        raise InputError(f"{file}: not the settings of a run ({_first_line(error)}); give a run's folder") from error
+    stages = [settings.get(stage) if isinstance(settings, dict) else None for stage in ("dataset", "fit")]
+    if not all(isinstance(stage, dict) and "_target_" in stage for stage in stages):
+        raise InputError(f"{file}: it has no dataset or no fit with a _target_; give a run's folder")
+    named = [value for stage in stages for key, value in _leaves(stage) if key in CODE_KEYS and value is not None]
+    foreign = sorted({str(name) for name in named if name not in FUNCTIONS and name not in trusted})
+    if foreign:
+        raise InputError(
+            f"{file} names what is not trusted by default: {', '.join(foreign)}; if you know where the run comes "
+            f"from, load_run(folder, trusted={foreign})"
+        )
+    if any(isinstance(value, str) and "${" in value for stage in stages for _, value in _leaves(stage)):
+        raise InputError(f"{file}: a value holds '${{', which a run writes resolved; settings by hand are not read")
+    dataset, fit = ({**stage, "_partial_": True} for stage in stages)
+    if "cache" in dataset:
+        dataset["cache"] = None  # a place on the machine where the run was made
+    return TrainedRun(
+        settings,
+        instantiate(dataset, _convert_="all"),
+        instantiate(fit, _convert_="all"),
+        load_model(Path(folder) / "model", trusted),
+    )
 
 
 def save_model(model: Pipeline, folder: Path) -> None:
@@ -43,7 +125,7 @@ def load_model(folder: str | Path, trusted: Sequence[str] = ()) -> Pipeline:
     folder : path
         The folder ``model`` of a run.
     trusted : sequence of str
-        Types beyond those of scikit-learn, numpy and this package that may be built from the file.
+        Types beyond those of `hiexp.allowed`, scikit-learn and NumPy that may be built from the file.
 
     Returns
     -------
@@ -53,29 +135,135 @@ def load_model(folder: str | Path, trusted: Sequence[str] = ()) -> Pipeline:
     Raises
     ------
     InputError
-        If the folder holds no model, or one with types that nobody vouched for.
+        If the folder holds no model, a damaged one, or one with types that nobody vouched for; or if what its parts
+        hold is not what such parts hold, weights of a network that do not fit it for example.
     """
     folder = Path(folder)
     file = folder / PIPELINE_FILE
     if not file.is_file():
         raise InputError(f"{folder}: no {PIPELINE_FILE} in this folder; give the folder `model` of a run")
-    unknown = skops.io.get_untrusted_types(file=file)
-    own = [name for name in unknown if name.startswith("hiexp.") or name in HARMLESS]
-    foreign = sorted(set(unknown) - set(own) - set(trusted))
-    if foreign:
-        raise InputError(
-            f"{file} holds types that are not trusted by default: {', '.join(foreign)}; "
-            f"if you know where the file comes from, load_model(folder, trusted={foreign})"
-        )
-    model = skops.io.load(file, trusted=[*own, *trusted])
-    for name, step in model.steps:
-        weights = folder / f"{name}.safetensors"
-        if weights.is_file():
-            from safetensors.torch import load_model as load_weights
-
-            step.network_ = step.build_network()
-            load_weights(step.network_, weights)
+    try:
+        with zipfile.ZipFile(file) as packed:
+            if sum(member.file_size for member in packed.infolist()) > MOST_BYTES:
+                raise InputError(f"{file}: more than {MOST_BYTES >> 30} GiB unpacked; no model of this package is")
+        unknown = set(skops.io.get_untrusted_types(file=file))
+        foreign = sorted(unknown - ESTIMATORS - TREES - set(trusted))
+        if foreign:
+            raise InputError(
+                f"{file} holds types that are not trusted by default: {', '.join(foreign)}; "
+                f"if you know where the file comes from, load_model(folder, trusted={foreign})"
+            )
+        model = skops.io.load(file, trusted=sorted(unknown))
+        if not isinstance(model, Pipeline):
+            raise InputError(f"{file}: this holds a {type(model).__name__}; a model is a scikit-learn Pipeline")
+        for part in _parts(model, set()):
+            _check_part(part, trusted)
+        for name, step in model.steps:
+            if hasattr(step, "build_network"):
+                step.network_ = _network(step, folder / f"{name}.safetensors")
+    except InputError:
+        raise
+    except Exception as error:  # skops, zipfile, json and scikit-learn raise a dozen kinds on damaged files
+        raise InputError(f"{file}: damaged ({_first_line(error)}); take the folder `model` of another run") from error
     return model
+
+
+def _parts(value: object, seen: set[int]) -> Iterator[object]:
+    """Yield every object below a loaded one, the attributes of objects and the members of collections, once."""
+    if id(value) in seen or value is None or isinstance(value, str | bytes | int | float | type):
+        return
+    seen.add(id(value))
+    if isinstance(value, np.ndarray):
+        if value.dtype == object:
+            for one in value.ravel():
+                yield from _parts(one, seen)
+        return
+    if isinstance(value, Mapping):
+        for one in value.values():
+            yield from _parts(one, seen)
+    elif isinstance(value, list | tuple | set):
+        for one in value:
+            yield from _parts(one, seen)
+    else:
+        yield value
+        yield from _parts(getattr(value, "__dict__", None), seen)
+
+
+def _check_part(part: object, trusted: Sequence[str]) -> None:
+    """Raise an `InputError` where a part of a model holds what its class does not."""
+    name = _name(part)
+    if name in ESTIMATORS and name not in trusted:
+        _check_attributes(part, trusted)
+    elif name.endswith("._tree.Tree"):
+        _check_tree(part.children_left, part.children_right, part.feature, part.n_features)
+    elif name.endswith(".TreePredictor"):
+        nodes = part.nodes
+        inner = ~nodes["is_leaf"].astype(bool)
+        left, right = (np.where(inner, nodes[side].astype(int), LEAF) for side in ("left", "right"))
+        _check_tree(left, right, nodes["feature_idx"], np.iinfo(np.int32).max)
+
+
+def _check_attributes(part: object, trusted: Sequence[str]) -> None:
+    """Hold attributes against the annotations of the class: of its arguments, and of what it has learned."""
+    kind = type(part)
+    hints = get_type_hints(kind.__init__) | get_type_hints(kind) | OF_SCIKIT_LEARN
+    for name, value in vars(part).items():
+        if name not in hints or name == "network_":
+            raise InputError(
+                f"a {kind.__name__} of this model has an attribute {name}, which the class does not know"
+            )
+        if not _is_a(value, hints[name]) and _name(value) not in trusted:
+            raise InputError(
+                f"a {kind.__name__} of this model has {name}={str(value)[:60]}, which is no {hints[name]}"
+            )
+
+
+def _is_a(value: object, hint: object) -> bool:
+    if isinstance(hint, type) and hint not in (int, float, str, bool):
+        return isinstance(value, hint)
+    try:
+        TypeAdapter(hint).validate_python(value, strict=True)
+    except ValidationError:
+        return False
+    return True
+
+
+def _name(part: object) -> str:
+    return f"{type(part).__module__}.{type(part).__qualname__}"
+
+
+def _check_tree(left: np.ndarray, right: np.ndarray, feature: np.ndarray, n_features: int) -> None:
+    """Raise an `InputError` where following a tree from its root would leave it, or not end."""
+    inner = left != LEAF
+    place = np.flatnonzero(inner)
+    for child in (left[inner], right[inner]):
+        if not np.all((child > place) & (child < len(left))):  # a child comes after its parent, or there are circles
+            raise InputError("a tree of this model leads out of itself")
+    if not np.all((feature[inner] >= 0) & (feature[inner] < n_features)):
+        raise InputError("a tree of this model asks for features that there are not")
+
+
+def _network(step: object, file: Path) -> object:
+    """Return a step's network with the weights in a file, once these are seen to be those of such a network."""
+    import torch
+    from safetensors import safe_open
+    from safetensors.torch import load_model as load_weights
+
+    if not file.is_file():
+        raise InputError(f"{file}: missing; the weights of a network belong to its model")
+    with torch.device("meta"):  # takes no memory, whatever sizes the file asks for
+        wanted = {name: list(tensor.shape) for name, tensor in step.build_network().state_dict().items()}
+    with safe_open(file, "pt") as stored:
+        found = {name: stored.get_slice(name).get_shape() for name in stored.keys()}  # noqa: SIM118
+    if found != wanted:
+        odd = sorted(name for name in found.keys() | wanted.keys() if found.get(name) != wanted.get(name))[0]
+        raise InputError(
+            f"{file}: {odd} has the shape {found.get(odd)} where this network has {wanted.get(odd)}; "
+            "the file belongs to another model"
+        )
+    network = step.build_network()
+    load_weights(network, file)
+    return network
 
 
 def _store_network(step: object, file: Path) -> object:
@@ -88,3 +276,19 @@ def _store_network(step: object, file: Path) -> object:
     bare = copy.copy(step)
     del bare.network_
     return bare
+
+
+def _leaves(node: object, key: str = "") -> Iterator[tuple[str, object]]:
+    """Yield every value of nested settings with the name of its key."""
+    if isinstance(node, dict):
+        for name, child in node.items():
+            yield from _leaves(child, str(name))
+    elif isinstance(node, list):
+        for child in node:
+            yield from _leaves(child, key)
+    else:
+        yield key, node
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).partition("\n")[0][:200]

@@ -6,6 +6,7 @@ import functools
 import getpass
 import hashlib
 import json
+import os
 import platform
 import resource
 import shlex
@@ -18,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from hiexp import __version__
 from hiexp.cache import fingerprint
+from hiexp.credentials import redacted
 
 # Where results go does not change them.
 PLACES = ("root", "cache", "tracking", "experiment_name", "dataset.cache", "classifier.states")
@@ -25,7 +27,8 @@ PLACES = ("root", "cache", "tracking", "experiment_name", "dataset.cache", "clas
 
 def flat_parameters(cfg: DictConfig) -> dict[str, object]:
     """Return every resolved value of the configuration under its dotted key."""
-    return dict(leaves(OmegaConf.to_container(cfg, resolve=True)))
+    values = leaves(OmegaConf.to_container(cfg, resolve=True))
+    return {key: redacted(value) if isinstance(value, str) else value for key, value in values}
 
 
 def leaves(node: object, key: str = "") -> Iterator[tuple[str, object]]:
@@ -113,8 +116,16 @@ def run_tags(command: str, folder: Path) -> dict[str, str]:
         "mlflow.source.git.commit": version,
         "mlflow.source.name": shlex.split(command)[2],
         "mlflow.source.type": "LOCAL",
-        "mlflow.user": getpass.getuser(),
+        "mlflow.user": _user(),
     }
+
+
+def _user() -> str:
+    """Return who runs this; containers run under numbers that no list of users knows."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
 
 
 def peak_memory_mb() -> float:

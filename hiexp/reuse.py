@@ -5,19 +5,28 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import os
 import platform
-import shutil
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from hiexp.tracking import RECORD_FILE
+from hiexp.errors import InputError
+from hiexp.folders import (
+    ERROR_FILE,
+    METRICS_FILE,
+    REUSED_FILE,
+    copy_results,
+    results,
+    write_whole,
+)
+from hiexp.locks import locked
+from hiexp.tracking import UID_TAG
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -26,14 +35,17 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-METRICS_FILE, REUSED_FILE = "metrics.json", "reused.json"
 WORK_TAG = "work"  # what runs share whose numbers are the same
 LOCKS = Path("runs", ".locks")  # below the root
-OWN = shutil.ignore_patterns(".hydra", "*.log", REUSED_FILE, RECORD_FILE)  # what every folder has of its own
+
+
+def work_lock(root: str | Path, key: str) -> Path:
+    """Return the file of the lock that whoever does some work holds."""
+    return Path(root) / LOCKS / f"{key}.lock"
 
 
 @contextlib.contextmanager
-def claimed(cfg: DictConfig, folder: Path, *, reusing: bool) -> Iterator[dict[str, float] | None]:
+def claimed(cfg: DictConfig, key: str, folder: Path, *, reusing: bool) -> Iterator[dict[str, float] | None]:
     """Hold the right to do what a configuration asks for; yield the metrics of an earlier run that has done it.
 
     Of processes that want the same, one works and the others wait, since a lock ends with the process that holds it:
@@ -43,23 +55,31 @@ def claimed(cfg: DictConfig, folder: Path, *, reusing: bool) -> Iterator[dict[st
     ----------
     cfg : DictConfig
         The composed configuration of a command.
+    key : str
+        Of the work, as `hiexp.provenance.work_key` makes it.
     folder : Path
-        Of the run; receives the files of the earlier one, as links where the disk allows it.
+        Of the run; receives copies of the files of the earlier one.
     reusing : bool
         Whether an earlier run may serve. Otherwise nobody waits.
-    """
-    from hiexp.provenance import work_key
 
-    tracking, key = instantiate(cfg.tracking), work_key(cfg)
+    Raises
+    ------
+    InputError
+        If no lock can be had below the root.
+    """
+    tracking = instantiate(cfg.tracking)
     reusing = reusing and tracking.reuse
-    file = Path(cfg.root) / LOCKS / f"{key}.lock"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        turn = FileLock(file).acquire(timeout=-1 if reusing else 0)
-    except Timeout:  # the same is running: twice the work is what was asked for
-        yield None
-        return
-    with turn:
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(locked(work_lock(cfg.root, key), timeout=-1 if reusing else 0))
+        except Timeout:  # the same is running: twice the work is what was asked for
+            yield None
+            return
+        except OSError as error:
+            raise InputError(
+                f"root={cfg.root}: its folder runs takes no lock ({error.strerror or error}); "
+                "choose a folder on another disk with root=FOLDER"
+            ) from error
         yield _taken_over(tracking, key, folder, reusing=reusing)
 
 
@@ -67,9 +87,9 @@ def close_dead(tracking: MlflowTracking | NoTracking, root: Path) -> None:
     """Mark runs and sweeps below `root` as failed whose process has died without a word, whatever they were about."""
     for run in tracking.runs({"host": platform.node()}, "RUNNING"):
         tags = run.data.tags
-        lock = FileLock(root / LOCKS / f"{tags.get(WORK_TAG) or tags.get('sweep_hash')}.lock")
-        if Path(tags.get("folder", "")).is_relative_to(root.absolute()):
-            with contextlib.suppress(Timeout), lock.acquire(timeout=0):  # who lives holds it
+        key = tags.get(WORK_TAG) or tags.get("sweep_hash", "")
+        if re.fullmatch("[0-9a-f]+", key) and Path(tags.get("folder", "")).is_relative_to(root.absolute()):
+            with contextlib.suppress(Timeout), locked(work_lock(root, key), timeout=0):  # who lives holds it
                 tracking.close(run, "FAILED")
 
 
@@ -82,36 +102,40 @@ def _taken_over(
         for run in runs:
             if run.info.status == "RUNNING" and run.data.tags["host"] == platform.node():
                 tracking.close(run, "FAILED")
+    except InputError:  # a store on this machine that cannot be used
+        raise
     except Exception as error:  # a server that has gone away must not stop a sweep
         log.warning("Earlier runs cannot be asked for: %s", error)
+        runs = []
+    if not reusing:
         return None
+    if results(folder, key):  # a scheduler has started the job again that was done
+        (folder / ERROR_FILE).unlink(missing_ok=True)
+        return json.loads((folder / METRICS_FILE).read_text())
     for run in runs:
-        if not reusing or run.info.status != "FINISHED":
+        uid = run.data.tags.get(UID_TAG)
+        if run.info.status != "FINISHED" or uid is None:
             continue
         source = Path(run.data.tags["folder"])
-        if (source / METRICS_FILE).exists():
-            shutil.copytree(source, folder, copy_function=_link, ignore=OWN, dirs_exist_ok=True)
-        elif not _fetched(tracking, run, folder):
+        found = results(source, key, uid)
+        if found:
+            copy_results(source, found, folder)
+        elif not _fetched(tracking, run, key, folder):
             continue
-        (folder / REUSED_FILE).write_text(json.dumps({"run_id": run.info.run_id, "folder": str(source)}))
+        write_whole(folder / REUSED_FILE, json.dumps({"run_id": run.info.run_id, "folder": str(source)}))
         return json.loads((folder / METRICS_FILE).read_text())
     return None
 
 
-def _fetched(tracking: MlflowTracking, run: Run, folder: Path) -> bool:
-    """Return whether the store still has the run's files, and copy them into `folder` if so."""
+def _fetched(tracking: MlflowTracking, run: Run, key: str, folder: Path) -> bool:
+    """Return whether the store still has the run's files, unharmed, and copy them into `folder` if so."""
     try:
-        with TemporaryDirectory(dir=folder) as place:
+        with TemporaryDirectory(dir=folder, prefix=".") as place:
             tracking.fetch(run, Path(place))
-            shutil.copytree(place, folder, ignore=OWN, dirs_exist_ok=True)
-        return (folder / METRICS_FILE).exists()
+            found = results(Path(place), key, run.data.tags[UID_TAG])
+            if found:
+                copy_results(Path(place), found, folder)
+            return bool(found)
     except Exception as error:  # deleted by hand, or a server that has gone away: the work is done again
         log.warning("The files of run %s cannot be had: %s", run.info.run_id, error)
         return False
-
-
-def _link(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # another disk, or one without links
-        shutil.copy2(source, target)

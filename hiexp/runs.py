@@ -18,10 +18,10 @@ from omegaconf import OmegaConf
 
 from hiexp.command import typed
 from hiexp.errors import InputError
+from hiexp.folders import ERROR_FILE, METRICS_FILE
 from hiexp.pairing import PAIRS_FILE
 from hiexp.provenance import is_place, leaves
-from hiexp.reuse import METRICS_FILE
-from hiexp.sweep import ERROR_FILE, VERDICT_FILE, jobs_of, sweep_command
+from hiexp.sweep import VERDICT_FILE, jobs_of, sweep_command
 
 if TYPE_CHECKING:
     from hiexp.control import Controls

@@ -11,34 +11,39 @@ import math
 import shlex
 import sys
 import time
+import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from multiprocessing import parent_process
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 from hydra.conf import HydraConf
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.experimental.callback import Callback
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf, read_write
 
-from hiexp.errors import InputError
+from hiexp.checks import exit_on_error
+from hiexp.folders import ERROR_FILE, METRICS_FILE, REUSED_FILE, write_whole
+from hiexp.locks import locked
 from hiexp.pairing import compare_pairs
 from hiexp.ranking import best_text, rank, ranking_text
-from hiexp.reuse import LOCKS, METRICS_FILE, REUSED_FILE, close_dead
+from hiexp.reuse import close_dead, work_lock
+from hiexp.signals import received
 from hiexp.summary import python_command, shown
-from hiexp.tracking import PARENT_TAG, SWEEP, Record, send_kept
+from hiexp.tracking import PARENT_TAG, SWEEP, SWEEP_UID_TAG, UID_TAG, Record
 
 if TYPE_CHECKING:
     import pandas as pd
+    from mlflow.entities import Run
 
 log = logging.getLogger(__name__)
 
-ERROR_FILE = "error.txt"  # a job's folder has this or its metrics when it has ended
 SWEEP_FILE = ".sweep.json"
 VERDICT_FILE, PICTURE = "sweep.json", "sweep.png"
 
@@ -49,8 +54,10 @@ class Sweep:
 
     Attributes
     ----------
+    uid : str
+        Of the run that stands for the sweep, known before MLflow is.
     parent : str or None
-        Id of the MLflow run that stands for the sweep.
+        MLflow's id of that run, if MLflow has it.
     n_jobs : int or None
         None where a sweeper decides while it goes.
     axes : tuple of str
@@ -59,6 +66,7 @@ class Sweep:
         Seconds since 1970.
     """
 
+    uid: str
     parent: str | None
     n_jobs: int | None
     axes: tuple[str, ...]
@@ -71,11 +79,12 @@ class Sweep:
 
     def write(self, folder: Path) -> None:
         """Write the file."""
-        (folder / SWEEP_FILE).write_text(json.dumps(asdict(self)))
+        write_whole(folder / SWEEP_FILE, json.dumps(asdict(self)))
 
     def tags(self, job: HydraConf) -> dict[str, str]:
         """Return the tags by which a job's run is found."""
-        return {"job": str(job.job.num)} | ({PARENT_TAG: self.parent} if self.parent else {})
+        tags = {"job": str(job.job.num), SWEEP_UID_TAG: self.uid}
+        return tags | ({PARENT_TAG: self.parent} if self.parent else {})
 
     def report(self, job: HydraConf, said: str) -> None:
         """Say on the screen, when a job has ended, what is done, running and left, and what came of the job."""
@@ -117,6 +126,7 @@ class SweepCallback(Callback):
 
     def __init__(self, paired: str | None = None) -> None:
         self.paired = paired
+        self.lock = ExitStack()
 
     def __getstate__(self) -> dict[str, object]:
         """Leave everything behind: the copy that goes to another process with a job has nothing to do there."""
@@ -131,48 +141,47 @@ class SweepCallback(Callback):
         from hiexp.provenance import run_tags
         from hiexp.workers import start_workers
 
-        sys.excepthook = _show_but_no_interrupt
         self.command = sweep_command(config)  # before the folder is added to the words
         self.tracking = instantiate(config.tracking)
+        n_jobs, axes = _grid(config)
+        _bound_workers(config, n_jobs)
         start_workers(config, self.tracking.libraries)
         self.tracking.prepare()
-        runs = Path(config.root) / "runs"
-        if runs.is_dir():  # what an earlier sweep has finished without its server is as good as the rest
-            for _, folder in send_kept(runs, only=self.tracking.uri):
-                log.info("Sent what was kept in %s", shown(folder))
+        # What an earlier sweep has finished without its server is as good as the rest.
+        for folder in self.tracking.resend(Path(config.root) / "runs"):
+            log.info("Sent what was kept in %s", shown(folder))
         self.folder = _new_folder(config)
-        n_jobs, axes = _grid(config)
         key = _key(config)
-        tags = run_tags(self.command, self.folder) | {"kind": SWEEP, "sweep_hash": key}
-        self.record = Record(" ".join(_swept(config)) or SWEEP, tags=tags)
-        self.lock = FileLock(Path(config.root) / LOCKS / f"{key}.lock")
-        known = self._earlier()
-        self.record.run_id = known if self.tracking.reuse else None
+        self.record = Record(" ".join(_swept(config)) or SWEEP, tags={"kind": SWEEP, "sweep_hash": key})
+        known = self._earlier(work_lock(config.root, key)) if self.tracking.reuse else None
+        self.record.run_id = known and known.info.run_id
+        uid = (known and known.data.tags.get(UID_TAG)) or uuid.uuid4().hex
+        self.record.tags |= run_tags(self.command, self.folder) | {UID_TAG: uid}
         close_dead(self.tracking, Path(config.root))
         self.begun = self.tracking.begin(self.record)
-        goes_on = "; an earlier sweep of this command goes on" if known and self.tracking.reuse else ""
+        goes_on = "; an earlier sweep of this command goes on" if known else ""
         log.info("%s jobs in %s%s", n_jobs or "Some", shown(self.folder), goes_on)
-        Sweep(self.record.run_id, n_jobs, axes, time.time()).write(self.folder)
+        Sweep(uid, self.record.run_id, n_jobs, axes, time.time()).write(self.folder)
         atexit.register(self._broken_off)
 
-    def _earlier(self) -> str | None:
+    def _earlier(self, lock: Path) -> Run | None:
         """Return the run of the same sweep, typed earlier, unless it is still going on."""
-        Path(self.lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
         try:
-            self.lock.acquire(timeout=0)
+            self.lock.enter_context(locked(lock, timeout=0))
         except Timeout:
             return None
         known = self.tracking.runs({"kind": SWEEP, "sweep_hash": self.record.tags["sweep_hash"]})
-        return known[0].info.run_id if known else None
+        return known[0] if known else None
 
     def _broken_off(self) -> None:
         """Say of a sweep that did not come to its end how it ended."""
-        interrupted = isinstance(getattr(sys, "last_value", None), KeyboardInterrupt)
+        interrupted = received() is not None
         self.record.status = "KILLED" if interrupted else "FAILED"
         self.tracking.end(self.record, self.folder, begun=self.begun)
         with suppress(Exception):  # a server may be away
             for run in self.tracking.runs({PARENT_TAG: str(self.record.run_id)}, "RUNNING"):
                 self.tracking.close(run, self.record.status)  # a worker that was not given the time to say so
+        self.lock.close()
         if interrupted:
             log.info("Interrupted; the same command runs what is missing: %s", self.command)
 
@@ -210,6 +219,7 @@ class SweepCallback(Callback):
         self.record.metrics |= {"n_jobs": len(jobs), "n_failed": len(failed), "n_reused": reused}
         self.record.status = "FAILED" if failed else "FINISHED"
         self.tracking.end(self.record, folder, begun=self.begun)
+        self.lock.close()
         atexit.unregister(self._broken_off)
         ui = self.tracking.hint(python_command())
         if ui:
@@ -219,19 +229,12 @@ class SweepCallback(Callback):
             sys.exit(1)
 
 
-def _show_but_no_interrupt(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    if not issubclass(kind, KeyboardInterrupt):
-        sys.__excepthook__(kind, error, trace)
-
-
 @contextmanager
 def _errors_end_it() -> Iterator[None]:
     """Exit after an error: Hydra turns exceptions raised in a callback into warnings."""
     try:
-        yield
-    except InputError as error:
-        log.error("%s", error)
-        sys.exit(1)
+        with exit_on_error():
+            yield
     except Exception:
         log.exception("The sweep could not be recorded:")
         sys.exit(1)
@@ -295,25 +298,40 @@ def _new_folder(config: DictConfig) -> Path:
         with read_write(config):
             config.hydra.sweep.dir = str(folder)
             # Each job is composed anew, from what was typed.
-            config.hydra.overrides.hydra.append(f"hydra.sweep.dir='{folder}'")
+            escaped = str(folder).replace("'", "\\'")
+            config.hydra.overrides.hydra.append(f"hydra.sweep.dir='{escaped}'")
     return folder
 
 
 def _swept(config: DictConfig) -> list[str]:
     """Return the words that say what is swept, those of a preset first, as Hydra's own sweeper takes them."""
     words = [f"{key}={value}" for key, value in (config.hydra.sweeper.get("params") or {}).items()]
-    overrides = OverridesParser.create().parse_overrides([*words, *config.hydra.overrides.task])
-    by_key = {override.get_key_element(): override for override in overrides}
+    by_key = {override.get_key_element(): override for override in _parsed([*words, *config.hydra.overrides.task])}
     return [override.input_line for override in by_key.values() if override.is_sweep_override()]
+
+
+def _parsed(words: list[str]) -> list[Override]:
+    loader = GlobalHydra.instance().config_loader()  # which knows what glob(*) stands for
+    return OverridesParser.create(config_loader=loader).parse_overrides(words)
 
 
 def _grid(config: DictConfig) -> tuple[int | None, tuple[str, ...]]:
     """Return how many jobs there will be, if that can be known, and the keys that differ between them."""
-    overrides = OverridesParser.create().parse_overrides(_swept(config))
+    overrides = _parsed(_swept(config))
     axes = tuple(override.get_key_element() for override in overrides)
     if not all(override.is_discrete_sweep() for override in overrides):
         return None, axes
     return math.prod(len(list(override.sweep_string_iterator())) for override in overrides), axes
+
+
+def _bound_workers(config: DictConfig, n_jobs: int | None) -> None:
+    """Let a launcher of processes start no more of them than there are jobs."""
+    launcher = config.hydra.launcher
+    if n_jobs is not None and "n_jobs" in launcher:
+        from joblib import effective_n_jobs
+
+        with read_write(config):
+            launcher.n_jobs = min(effective_n_jobs(launcher.n_jobs), n_jobs)
 
 
 def _key(config: DictConfig) -> str:

@@ -9,6 +9,7 @@ import hydra
 from omegaconf import DictConfig
 
 from hiexp.command import CONFIGS, input_errors_as_messages
+from hiexp.commandline import start
 from hiexp.errors import InputError
 from hiexp.summary import shown
 from hiexp.tracking import send_kept
@@ -20,6 +21,9 @@ log = logging.getLogger(__name__)
 @input_errors_as_messages()
 def main(cfg: DictConfig) -> None:
     """Send what is kept in a folder."""
+    from hiexp.settings import check_settings
+
+    check_settings(cfg, "sync")
     folder = Path(cfg.runs)
     if not folder.is_dir():
         raise InputError(f"runs={cfg.runs}: no such folder")
@@ -31,4 +35,4 @@ def main(cfg: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    start(main)

@@ -6,22 +6,23 @@ import json
 import logging
 import os
 import shlex
-import signal
 import socket
-import threading
 import time
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from importlib import import_module
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
-from filelock import FileLock
-
+from hiexp.credentials import take_credentials
+from hiexp.database import explained, prepare_database
 from hiexp.errors import InputError
+from hiexp.folders import RECORD_FILE, write_whole
+from hiexp.locks import locked
+from hiexp.signals import uninterrupted
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -37,9 +38,12 @@ os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 log = logging.getLogger(__name__)
 
-RECORD_FILE = "record.json"  # in the folder of a run whose tracker does not have all of it
 SWEEP = "sweep"  # tag `kind` of the run that stands for a whole sweep
 PARENT_TAG = "mlflow.parentRunId"
+UID_TAG = "run_uid"  # known before MLflow gives a run its id, and the same in every store; the run's folder has it
+SWEEP_UID_TAG = "sweep_uid"  # of the sweep that a job belongs to
+REFUSED_FILE = "record.refused.json"  # a record that a store has refused
+STATUSES = ("RUNNING", "FINISHED", "FAILED", "KILLED")
 PARAMS_A_CALL, METRICS_A_CALL = 100, 1000  # MLflow's limits
 CONNECT_SECONDS = 5
 SQLITE = "sqlite:///"
@@ -85,15 +89,29 @@ class Record:
 
     def write(self, folder: Path) -> None:
         """Keep it as ``record.json``."""
-        file = folder / RECORD_FILE
-        partial = file.with_suffix(".partial")
-        partial.write_text(json.dumps(asdict(self), indent=1, default=float))
-        partial.replace(file)
+        write_whole(folder / RECORD_FILE, json.dumps(asdict(self), indent=1, default=float))
 
     @classmethod
     def read(cls, file: Path) -> Self:
-        """Read what `write` kept."""
-        return cls(**json.loads(file.read_text()))
+        """Read what `write` kept.
+
+        Raises
+        ------
+        ValueError
+            If the file holds something else.
+        """
+        found = json.loads(file.read_text())
+        kinds = {one.name: type(getattr(cls(), one.name)) for one in fields(cls)}
+        if not isinstance(found, dict) or found.keys() != kinds.keys():
+            raise ValueError("not what a run leaves")
+        for name, kind in kinds.items():
+            if not (isinstance(found[name], kind) or (kind is type(None) and isinstance(found[name], int | str))):
+                raise ValueError(f"{name} is {found[name]!r}")
+        if UID_TAG not in found["tags"] or not found["store"] or not found["experiment"]:
+            raise ValueError(f"it has no {UID_TAG}, store or experiment")
+        if found["status"] not in STATUSES:
+            raise ValueError(f"status is {found['status']!r}")
+        return cls(**found)
 
 
 def _now() -> int:
@@ -119,6 +137,10 @@ class NoTracking:
     def begin(self, record: Record) -> bool:
         """Do nothing."""
         return True
+
+    def resend(self, runs: Path) -> list[Path]:
+        """Send nothing."""
+        return []
 
     def runs(self, tags: Mapping[str, str], status: str | None = None) -> list[Run]:
         """Return no runs."""
@@ -153,20 +175,25 @@ class MlflowTracking:
     experiment: str
     reuse: bool = True
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "uri", take_credentials(self.uri))
+
     def prepare(self) -> None:
         """Create the store and the experiment, so that processes started later find them.
 
         Raises
         ------
         InputError
-            If there is a server to ask and it does not answer.
+            If there is a server to ask and it does not answer, or the store or the experiment cannot be used.
         """
         try:
             with self._turn() as client:
                 self._experiment_id(client)
+        except InputError:
+            raise
         except Exception as error:
             if self._database is not None:
-                raise
+                raise explained(error, self._database) from error
             raise InputError(
                 f"tracking.uri={self.uri}: no MLflow server answers ({_brief(error)}); start one "
                 "(mlflow server --port 5000), or record on this machine with tracking=local"
@@ -185,11 +212,12 @@ class MlflowTracking:
         params : mapping
             Resolved configuration, flat.
         tags : mapping
-            Tags.
+            Tags; a run without `UID_TAG` is given one.
         folder : Path
             Whatever lies in it at the end becomes the run's artefacts, after an error too.
         """
-        record = Record(name, {key: str(value) for key, value in params.items()}, dict(tags))
+        uid = {UID_TAG: uuid.uuid4().hex}
+        record = Record(name, {key: str(value) for key, value in params.items()}, uid | tags)
         begun, status = False, "KILLED"  # unless the block ends by itself
         try:
             begun = self.begin(record)
@@ -232,34 +260,32 @@ class MlflowTracking:
     def send(self, record: Record, folder: Path) -> None:
         """Send a record that was kept, to the run that was opened for it if there is one here, and delete it.
 
-        Raises
-        ------
-        InputError
-            If the store does not take it.
+        The run of a job becomes a child of its sweep's, whatever ids the two had elsewhere.
         """
-        known = [run.info.run_id for run in self.runs({"folder": record.tags["folder"]})]
-        # The run of a sweep that was continued has the folder of its last start.
-        if record.run_id not in known and not self._has(record.run_id):
-            record.run_id = known[0] if known else None
-        try:
-            with self._turn() as client:
-                announce(client, self._experiment_id(client), record)
-                deliver(client, record, folder)
-        except Exception as error:
-            raise InputError(
-                f"{self.uri} did not take the run in {folder} ({_brief(error)}); it is still there, and the same "
-                "command sends it when the store answers again"
-            ) from error
+        known = self.runs({UID_TAG: record.tags[UID_TAG]})
+        record.run_id = known[0].info.run_id if known else None
+        if SWEEP_UID_TAG in record.tags:
+            record.tags.pop(PARENT_TAG, None)
+            sweeps = self.runs({UID_TAG: record.tags[SWEEP_UID_TAG]})
+            if sweeps:
+                record.tags[PARENT_TAG] = sweeps[0].info.run_id
+        with self._turn() as client:
+            announce(client, self._experiment_id(client), record)
+            deliver(client, record, folder)
         (folder / RECORD_FILE).unlink()
 
-    def _has(self, run_id: str | None) -> bool:
-        from mlflow.exceptions import MlflowException
+    def resend(self, runs: Path) -> list[Path]:
+        """Send what was kept for this store below a folder; return the folders whose records are sent.
 
+        What still cannot be sent stays where it is.
+        """
+        sent = []
         try:
-            with self._turn() as client:
-                return run_id is not None and client.get_run(run_id) is not None
-        except MlflowException:
-            return False
+            for _, folder in send_kept(runs, only=self.uri):
+                sent.append(folder)
+        except InputError as error:
+            log.warning("%s", error)
+        return sent
 
     def runs(self, tags: Mapping[str, str], status: str | None = None) -> list[Run]:
         """Return the runs of the experiment that have all these tags and this status, the newest first."""
@@ -300,12 +326,12 @@ class MlflowTracking:
         """Yield a client; of processes with a database that is a file one at a time has it, and Ctrl-C waits."""
         # SQLite has one writer, and where two that read want to write next one of them fails at once, however long
         # it would have waited.
-        lock = nullcontext() if self._database is None else FileLock(self._database.with_suffix(".lock"))
-        if self._database is not None:
-            self._database.parent.mkdir(parents=True, exist_ok=True)
         for library in self.libraries:  # before others have to wait
             import_module(library)
-        with lock, _uninterrupted():
+        lock = nullcontext() if self._database is None else locked(self._database.with_suffix(".lock"))
+        with lock, uninterrupted():
+            if self._database is not None:
+                prepare_database(self._database, _make_tables)
             yield self._client()
 
     def _client(self) -> MlflowClient:
@@ -320,34 +346,25 @@ class MlflowTracking:
 
     def _experiment_id(self, client: MlflowClient) -> str:
         known = client.get_experiment_by_name(self.experiment)
+        if known is not None and known.lifecycle_stage == "deleted":
+            raise InputError(
+                f"experiment_name={self.experiment}: this experiment was deleted in {self.uri}; bring it back "
+                f"(MLFLOW_TRACKING_URI={shlex.quote(self.uri)} python -m mlflow experiments restore --experiment-id "
+                f"{known.experiment_id}) or choose another name"
+            )
         if known is not None:
             return known.experiment_id
         place = None if self.artifacts is None else Path(self.artifacts).absolute().as_uri()
         return client.create_experiment(self.experiment, artifact_location=place)
 
 
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Let Ctrl-C wait for the end of the block; pressed again it does not wait."""
-    # An interrupt in the middle of a transaction leaves the database locked by this very process, which then could
-    # not record that it was interrupted.
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.getsignal(signal.SIGINT)
-    pressed = []
+def _make_tables(uri: str) -> None:
+    """Make MLflow's tables in a database; its own experiment keeps artefacts beside it."""
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    def note(number: int, frame: FrameType | None) -> None:
-        pressed.append(number)
-        signal.signal(signal.SIGINT, before)
-
-    signal.signal(signal.SIGINT, note)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-    if pressed:
-        raise KeyboardInterrupt
+    logging.getLogger("mlflow.store").setLevel(logging.ERROR)  # what goes wrong is said once, by who asks
+    # MLflow writes this address into SQL as it is, and a working folder may have quotes in its name.
+    SqlAlchemyStore(uri, (Path(uri.removeprefix(SQLITE)).parent / "artifacts").absolute().as_uri())
 
 
 def announce(client: MlflowClient, experiment_id: str, record: Record) -> None:
@@ -382,16 +399,20 @@ def deliver(client: MlflowClient, record: Record, folder: Path) -> None:
         client.log_batch(record.run_id, metrics=metrics[start : start + METRICS_A_CALL])
     if tags:
         client.log_batch(record.run_id, tags=tags)
-    for entry in sorted(folder.iterdir()):
-        if entry.name != RECORD_FILE and (entry.is_file() or record.tags.get("kind") != SWEEP):
-            client.log_artifact(record.run_id, str(entry))
+    for file in sorted(folder.glob("*") if record.tags.get("kind") == SWEEP else folder.rglob("*")):
+        # A link may lead to anything that its maker wanted to have sent.
+        if file.is_file() and not file.is_symlink() and file.name not in (RECORD_FILE, REFUSED_FILE):
+            place = file.parent.relative_to(folder).as_posix()
+            client.log_artifact(record.run_id, str(file), None if place == "." else place)
     client.set_terminated(record.run_id, record.status, end_time=record.ended)
 
 
 def send_kept(runs: Path, *, uri: str | None = None, only: str | None = None) -> Iterator[tuple[Record, Path]]:
     """Send the records kept below a folder, sweeps before their jobs; yield each with its folder when it is sent.
 
-    A record that is sent is deleted, and one that was sent and not deleted finds its run again.
+    A record that is sent is deleted, and one that was sent and not deleted finds its run again. One that the store
+    refuses is set aside as ``record.refused.json``, and files of that name that are something else are left alone;
+    both cost a warning.
 
     Parameters
     ----------
@@ -405,23 +426,61 @@ def send_kept(runs: Path, *, uri: str | None = None, only: str | None = None) ->
     Raises
     ------
     InputError
-        If a server does not answer, or does not take a run; what is not sent by then stays.
+        If a store does not answer; what is not sent by then stays.
     """
-    with FileLock(runs / ".sync.lock"):
-        kept = [(Record.read(file), file.parent) for file in runs.rglob(RECORD_FILE)]
-        kept = [(record, folder) for record, folder in kept if only in (None, record.store)]
-        kept.sort(key=lambda pair: (pair[0].tags.get("kind") != SWEEP, pair[0].started))
-        renamed = {}
+    if next(runs.rglob(RECORD_FILE), None) is None:  # a lock would be written into a folder with nothing to send
+        return
+    with locked(runs / ".sync.lock"):
+        kept = [(record, folder) for record, folder in _kept(runs) if only in (None, record.store)]
+        away = []
         for tracking in {MlflowTracking(uri or record.store, None, record.experiment) for record, _ in kept}:
-            tracking.prepare()
-            for record, folder in kept:
-                if (uri or record.store, record.experiment) == (tracking.uri, tracking.experiment):
-                    known = record.run_id
-                    if PARENT_TAG in record.tags:
-                        record.tags[PARENT_TAG] = renamed.get(record.tags[PARENT_TAG], record.tags[PARENT_TAG])
-                    tracking.send(record, folder)
-                    renamed[known] = record.run_id
-                    yield record, folder
+            meant = [
+                (record, folder)
+                for record, folder in kept
+                if (uri or record.store, record.experiment) == (tracking.uri, tracking.experiment)
+            ]
+            try:
+                yield from _send_all(tracking, meant)
+            except InputError as error:  # other stores may answer
+                away.append(str(error))
+    if away:
+        raise InputError("\n".join(away))
+
+
+def _send_all(tracking: MlflowTracking, kept: list[tuple[Record, Path]]) -> Iterator[tuple[Record, Path]]:
+    """Send records to one store, and yield each with its folder when it is sent."""
+    from mlflow.exceptions import MlflowException
+
+    tracking.prepare()
+    for record, folder in kept:
+        try:
+            tracking.send(record, folder)
+        except Exception as error:
+            away = isinstance(error, OSError) or (
+                isinstance(error, MlflowException) and error.get_http_status_code() >= 500
+            )
+            if not away:
+                (folder / RECORD_FILE).rename(folder / REFUSED_FILE)
+                log.warning("%s refuses the run in %s (%s): set aside", tracking.uri, folder, _brief(error))
+                continue
+            raise InputError(
+                f"{tracking.uri} did not take the run in {folder} ({_brief(error)}); it is still there, and "
+                "python -m hiexp.sync sends it when the store answers again"
+            ) from error
+        yield record, folder
+
+
+def _kept(runs: Path) -> list[tuple[Record, Path]]:
+    """Return the records below a folder, sweeps first, and say which files are none."""
+    kept, strange = [], []
+    for file in sorted(runs.rglob(RECORD_FILE)):
+        try:
+            kept.append((Record.read(file), file.parent))
+        except (OSError, ValueError, RecursionError) as error:
+            strange.append(f"{file} ({_brief(error)})")
+    if strange:
+        log.warning("%d files are no records of runs and are left alone; the first: %s", len(strange), strange[0])
+    return sorted(kept, key=lambda pair: (pair[0].tags.get("kind") != SWEEP, pair[0].started))
 
 
 def _brief(error: Exception) -> str:

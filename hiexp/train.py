@@ -19,9 +19,10 @@ from hiexp.command import (
     stopwatch,
     sweeping,
 )
+from hiexp.commandline import start
 from hiexp.errors import NoGroupsError
 from hiexp.fit import fit_sample
-from hiexp.summary import one_line, opening, summary
+from hiexp.summary import one_line, summary
 
 if TYPE_CHECKING:  # pandas, scikit-learn and torch take seconds to import, and --help needs none of them
     import numpy as np
@@ -112,8 +113,6 @@ def learn_part(
 def main(cfg: DictConfig) -> float | None:
     """Run one experiment, or one job of a sweep, whose failure must not stop the others."""
     job, folder = HydraConfig.get(), run_folder()
-    if not sweeping():  # a sweep announces its jobs itself
-        log.info(opening(job, folder))
     with recorded(cfg) as record:
         try:
             outcome = run_experiment(cfg, folder, record.metrics)
@@ -135,4 +134,4 @@ def main(cfg: DictConfig) -> float | None:
 
 
 if __name__ == "__main__":
-    main()
+    start(main)

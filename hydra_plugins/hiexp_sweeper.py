@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.errors import CompactHydraException
+
+from hiexp.checks import without_hydra
+from hiexp.errors import InputError
 
 
 class GridSweeper(BasicSweeper):
@@ -12,12 +16,19 @@ class GridSweeper(BasicSweeper):
 
     Hydra's composes every job before the first is launched, a tenth of a second each, so that a value that is not
     there is refused before anything is computed. Here that is done with as many jobs as it takes to see each value
-    once.
+    once, and their settings are checked.
     """
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
         """Compose some of the jobs, each of them a list of ``key=value``, in which every such word occurs."""
-        super().validate_batch_is_legal(list(_with_all_words(batch)))
+        from hiexp.settings import check_settings
+
+        for words in _with_all_words(batch):
+            job = self.hydra_context.config_loader.load_sweep_config(self.config, list(words))
+            try:
+                check_settings(without_hydra(job), self.config.hydra.job.name)
+            except InputError as error:
+                raise CompactHydraException(str(error)) from error
 
 
 def _with_all_words(batch: Sequence[Sequence[str]]) -> Iterator[Sequence[str]]:

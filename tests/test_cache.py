@@ -181,7 +181,8 @@ def test_processes_that_want_the_same_do_it_once(tmp_path):
 def test_what_is_known_is_read_while_another_process_has_its_turn(tmp_path):
     cache, make = DiskCache(str(tmp_path)), Counter(1)
     cache.recall("stage", Number, (), make)
-    (lock,) = tmp_path.glob(".stage-*.lock")
+    (entry,) = tmp_path.glob("stage-*")
+    lock = entry.with_name(f".{entry.name}.lock")
     with ThreadPoolExecutor() as pool, FileLock(lock):
         assert pool.submit(cache.recall, "stage", Number, (), make).result(timeout=60).value == 1
     assert make.made == 1

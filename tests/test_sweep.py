@@ -61,7 +61,7 @@ def test_a_sweep_is_one_run_with_its_jobs_below_it_and_typed_again_runs_nothing(
     ranking = pd.read_csv(first / "ranking.csv")
     assert parent.data.metrics["success_rate"] == ranking["success_rate"].max()
 
-    # One folder is lost: its files come from the store, those of the other are the same files.
+    # One folder is lost: its files come from the store, those of the other are copies.
     before = {job: (first / job / "predictions.csv").read_bytes() for job in "01"}
     (first / "0").rename(tmp_path / "lost")
     assert "2 of 2 jobs done, 2 of them in an earlier sweep" in sweep(*words, cwd=tmp_path)
@@ -71,7 +71,7 @@ def test_a_sweep_is_one_run_with_its_jobs_below_it_and_typed_again_runs_nothing(
     assert [run.info.run_id for run in again.sweeps] == [parent.info.run_id]
     _, second = sweep_folders(tmp_path)
     assert {job: (second / job / "predictions.csv").read_bytes() for job in "01"} == before
-    assert (second / "1" / "predictions.csv").samefile(first / "1" / "predictions.csv")
+    assert not (second / "1" / "predictions.csv").samefile(first / "1" / "predictions.csv")
     pd.testing.assert_frame_equal(pd.read_csv(second / "ranking.csv"), ranking)
 
     # What reproduces a job runs it again.

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ from hiexp.classifiers.network import ConvNet
 from hiexp.classifiers.states import State, States
 from hiexp.classifiers.training import Examples, Training
 from hiexp.errors import InputError
+from hiexp.kinds import Count, Device, InnerFraction, NotNegative, Positive, Seed, Several
 
 log = logging.getLogger(__name__)
 
@@ -84,24 +85,29 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
     """
 
     predicts_most_probable = True
+    classes_: np.ndarray
+    centre_: float
+    spread_: float
+    image_shape_: tuple[int, ...]
+    history_: dict[str, list[float]]
 
     def __init__(
         self,
         network: ConvNet,
-        epochs: int = 50,
-        batch_size: int = 32,
-        learning_rate: float = 1e-3,
-        weight_decay: float = 1e-5,
+        epochs: Count = 50,
+        batch_size: Several = 32,
+        learning_rate: Positive = 1e-3,
+        weight_decay: NotNegative = 1e-5,
         standardize: bool = True,
-        class_weight: str | None = None,
-        early_stopping: int | None = None,
-        validation_fraction: float = 0.2,
-        precision: str = "auto",
-        device: str = "cpu",
-        threads: int = 1,
-        seed: int = 0,
+        class_weight: Literal["none", "balanced"] | None = None,
+        early_stopping: Count | None = None,
+        validation_fraction: InnerFraction = 0.2,
+        precision: Literal["auto", "32", 32] = "auto",
+        device: Device = "cpu",
+        threads: Count = 1,
+        seed: Seed = 0,
         states: str | None = None,
-        keep_seconds: float = 30,
+        keep_seconds: NotNegative = 30,
     ) -> None:
         self.network = network
         self.epochs = epochs

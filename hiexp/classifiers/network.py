@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import nn
 from torch.nn import functional
 
 from hiexp.errors import InputError
+from hiexp.kinds import Count, Probability
 
 FEW_TAPS = 32  # up to so many weights a filter, a matrix product of gathered pixels is faster than a convolution,
 FEW_PIXELS = 16  # and in maps of up to so many pixels it is so for the gradient of the weights
@@ -36,11 +38,11 @@ class ConvNet:
         Dropout probability after each block (rounded to a multiple of 1/256) and after the dense layer.
     """
 
-    filters: Sequence[int]
-    padding: str = "auto"
-    dense: int = 512
-    conv_dropout: float = 0.25
-    dense_dropout: float = 0.5
+    filters: Sequence[Count]
+    padding: Literal["auto", "same", "valid"] = "auto"
+    dense: Count = 512
+    conv_dropout: Probability = 0.25
+    dense_dropout: Probability = 0.5
 
     def build(self, image_shape: tuple[int, ...], n_classes: int) -> nn.Module:
         """Return a new network, its weights drawn from torch's global random state.

@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from hiexp.errors import InputError
+from hiexp.kinds import Count, Seed
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ class MiniRocket(_Rocket):
         Of the biases.
     """
 
-    def __init__(self, n_kernels: int = 10_000, n_jobs: int = 1, seed: int = 0) -> None:
+    def __init__(self, n_kernels: Count = 10_000, n_jobs: int = 1, seed: Seed = 0) -> None:
         self.n_kernels = n_kernels
         self.n_jobs = n_jobs
         self.seed = seed
@@ -90,7 +91,7 @@ class MultiRocketHydra(_Rocket):
         Of kernels and biases.
     """
 
-    def __init__(self, n_kernels: int = 8, n_groups: int = 64, n_jobs: int = 1, seed: int = 0) -> None:
+    def __init__(self, n_kernels: Count = 8, n_groups: Count = 64, n_jobs: int = 1, seed: Seed = 0) -> None:
         self.n_kernels = n_kernels
         self.n_groups = n_groups
         self.n_jobs = n_jobs

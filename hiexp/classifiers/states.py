@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from filelock import FileLock
 from safetensors import safe_open
 from safetensors.torch import save_file
+
+from hiexp.locks import locked
 
 log = logging.getLogger(__name__)
 
@@ -58,8 +59,7 @@ class States:
         OSError
             If nothing can be written to the folder.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.folder / ".lock"):
+        with locked(self.folder / ".lock"):
             for partial in self.folder.glob(".*.partial"):  # of a process that was killed
                 partial.unlink()
             yield

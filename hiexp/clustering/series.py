@@ -11,6 +11,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from tslearn.metrics import cdist_normalized_cc
 from tslearn.preprocessing import TimeSeriesScalerMeanVariance
 
+from hiexp.kinds import Count, Seed, Several, Whole
+
 
 class KShape(tslearn.clustering.KShape):
     """Groups of profiles alike up to a shift (k-Shape; Paparrizos & Gravano 2015, SIGMOD, 1855).
@@ -64,12 +66,12 @@ class DTWKMeans(ClusterMixin, BaseEstimator):
 
     def __init__(
         self,
-        n_clusters: int = 3,
-        n_bins: int = 100,
-        radius: int = 5,
-        max_iter: int = 10,
-        max_iter_barycenter: int = 5,
-        random_state: int = 0,
+        n_clusters: Count = 3,
+        n_bins: Several = 100,
+        radius: Whole = 5,
+        max_iter: Count = 10,
+        max_iter_barycenter: Count = 5,
+        random_state: Seed = 0,
     ) -> None:
         self.n_clusters = n_clusters
         self.n_bins = n_bins

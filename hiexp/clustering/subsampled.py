@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from hiexp.clustering.placing import place
 from hiexp.errors import InputError
+from hiexp.kinds import NotNegative, Positive, Seed, Several
 
 log = logging.getLogger(__name__)
 
@@ -52,10 +53,10 @@ class Subsampled(ClusterMixin, BaseEstimator):
     def __init__(
         self,
         clusterer: ClusterMixin,
-        bytes_per_pair: float = 8.0,
-        memory_gb: float = 2.0,
-        at_most: int | None = None,
-        seed: int = 0,
+        bytes_per_pair: NotNegative = 8.0,
+        memory_gb: Positive = 2.0,
+        at_most: Several | None = None,
+        seed: Seed = 0,
     ) -> None:
         self.clusterer = clusterer
         self.bytes_per_pair = bytes_per_pair

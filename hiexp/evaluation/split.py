@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.model_selection import BaseCrossValidator, BaseShuffleSplit, StratifiedGroupKFold, StratifiedKFold
 
 from hiexp.errors import InputError
+from hiexp.kinds import Count, Seed, Several
 from hiexp.spectra import Spectra
 
 
@@ -43,7 +44,7 @@ class RepeatedFolds(BaseCrossValidator):
         Of the first repeat; the next has the next number.
     """
 
-    def __init__(self, n_splits: int, n_repeats: int, random_state: int) -> None:
+    def __init__(self, n_splits: Several, n_repeats: Count, random_state: Seed) -> None:
         self.n_splits, self.n_repeats, self.random_state = n_splits, n_repeats, random_state
 
     def get_n_splits(self, X: object = None, y: object = None, groups: object = None) -> int:
@@ -92,7 +93,7 @@ def split(
     together = None if groups is None else _group_numbers(spectra, groups)
     try:
         parts = list(splitter.split(np.zeros((n_objects, 1)), strata, together))
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         classes, counts = np.unique(strata, return_counts=True)
         held = ", ".join(f"{count} of class {name}" for name, count in zip(classes, counts, strict=True))
         raise InputError(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Annotated, Self
 
 import numpy as np
+from annotated_types import Gt
 from numpy.lib.stride_tricks import sliding_window_view
 from sklearn.utils.validation import validate_data
 
@@ -56,7 +57,7 @@ class ProfileAsymmetry(StatelessTransformer):
         Ratios end here: where the smaller side is too faint, or has no positive flux.
     """
 
-    def __init__(self, limit: float = 10.0) -> None:
+    def __init__(self, limit: Annotated[float, Gt(1)] = 10.0) -> None:
         self.limit = limit
 
     def fit(self, X: np.ndarray, y: np.ndarray | None = None) -> Self:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Literal, Self, get_args
 
 import numpy as np
 from sklearn.utils.validation import validate_data
@@ -10,8 +10,10 @@ from sklearn.utils.validation import validate_data
 from hiexp.errors import InputError
 from hiexp.features.raw import unit_range
 from hiexp.features.stateless import StatelessTransformer
+from hiexp.kinds import Several
 
-KINDS = ("whole", "difference", "rescaled_difference")
+Kind = Literal["whole", "difference", "rescaled_difference"]
+KINDS = get_args(Kind)
 BLOCK = 64  # profiles worked on at a time: their values stay in the processor's cache
 
 
@@ -36,7 +38,7 @@ class DiscImage(StatelessTransformer):
     """
 
     def __init__(
-        self, kind: str = "difference", size: int = 64, quarter: bool = True, colormap: str | None = None
+        self, kind: Kind = "difference", size: Several = 64, quarter: bool = True, colormap: str | None = None
     ) -> None:
         self.kind = kind
         self.size = size

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from numbers import Integral
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 from sklearn.utils.validation import validate_data
 
 from hiexp.errors import InputError
 from hiexp.features.stateless import StatelessTransformer
+from hiexp.kinds import Several
 
 
 def unit_range(profiles: np.ndarray) -> np.ndarray:
@@ -46,7 +47,9 @@ class RawProfile(StatelessTransformer):
         its samples: noise is averaged, and a straight line stays one.
     """
 
-    def __init__(self, scaling: str = "minmax", n_samples: int | None = None) -> None:
+    def __init__(
+        self, scaling: Literal["minmax", "peak", "none"] = "minmax", n_samples: Several | None = None
+    ) -> None:
         self.scaling = scaling
         self.n_samples = n_samples
 

@@ -36,7 +36,8 @@ class ShapeletNetwork(nn.Module):
     def __init__(self, lengths: Sequence[int], counts: Sequence[int], n_classes: int) -> None:
         super().__init__()
         self.lengths, self.counts = tuple(lengths), tuple(counts)
-        length = torch.tensor(self.lengths).repeat_interleave(torch.tensor(self.counts))[:, None]
+        length = torch.tensor([length for length, count in zip(lengths, counts, strict=True) for _ in range(count)])
+        length = length[:, None]
         inside = torch.arange(max(self.lengths)) < length
         self.register_buffer("sample_weight", inside / length, persistent=False)
         self.shapelets = nn.Parameter(torch.zeros(inside.shape))

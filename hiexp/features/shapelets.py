@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from hiexp.classifiers.cnn import torch_device
 from hiexp.errors import InputError
 from hiexp.features.raw import unit_range
 from hiexp.features.shapelet_network import ShapeletNetwork
+from hiexp.kinds import Count, Device, NotNegative, Positive, Seed, Several
 
 OPTIMIZERS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
 WINDOWS_TO_START_FROM = 10_000
@@ -69,18 +70,21 @@ class LearnedShapelets(TransformerMixin, BaseEstimator):
         ``shapelet_loss`` (cross-entropy) and ``shapelet_accuracy`` of each epoch.
     """
 
+    classes_: np.ndarray
+    history_: dict[str, list[float]]
+
     def __init__(
         self,
-        lengths: Sequence[int] = (100, 50, 30, 10),
-        counts: Sequence[int] = (10, 8, 5, 3),
-        epochs: int = 350,
-        batch_size: int = 10,
+        lengths: Sequence[Several] = (100, 50, 30, 10),
+        counts: Sequence[Count] = (10, 8, 5, 3),
+        epochs: Count = 350,
+        batch_size: Count = 10,
         scale: bool = True,
-        optimizer: str = "adam",
-        learning_rate: float = 0.01,
-        weight_regularizer: float = 0.0,
-        device: str = "cpu",
-        seed: int = 0,
+        optimizer: Literal["sgd", "adam"] = "adam",
+        learning_rate: Positive = 0.01,
+        weight_regularizer: NotNegative = 0.0,
+        device: Device = "cpu",
+        seed: Seed = 0,
     ) -> None:
         self.lengths = lengths
         self.counts = counts

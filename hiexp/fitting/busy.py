@@ -10,10 +10,11 @@ from torch import Tensor
 
 from hiexp.errors import InputError
 from hiexp.fitting.engine import fit_lines
-from hiexp.fitting.model import Model, Settings
+from hiexp.fitting.model import Model, Settings, takes_settings
 from hiexp.fitting.passes import around_w50, whole
 from hiexp.fitting.result import FitResult
 from hiexp.fitting.windows import Windows
+from hiexp.kinds import Positive
 from hiexp.spectra import Spectra
 
 PARAMETERS = {
@@ -149,7 +150,8 @@ def bounds(windows: Windows) -> tuple[Tensor, Tensor]:
 BUSY = Model(PARAMETERS, busy, busy_with_derivatives, starts, bounds, rescale, CORE)
 
 
-def fit_busy(spectra: Spectra, margins: Sequence[float] = (10.6, 26.5), **settings: object) -> FitResult:
+@takes_settings
+def fit_busy(spectra: Spectra, margins: Sequence[Positive] = (10.6, 26.5), **settings: object) -> FitResult:
     """Fit the Busy Function, first to the whole of each spectrum and then again to windows around its line.
 
     Parameters

@@ -12,12 +12,13 @@ from hiexp.fitting.line import find_lines, tensors
 from hiexp.fitting.result import GOOD, FitResult
 from hiexp.fitting.status import without_content
 from hiexp.fitting.widths import edges, flux_asymmetry, flux_between
+from hiexp.kinds import Positive, Several
 from hiexp.spectra import Spectra, without_nan
 
 BATCH = 1000  # spectra worked on at a time, which bounds the memory
 
 
-def fit_none(spectra: Spectra, n_samples: int = 256, half_window: float = 0.75) -> FitResult:
+def fit_none(spectra: Spectra, n_samples: Several = 256, half_window: Positive = 0.75) -> FitResult:
     """Sample each spectrum over a window in proportion to its line.
 
     Masked channels are bridged by a straight line between their valid neighbours.

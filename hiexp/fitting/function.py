@@ -14,10 +14,11 @@ from torch import Tensor
 from hiexp.errors import InputError
 from hiexp.fitting.engine import fit_lines
 from hiexp.fitting.least_squares import Curve
-from hiexp.fitting.model import Model, Settings
+from hiexp.fitting.model import Model, Settings, takes_settings
 from hiexp.fitting.passes import around_line
 from hiexp.fitting.result import MEASUREMENTS, FitResult
 from hiexp.fitting.windows import Windows
+from hiexp.kinds import Positive
 from hiexp.spectra import Spectra
 
 KNOWN = ("peak", "rms", "flux", "centre", "width", "left_horn", "right_horn", "low", "high", "channel")
@@ -29,11 +30,12 @@ CompiledFunction = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], No
 Amount = float | Mapping[str, float]
 
 
+@takes_settings
 def fit_function(
     spectra: Spectra,
     function: str | Function,
     parameters: Mapping[str, Mapping[str, Any]],
-    half_window: float = 530.0,
+    half_window: Positive = 530.0,
     with_derivatives: str | FunctionWithDerivatives | None = None,
     compiled: str | CompiledFunction | None = None,
     **settings: object,

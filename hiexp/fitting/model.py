@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -15,6 +16,7 @@ from hiexp.fitting.covariance import products
 from hiexp.fitting.least_squares import Curve, Solution, least_squares, linear_least_squares
 from hiexp.fitting.measure import Measurements, measure
 from hiexp.fitting.windows import Windows
+from hiexp.kinds import Count, Device, NotNegative, Seed, Several, Whole
 
 AT_ONCE = {"cpu": 256, "cuda": 4096}  # curves measured: on a CPU few enough for its cache
 EVERY = 1_000_000_000  # more than a batch has: compiled, one curve follows the other anyway
@@ -31,6 +33,9 @@ class Kernels(NamedTuple):
     products: Callable[..., tuple[Tensor, Tensor]]
     measure: Callable[..., Measurements]
     at_once: int
+
+
+F = TypeVar("F", bound=Callable)
 
 
 @dataclass(frozen=True)
@@ -106,14 +111,14 @@ class Settings:
         cpu, cuda, or auto for cuda where there is one.
     """
 
-    n_samples: int = 256
-    min_snr: float = 4.0
-    max_steps: int = 200
-    tolerance: float = 1e-4
-    poor: float = 1.0
-    realisations: int = 0
-    seed: int = 0
-    device: str = "cpu"
+    n_samples: Several = 256
+    min_snr: NotNegative = 4.0
+    max_steps: Count = 200
+    tolerance: NotNegative = 1e-4
+    poor: NotNegative = 1.0
+    realisations: Whole = 0
+    seed: Seed = 0
+    device: Device = "cpu"
 
     def __post_init__(self) -> None:
         for name, least in (("n_samples", 2), ("max_steps", 1), ("realisations", 0), ("tolerance", 0)):
@@ -127,3 +132,14 @@ class Settings:
     def torch_device(self) -> torch.device:
         """Return where to compute."""
         return torch.device("cuda" if self.device != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def takes_settings(fit: F) -> F:
+    """Decorate a fit whose ``**settings`` are those of `Settings`: its signature then names them."""
+    signature = inspect.signature(fit)
+    own = [one for one in signature.parameters.values() if one.kind != one.VAR_KEYWORD]
+    of_settings = [
+        one.replace(kind=one.KEYWORD_ONLY) for one in inspect.signature(Settings, eval_str=True).parameters.values()
+    ]
+    fit.__signature__ = signature.replace(parameters=[*own, *of_settings])
+    return fit

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated, Literal
 
 import torch
+from annotated_types import Ge, Lt
 from torch import Tensor
 
 from hiexp.errors import InputError
 from hiexp.fitting.engine import fit_lines
 from hiexp.fitting.line import Channels, Lines
-from hiexp.fitting.model import Model, Settings
+from hiexp.fitting.model import Model, Settings, takes_settings
 from hiexp.fitting.passes import Pass, Rule, around_line, whole
 from hiexp.fitting.result import FitResult
 from hiexp.fitting.windows import Windows
+from hiexp.kinds import Count, Positive
 from hiexp.spectra import Spectra
 
 GRID = 512  # samples among which a polynomial's peak is looked for
@@ -71,12 +74,13 @@ def around_peak(half_window: float, margin: float) -> Rule:
     return rule
 
 
+@takes_settings
 def fit_polynomial(
     spectra: Spectra,
-    degree: int = 15,
-    half_window: float = 530.0,
-    centre: str = "line",
-    margin: float = 0.1,
+    degree: Count = 15,
+    half_window: Positive = 530.0,
+    centre: Literal["line", "peak"] = "line",
+    margin: Annotated[float, Ge(0), Lt(0.5)] = 0.1,
     **settings: object,
 ) -> FitResult:
     """Fit a polynomial to the window around each line.

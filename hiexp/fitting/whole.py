@@ -8,10 +8,11 @@ import pandas as pd
 from hiexp.errors import InputError
 from hiexp.fitting.result import GOOD, FitResult
 from hiexp.fitting.widths import flux_between
+from hiexp.kinds import Several
 from hiexp.spectra import Spectra, without_nan
 
 
-def fit_whole(spectra: Spectra, n_samples: int | None = None) -> FitResult:
+def fit_whole(spectra: Spectra, n_samples: Several | None = None) -> FitResult:
     """Take each series from its first to its last valid sample.
 
     For series that are no spectra, or none with one line in them.

@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
 import numpy as np
+from annotated_types import Ge
 
 from hiexp.datasets.mock.channels import CHANNEL_KHZ
 from hiexp.datasets.mock.galaxies import Galaxies, draw_balanced, integrate
 from hiexp.datasets.mock.populations import Discs, draw_alfalfa, draw_nearby
 from hiexp.datasets.mock.receiver import Receiver
+from hiexp.kinds import Count, Fraction, NotNegative, Positive, Seed
 from hiexp.spectra import Spectra, computed
 
 
 @computed
 def mock_cig(
-    n_galaxies: int = 318,
-    seed: int = 1,
+    n_galaxies: Count = 318,
+    seed: Seed = 1,
     balance: bool = False,
-    n_channels: int = 1024,
-    channel_khz: float = CHANNEL_KHZ,
-    rms: float = 2.0,
-    snr_min: float = 10.0,
-    rotation: str = "polyex",
-    lopsidedness: float = 0.3,
-    rotation_lopsidedness: float = 0.06,
-    companion_fraction: float = 0.0,
-    ripple: float = 0.0,
-    rfi: float = 0.0,
+    n_channels: Annotated[int, Ge(3)] = 1024,
+    channel_khz: Positive = CHANNEL_KHZ,
+    rms: Positive = 2.0,
+    snr_min: NotNegative = 10.0,
+    rotation: Literal["polyex", "arctan"] = "polyex",
+    lopsidedness: Fraction = 0.3,
+    rotation_lopsidedness: Fraction = 0.06,
+    companion_fraction: Fraction = 0.0,
+    ripple: NotNegative = 0.0,
+    rfi: NotNegative = 0.0,
 ) -> Spectra:
     """Draw a sample like AMIGA's isolated galaxies: nearby, well detected, in three asymmetry classes.
 
@@ -96,16 +100,16 @@ def mock_cig(
 
 @computed
 def mock_alfalfa(
-    n_galaxies: int = 31502,
-    seed: int = 1,
-    n_channels: int = 1024,
-    channel_khz: float = CHANNEL_KHZ,
-    rotation: str = "polyex",
-    lopsidedness: float = 0.25,
-    rotation_lopsidedness: float = 0.05,
-    companion_fraction: float = 0.1,
-    ripple: float = 0.2,
-    rfi: float = 0.0,
+    n_galaxies: Count = 31502,
+    seed: Seed = 1,
+    n_channels: Annotated[int, Ge(3)] = 1024,
+    channel_khz: Positive = CHANNEL_KHZ,
+    rotation: Literal["polyex", "arctan"] = "polyex",
+    lopsidedness: Fraction = 0.25,
+    rotation_lopsidedness: Fraction = 0.05,
+    companion_fraction: Fraction = 0.1,
+    ripple: NotNegative = 0.2,
+    rfi: NotNegative = 0.0,
 ) -> Spectra:
     """Draw a sample like the ALFALFA catalogue: what a blind survey detects of galaxies spread through space.
 

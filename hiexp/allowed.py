@@ -1,0 +1,44 @@
+"""What a file from elsewhere may name: nothing else is built from it, or called.
+
+Exact names alone. A module's name would let in whatever that module imports.
+"""
+
+from __future__ import annotations
+
+ESTIMATORS = frozenset(
+    {
+        "hiexp.classifiers.cnn.CNNClassifier",
+        "hiexp.classifiers.network.ConvNet",
+        "hiexp.classifiers.shapelets.ShapeletClassifier",
+        "hiexp.features.asymmetry.ProfileAsymmetry",
+        "hiexp.features.image_statistics.ImageStatistics",
+        "hiexp.features.images.DiscImage",
+        "hiexp.features.images.Flatten",
+        "hiexp.features.raw.RawProfile",
+        "hiexp.features.shapelets.LearnedShapelets",
+        "hiexp.features.shapelets_tslearn.TslearnShapelets",
+    }
+)
+"""Classes of this package that a model may consist of, beside those of scikit-learn and NumPy that skops trusts."""
+
+TREES = frozenset({"sklearn.tree._tree.Tree", "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"})
+"""The trees of forests and of gradient boosting: harmless once they have been looked at, as `load_model` does."""
+
+FUNCTIONS = frozenset(
+    {
+        *(
+            f"hiexp.datasets.{name}"
+            for name in ("mock_alfalfa", "mock_cig", "read_alfalfa", "read_arrays", "read_cig")
+        ),
+        *(
+            f"hiexp.fitting.{name}"
+            for name in ("fit_busy", "fit_function", "fit_none", "fit_polynomial", "fit_whole")
+        ),
+        *(
+            f"hiexp.fitting.{module}{curve}{suffix}"
+            for curve in ("gaussian", "lorentzian", "double_lorentzian")
+            for module, suffix in (("curves.", ""), ("curves.", "_with_derivatives"), ("compiled.curves.", ""))
+        ),
+    }
+)
+"""Functions that a run's settings may name for its dataset and its fit."""

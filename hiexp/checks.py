@@ -1,0 +1,114 @@
+"""What is looked at before Hydra writes anything: settings, and the places that results go to."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf
+
+from hiexp.credentials import has_password, redacted
+from hiexp.errors import InputError
+from hiexp.folders import refuse_others_folder
+from hiexp.summary import opening
+
+SQLITE = "sqlite:///"
+
+log = logging.getLogger(__name__)
+
+
+class ChecksCallback(Callback):
+    """Refuse settings that cannot be, and places that cannot be used."""
+
+    def on_run_start(self, config: DictConfig, **kwargs: object) -> None:
+        """Look at a single run, once the screen says what it is about: the libraries take seconds to import."""
+        with exit_on_error():
+            log.info(opening(config.hydra, Path(config.hydra.run.dir)))
+            from hiexp.settings import check_settings
+
+            settings = without_hydra(config)
+            check_settings(settings, config.hydra.job.name)
+            check_places(config, "hydra.run.dir")
+            folder = Path(config.hydra.run.dir)
+            if folder.exists():
+                from hiexp.provenance import work_key
+
+                refuse_others_folder(folder, work_key(settings), "hydra.run.dir")
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: object) -> None:
+        """Look at the places of a sweep; its settings are checked when its jobs are composed."""
+        with exit_on_error():
+            check_places(config, "hydra.sweep.dir")
+            n_workers = config.hydra.launcher.get("n_jobs", 1)
+            if not isinstance(n_workers, int) or n_workers == 0:
+                raise InputError(f"hydra.launcher.n_jobs={n_workers}: give a number of processes; -1: one a core")
+            subdir = OmegaConf.to_container(config.hydra.sweep, resolve=False)["subdir"]
+            if "${" not in str(subdir):
+                raise InputError(
+                    f"hydra.sweep.subdir={subdir}: all jobs would share one folder; name each by a value of its own, "
+                    "'${hydra.job.num}' for example"
+                )
+
+
+@contextmanager
+def exit_on_error() -> Iterator[None]:
+    """Exit after an `InputError`: Hydra turns exceptions raised in a callback into warnings."""
+    try:
+        yield
+    except InputError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(1)
+
+
+def without_hydra(config: DictConfig) -> DictConfig:
+    """Return a command's own settings."""
+    return OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+
+
+def check_places(config: DictConfig, setting: str) -> None:
+    """Raise an `InputError` where the root, the folder of a run or sweep, or the store cannot be used.
+
+    Parameters
+    ----------
+    config : DictConfig
+        Of a run or a sweep, with Hydra's own part; nothing of it need have been written.
+    setting : str
+        The key of the folder: ``hydra.run.dir`` or ``hydra.sweep.dir``.
+    """
+    if config.hydra.job.chdir:
+        raise InputError(
+            "hydra.job.chdir=true: paths would no longer start in the folder where the command is typed; leave it out"
+        )
+    raw = OmegaConf.to_container(config.tracking, resolve=False).get("uri") or ""
+    if has_password(raw):  # of a file; words of the command have lost theirs
+        raise InputError(
+            f"tracking.uri={redacted(raw)}: a password in a file of settings would be written into every run; "
+            "give it by MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (PGUSER and PGPASSWORD for PostgreSQL)"
+        )
+    root = str(config.root or "")
+    if not root.strip():
+        raise InputError("root=: name the folder that receives runs/, mlruns/ and cache/, or leave it out")
+    uri = str(config.tracking.get("uri") or "")
+    if uri.startswith(SQLITE) and re.search(r"\?|%[0-9A-Fa-f]{2}", uri):
+        raise InputError(
+            f"root={root}: MLflow reads ? and % with two digits in a path as more than a name; choose another"
+        )
+    runs = Path(root) / "runs"
+    try:
+        runs.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"root={root}: {error.strerror} ({error.filename}); choose another folder") from error
+    folder = Path(OmegaConf.select(config, setting)).resolve()
+    places = [runs, uri.removeprefix(SQLITE) if uri.startswith(SQLITE) else None]
+    places += [config.tracking.get("artifacts"), config.cache.get("folder")]
+    for place in filter(None, places):
+        if Path(place).resolve().is_relative_to(folder):
+            raise InputError(
+                f"{setting}={OmegaConf.select(config, setting)}: {place} lies in this folder and would become a part "
+                f"of its own results; choose a folder below it, or leave {setting} out"
+            )

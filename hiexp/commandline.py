@@ -1,0 +1,123 @@
+"""From the shell to a command: what becomes of the words typed, of errors in them, and of signals."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from hydra.errors import (
+    ConfigCompositionException,
+    HydraException,
+    MissingConfigException,
+    OverrideParseException,
+)
+from omegaconf import OmegaConf
+
+from hiexp.credentials import redacted, take_credentials
+from hiexp.errors import InputError
+from hiexp.signals import ended_by_signals
+
+TRACES = "HYDRA_FULL_ERROR"  # set by users who want to see where an error comes from
+
+
+def start(command: Callable[[], object]) -> None:
+    """Run a command with the words in ``sys.argv``; what a user can mend ends it with one line and the status 1.
+
+    Parameters
+    ----------
+    command : callable
+        Reads ``sys.argv`` itself.
+    """
+    with ended_by_signals():
+        traces_wanted = TRACES in os.environ
+        os.environ[TRACES] = "1"  # Hydra then hands on what it would print
+        try:
+            _refuse_folder()
+            sys.argv[1:] = [_prepared(word) for word in sys.argv[1:]]
+            command()
+        except Exception as error:
+            message = _message(error)
+            if traces_wanted or message is None:
+                raise
+            sys.exit(redacted(message))
+
+
+def _message(error: Exception) -> str | None:
+    """Return in one line what is wrong with a command and what to do; None where the fault is the code's."""
+    first = str(error).partition("\n")[0]
+    match error:
+        case InputError():
+            return str(error)
+        case OverrideParseException():
+            return f"{error.override}: {_how_to_quote(error.override)}"
+        case MissingConfigException() if error.options:
+            group, _, name = (error.missing_cfg_file or "").rpartition("/")
+            like = difflib.get_close_matches(name, error.options, n=1, cutoff=0.6)
+            return f"{group}={name}: {f'do you mean {like[0]}? ' if like else ''}there are {', '.join(error.options)}"
+        case ConfigCompositionException() if "Could not override" in first:
+            return _unknown_key(first.split("'")[1])
+        case ConfigCompositionException() if "Ambiguous" in first:
+            word = first.partition("'")[2].rpartition("'")[0]
+            return f"{word}: several values are a sweep, asked for by -m as the first word; a list has [brackets]"
+        case HydraException():
+            return first
+    if isinstance(error, ValueError | AssertionError) and re.search("/(hydra|omegaconf)/", _raised_in(error)):
+        return f"{shlex.join(sys.argv[1:])}: {first or 'not understood'}; see --help for examples"
+    return None
+
+
+def _how_to_quote(word: str) -> str:
+    """Say how a word is written that Hydra's grammar does not take as it is."""
+    key, equals, value = word.partition("=")
+    if not equals or not re.fullmatch(r"[+~\w./@:-]+", key):
+        return "a word is key=value, group=member, +key=value for a new key or ~key to remove one"
+    plain = value.strip("'\"").replace("\\", "\\\\").replace('"', '\\"')
+    return "this value needs quotes of its own, inside those of the shell: " + shlex.quote(f'{key}="{plain}"')
+
+
+def _unknown_key(key: str) -> str:
+    """Say that there is no such key, and which one is like it."""
+    from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+
+    from hiexp.command import CONFIGS, PACKAGE
+    from hiexp.provenance import leaves
+
+    command = Path(sys.argv[0]).stem
+    folder = CONFIGS if (CONFIGS / f"{command}.yaml").exists() else PACKAGE / "archives" / "conf"
+    GlobalHydra.instance().clear()
+    groups = [word for word in sys.argv[1:] if (folder / word.lstrip("+").partition("=")[0]).is_dir()]
+    with initialize_config_dir(str(folder.absolute()), version_base="1.3"):
+        known = dict(leaves(OmegaConf.to_container(compose(command, overrides=groups), resolve=False)))
+    known |= {".".join(name.split(".")[:depth]): 0 for name in known for depth in range(1, name.count(".") + 1)}
+    like = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
+    return f"{key}: there is no such key" + (f"; do you mean {like[0]}?" if like else "; --cfg job shows all of them")
+
+
+def _raised_in(error: BaseException) -> str:
+    """Return the file whose code has raised an error."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return "" if trace is None else trace.tb_frame.f_code.co_filename
+
+
+def _prepared(word: str) -> str:
+    """Return a word with ``~`` as the home folder, which shells leave alone after ``=``, and without a password."""
+    word = re.sub(r"(?<==)~(?=/|$)", lambda _: str(Path.home()), word, count=1)
+    return take_credentials(word)
+
+
+def _refuse_folder() -> None:
+    """Raise an `InputError` where nothing can be done in the working folder."""
+    try:
+        here = str(Path.cwd())
+    except FileNotFoundError as error:
+        raise InputError("the folder in which this is typed has been deleted; change to another one") from error
+    if "${" in here:
+        raise InputError(f"{here}: Hydra reads '${{' in the name of a working folder as its own; rename the folder")

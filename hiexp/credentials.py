@@ -1,0 +1,54 @@
+"""User names and passwords in the addresses of MLflow stores: used, and written nowhere.
+
+Hydra keeps the words of a command in half a dozen files, and MLflow keeps parameters for good. A password therefore
+goes from the address into the environment variables that MLflow and PostgreSQL read, before anything is written.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from urllib.parse import unquote
+
+from hiexp.errors import InputError
+
+# The environment variables that the client of each kind of store reads.
+VARIABLES = {
+    "http": ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"),
+    "https": ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"),
+    "postgresql": ("PGUSER", "PGPASSWORD"),
+}
+ADDRESS = re.compile(
+    r"(?P<scheme>[A-Za-z][A-Za-z0-9]*)(?P<driver>\+\w+)?://(?P<user>[^/:@\s'\"]*):(?P<password>[^\s'\"]*)@"
+)
+
+
+def redacted(text: str) -> str:
+    """Return a text without the ``user:password@`` of the addresses in it."""
+    return ADDRESS.sub(r"\g<scheme>\g<driver>://", text)
+
+
+def has_password(text: str) -> bool:
+    """Return whether there is an address with a password in a text."""
+    return ADDRESS.search(text) is not None
+
+
+def take_credentials(text: str) -> str:
+    """Return a text with the addresses in it `redacted`; user and password go into this process's environment.
+
+    Raises
+    ------
+    InputError
+        If an address is ambiguous, or the password of such a store cannot be given by an environment variable.
+    """
+    for address in ADDRESS.finditer(text):
+        variables = VARIABLES.get(address["scheme"].lower())
+        if re.search("[/?#@]", address["password"]):  # it may be no password at all: http://HOST:80/x@y
+            raise InputError(f"{redacted(text)}: write / ? # @ in a password or a path as %2F %3F %23 %40")
+        if variables is None:
+            raise InputError(
+                f"{redacted(text)}: the password of a store of this kind would be written into files; reach it "
+                "through an MLflow server (tracking=server) or a connection that asks for none"
+            )
+        os.environ.update(zip(variables, (unquote(address["user"]), unquote(address["password"])), strict=True))
+    return redacted(text)

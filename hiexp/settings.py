@@ -1,0 +1,332 @@
+"""Settings are held against what reads them, before anything is computed.
+
+What a setting may be stands where it is read: in the annotations of the function or class that a group's ``_target_``
+names, in scikit-learn's own constraints, or, of what no one callable reads, in the classes below.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import pkgutil
+import re
+import sys
+import types
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from annotated_types import Ge, Gt, Le, Lt
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import TypeAdapter, ValidationError
+from pydantic.errors import PydanticUserError
+
+from hiexp.errors import InputError
+from hiexp.kinds import Count, Device, InnerFraction, NotNegative, Positive, Seed, Several, Whole
+
+REFERENCE = re.compile(r"\$\{([\w.]+)\}")
+
+
+class Member:
+    """What a group's member says: a ``_target_`` and the arguments of it."""
+
+
+@dataclass(frozen=True)
+class EvaluationSettings:
+    """The group ``evaluation``, which is no one callable's."""
+
+    splitter: Member
+    permutations: Count
+    parameters: Sequence[str]
+    split: Literal["random", "given"] = "random"
+    folds: Several = 2
+    repeats: Count = 1
+    groups: str | None = None
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """``conf/fit.yaml``."""
+
+    dataset: Member
+    fit: Member
+    cache: Member
+    tracking: Member
+    seed: Seed
+    device: Device
+    root: str
+    experiment_name: str | int
+
+
+@dataclass(frozen=True)
+class TrainSettings(FitSettings):
+    """``conf/train.yaml``."""
+
+    feature: Member
+    clusterer: Member
+    labels: Member
+    classifier: Member
+    model: Member
+    evaluation: EvaluationSettings
+    test_size: InnerFraction | Count
+    random_state: Seed
+    epochs: Count
+    n_classes: Several
+
+
+@dataclass(frozen=True)
+class SyncSettings:
+    """``conf/sync.yaml``."""
+
+    runs: str
+    uri: str | None
+
+
+@dataclass(frozen=True)
+class FolderSettings:
+    """The group ``dataset`` of a download."""
+
+    path: str
+
+
+@dataclass(frozen=True)
+class DownloadSettings:
+    """``hiexp/archives/conf/download.yaml`` and the members of its group."""
+
+    dataset: FolderSettings
+    url: str
+    tables: Sequence[str] | None
+    spectra: Member
+    by_hand: str
+    next: str
+    connections: Count
+    retries: Whole
+    pause: NotNegative
+    timeout: Positive
+
+
+SCHEMAS = {"fit": FitSettings, "train": TrainSettings, "sync": SyncSettings, "download": DownloadSettings}
+
+
+def check_settings(cfg: DictConfig, command: str) -> None:
+    """Refuse settings that nothing reads, that are missing, or that are not what their reader takes.
+
+    Parameters
+    ----------
+    cfg : DictConfig
+        The composed configuration of a command, without Hydra's own part.
+    command : str
+        One of `SCHEMAS`.
+
+    Raises
+    ------
+    InputError
+        In one line, with the key, its value and what is allowed.
+    """
+    try:
+        missing = sorted(OmegaConf.missing_keys(cfg))
+        if missing:
+            raise InputError(f"{missing[0]} is not set; add {missing[0]}=... to the command")
+        raw, settings = (OmegaConf.to_container(cfg, resolve=resolve) for resolve in (False, True))
+    except OmegaConfBaseException as error:
+        reason = str(error).partition("\n")[0]
+        raise InputError(f"{error.full_key or 'settings'}: {reason}; correct what it refers to") from error
+    read = {name for value in _values(raw) for name in REFERENCE.findall(str(value))}
+    _check_keys("", settings, raw, _hints_of_class(SCHEMAS[command]), read)
+
+
+def _check_keys(prefix: str, node: Mapping, raw: object, hints: Mapping[str, object], read: set[str]) -> None:
+    """Check the keys of a mapping, plain values before groups, which may refer to them.
+
+    Parameters
+    ----------
+    prefix : str
+        Of their dotted keys.
+    node, raw : mapping
+        The values, resolved and as they are written.
+    hints : mapping
+        What is known of each key that may be there.
+    read : set of str
+        Dotted keys that other settings refer to.
+    """
+    for name, value in sorted(node.items(), key=lambda item: isinstance(item[1], Mapping)):
+        key = f"{prefix}{name}"
+        if name in hints:
+            written = raw.get(name) if isinstance(raw, Mapping) else None
+            refers = REFERENCE.fullmatch(written) if isinstance(written, str) else None
+            # What is wrong is told under the key that somebody has set.
+            _check(refers[1] if refers else key, value, written, hints[name], read)
+        elif key not in read:
+            raise _unknown(key, value, [f"{prefix}{known}" for known in hints])
+
+
+def _check(key: str, value: object, raw: object, hint: object, read: set[str]) -> None:
+    """Check one value, and what it has inside."""
+    if isinstance(value, Mapping) and "_target_" in value:
+        _check_member(key, value, raw, read)
+    elif hint is Member or (is_dataclass(hint) and not isinstance(value, Mapping)):
+        raise InputError(f"{key}={_shown(value)}: a group has settings of its own; choose a member of it, see --help")
+    elif is_dataclass(hint):
+        _check_keys(f"{key}.", value, raw, _hints_of_class(hint), read)
+    elif _has_target(value):
+        for place, one in enumerate(value):
+            inner = raw[place] if isinstance(raw, list) else None
+            _check(f"{key}.{place}", one, inner, Any, read)
+    else:
+        _check_value(key, value, hint)
+
+
+def _check_member(key: str, node: Mapping, raw: object, read: set[str]) -> None:
+    """Check the settings of what names a callable."""
+    target = _target(key, node["_target_"])
+    hints, open_ended = _hints(target)
+    own = {name: value for name, value in node.items() if not re.fullmatch("_.*_", str(name))}
+    if open_ended:
+        own = {name: value for name, value in own.items() if name in hints}
+    _check_keys(f"{key}.", own, raw, hints, read)
+    _check_estimator(key, node, target)
+
+
+def _has_target(value: object) -> bool:
+    """Return whether there is a callable named anywhere in a list."""
+    return isinstance(value, list) and any(
+        _has_target(one) or (isinstance(one, Mapping) and "_target_" in one) for one in value
+    )
+
+
+def _check_value(key: str, value: object, hint: object) -> None:
+    try:
+        TypeAdapter(hint).validate_python(value, strict=True)
+    except ValidationError as error:
+        # The innermost key of a mapping, where the fault is there.
+        inside = [str(place) for place in error.errors()[0]["loc"]]
+        if isinstance(value, Mapping) and inside and inside[0] in value:
+            key, value, hint = f"{key}.{inside[0]}", value[inside[0]], _of_values(hint)
+        raise InputError(f"{key}={_shown(value)}: give {describe(hint)}") from error
+    except PydanticUserError:  # an annotation of a library that says nothing of plain values
+        return
+
+
+def _of_values(hint: object) -> object:
+    """Return what the values of a mapping may be."""
+    for one in (hint, *get_args(hint)):
+        if inspect.isclass(get_origin(one)) and issubclass(get_origin(one), Mapping):
+            return get_args(one)[1]
+    return Any
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _check_estimator(key: str, node: Mapping, target: Callable) -> None:
+    """Let scikit-learn say what it thinks of the settings of an estimator of its own; it would in ``fit``, later."""
+    if not (inspect.isclass(target) and target.__module__.startswith("sklearn.")):
+        return
+    try:
+        estimator = instantiate(node, _convert_="all")
+        if hasattr(estimator, "_validate_params"):  # no public way before fit (scikit-learn 1.8)
+            estimator._validate_params()
+    except Exception as error:  # of any estimator's constructor
+        named = re.search(r"'(\w+)' parameter", str(error))
+        place = f"{key}.{named[1]}" if named else key
+        raise InputError(f"{place}: {str(error).partition(chr(10))[0]}") from error
+
+
+def _target(key: str, name: object) -> Callable:
+    try:
+        return pkgutil.resolve_name(str(name))
+    except Exception as error:  # of whatever a module does when it is imported
+        raise InputError(
+            f"{key}._target_={name}: cannot be imported ({str(error).partition(chr(10))[0]}); is it in the folder "
+            "where you type, or installed?"
+        ) from error
+
+
+def _hints(target: Callable) -> tuple[dict[str, object], bool]:
+    """Return the arguments of a callable with their annotations, and whether it takes others, too."""
+    try:
+        signature = inspect.signature(target)
+    except (ValueError, TypeError):  # compiled code of a library
+        return {}, True
+    # Annotations mean what they do where they are written, which for a class may be in a parent.
+    written = inspect.unwrap(target.__init__ if inspect.isclass(target) else target)
+    module = getattr(written, "__globals__", {})
+    hints, open_ended = {}, False
+    for name, parameter in signature.parameters.items():
+        if parameter.kind == parameter.VAR_KEYWORD:
+            open_ended = True
+        elif parameter.kind != parameter.VAR_POSITIONAL:
+            hints[name] = _evaluated(parameter.annotation, module)
+    return hints, open_ended
+
+
+def _hints_of_class(kind: type) -> dict[str, object]:
+    module = vars(sys.modules[kind.__module__])
+    return {one.name: _evaluated(one.type, module) for one in fields(kind)}
+
+
+def _evaluated(annotation: object, module: Mapping[str, object]) -> object:
+    if annotation is inspect.Parameter.empty:
+        return Any
+    if not isinstance(annotation, str):
+        return annotation
+    try:
+        return eval(annotation, dict(module))  # written in the source of the target, which is about to be called
+    except Exception:  # a name that is imported for type checkers alone
+        return Any
+
+
+def _unknown(key: str, value: object, known: Sequence[str]) -> InputError:
+    like = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
+    hint = f"do you mean {like[0]}?" if like else f"there are {', '.join(known)}"
+    return InputError(f"{key}={_shown(value)}: nothing reads this key; {hint}")
+
+
+def _values(node: object) -> Iterator[object]:
+    """Yield every value of nested settings."""
+    if isinstance(node, Mapping):
+        for child in node.values():
+            yield from _values(child)
+    elif isinstance(node, list):
+        for child in node:
+            yield from _values(child)
+    else:
+        yield node
+
+
+def describe(hint: object) -> str:
+    """Return in words what an annotation allows."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        bounds = [_bound(one) for one in arguments[1:]]
+        return f"{describe(arguments[0])} {' and '.join(filter(None, bounds))}".strip()
+    if origin is Literal:
+        return f"one of {', '.join(map(str, arguments))}"
+    if origin in (Union, types.UnionType):
+        return " or ".join(dict.fromkeys(describe(one) for one in arguments))
+    if hint is None or hint is type(None):
+        return "null"
+    if inspect.isclass(origin) and issubclass(origin, Mapping):
+        return "a mapping {name: value}"
+    if inspect.isclass(origin) and issubclass(origin, Sequence):
+        return f"a list of {describe(arguments[0])}" + (";" if " or " in describe(arguments[0]) else "")
+    words = {int: "a whole number", float: "a number", bool: "true or false", str: "text (quoted, if it is a number)"}
+    return words.get(hint, getattr(hint, "__name__", str(hint)))
+
+
+def _bound(constraint: object) -> str:
+    match constraint:
+        case Ge(ge=least):
+            return f"from {least} up"
+        case Gt(gt=least):
+            return f"above {least}"
+        case Le(le=most):
+            return f"to {most}"
+        case Lt(lt=most):
+            return f"below {most}"
+    return ""
