@@ -154,10 +154,19 @@ def write_whole(file: Path, text: str) -> None:
     """Write a file under another name and rename it, so that it is never there in half."""
     partial = file.with_name(f".{file.name}.{os.getpid()}.partial")
     try:
-        partial.write_text(text)
+        # Names of files may hold bytes that are no UTF-8.
+        partial.write_text(text, encoding="utf-8", errors="backslashreplace")
         partial.replace(file)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write_named(file: Path, text: str) -> None:
+    """Write a file that a user has named: whole, and through what is no plain file, ``/dev/stdout`` or a link."""
+    if file.is_symlink() or (file.exists() and not file.is_file()):
+        file.write_text(text, encoding="utf-8", errors="backslashreplace")
+    else:
+        write_whole(file, text)
 
 
 def _results(folder: Path) -> Iterator[PurePosixPath]:
