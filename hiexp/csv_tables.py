@@ -1,9 +1,9 @@
 """CSV that a spreadsheet shows and does not run.
 
-Excel, LibreOffice and Google Sheets take a cell that begins with ``=``, ``+``, ``-`` or ``@`` for a formula, which can
-start programs and fetch addresses. Names of objects, reasons, settings and column names come from outside, so a text
-that begins like one is written with an apostrophe before it, the spreadsheets' own sign for text. Numbers stay as they
-are, also where they are text.
+Excel, LibreOffice and Google Sheets take a cell that begins with ``=``, ``+``, ``-`` or ``@`` for a formula, which
+can start programs and fetch addresses. Names of objects, reasons, settings and column names come from outside, so a
+text that begins like one is written with an apostrophe before it, the spreadsheets' own sign for text. Numbers stay
+as they are, also where they are text.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def _escaped_labels(labels: pd.Index) -> pd.Index:
 
 
 def _may_hold_text(values: pd.Series | pd.Index) -> bool:
-    import pandas as pd
+    from pandas.api import types
 
-    kinds = pd.api.types
-    return kinds.is_object_dtype(values) or kinds.is_string_dtype(values) or isinstance(values.dtype, pd.CategoricalDtype)
+    dtype = values.dtype
+    return types.is_object_dtype(dtype) or types.is_string_dtype(dtype) or isinstance(dtype, types.CategoricalDtype)

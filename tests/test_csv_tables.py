@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hiexp.csv_tables import csv_text, escaped, unescaped, write_csv
+from hiexp.folders import write_whole
 
 FORMULAS = ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1"]
 BEGINNINGS = st.sampled_from(["", "'", "''", "=", "'=", "-", "+", "@", "\t", "-1", "'-1"])
@@ -78,7 +79,7 @@ def test_texts_column_names_and_the_index_are_escaped_and_numbers_are_not(tmp_pa
 
 def test_names_that_are_no_utf8_can_be_written(tmp_path):
     name = b"Gr\xf6\xdfe".decode("utf-8", "surrogateescape")
-    write_csv(pd.DataFrame({"name": pd.Series([name], dtype=object)}), tmp_path / "a.csv")
+    write_whole(tmp_path / "a.csv", csv_text([["name"], [name]]))
     assert r"Gr\udcf6\udcdfe" in (tmp_path / "a.csv").read_text(encoding="utf-8")
 
 
