@@ -311,7 +311,7 @@ def confusion(run: Run) -> Grid | None:
     file = run.file("predictions.csv")
     if not file:
         return None
-    table = read_predictions(file)
+    table = read_predictions(file, n_test=run.metrics.get("n_test"))
     test = table[table["split"] == "test"]
     truth = test["label"] if table["reference"].isna().all() else test["reference"]
     known = truth.notna()

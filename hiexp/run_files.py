@@ -178,6 +178,7 @@ def read_predictions(
     file: Path,
     columns: Sequence[str] = ("id", "split", "reference", "label", "predicted"),
     dtype: Mapping[str, type] | None = None,
+    n_test: float | None = None,
 ) -> pd.DataFrame:
     """Return a ``predictions.csv``.
 
@@ -190,6 +191,8 @@ def read_predictions(
         or missing; those predicted of the objects held out are there.
     dtype : mapping of str to type, optional
         As pandas takes it.
+    n_test : float, optional
+        How many objects the run has held out, by its metrics: a table that was cut may have fewer.
     """
     import pandas as pd
 
@@ -206,6 +209,9 @@ def read_predictions(
         table["id"] = words["id"]
     if not pd.api.types.is_numeric_dtype(table["id"]):
         table["id"] = table["id"].map(unescaped)
+    n_rows = int((table["split"] == "test").sum())
+    if table["split"].isna().any() or n_rows < (n_test or 0):
+        raise InputError(f"{file} is damaged: it ends after {len(table)} rows; {AGAIN}")
     for name in {"reference", "label", "predicted", "repeat"} & {*table}:
         values = pd.to_numeric(table[name], errors="coerce")
         wrong = (values.isna() & table[name].notna()) | (values.abs() >= WHOLE) | (values % 1 > 0)

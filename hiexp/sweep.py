@@ -256,17 +256,22 @@ def _judged(ranking: pd.DataFrame, folder: Path, seed: int, metrics: dict[str, f
     from hiexp.plots import plot_sweep
 
     predictions = {}
-    for job in ranking["job"]:
+    for job, n_test in zip(ranking["job"], ranking["n_test"], strict=True):
         file = folder / job / "predictions.csv"
         try:
             if file.exists():
-                predictions[job] = read_predictions(file)
+                predictions[job] = read_predictions(file, n_test=n_test)
         except InputError as error:
             log.warning("Job %s is left out of the verdict: %s", job, error)
     verdict = judge_sweep(predictions, seed=seed) if predictions else None
     lines = []
     if verdict is not None:
-        verdict.write(folder / VERDICT_FILE)
+        try:
+            verdict.write(folder / VERDICT_FILE)
+        except ValueError:  # JSON has no NaN
+            log.warning("No verdict on the best of the sweep: too few objects are held out to permute their classes")
+            verdict = None
+    if verdict is not None:
         lines = [best_text(ranking, verdict), ""]
         metrics |= {
             verdict.measure: verdict.best["score"],
