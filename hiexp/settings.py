@@ -105,6 +105,7 @@ class DownloadSettings:
     retries: Whole
     pause: NotNegative
     timeout: Positive
+    largest: Count
 
 
 SCHEMAS = {"fit": FitSettings, "train": TrainSettings, "sync": SyncSettings, "download": DownloadSettings}
