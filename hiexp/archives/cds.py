@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from hiexp.datasets.files import read_content
 from hiexp.errors import InputError
 from hiexp.kinds import Count
 from hiexp.printable import printable
@@ -36,8 +35,12 @@ def file_summary(readme: Path) -> list[str]:
     InputError
         If there is no such section.
     """
-    text = read_content(readme, LARGEST_README).decode("utf-8", "replace")
-    _, found, section = text.partition("File Summary:")
+    if not readme.is_file() or readme.stat().st_size > LARGEST_README:
+        raise InputError(
+            f"{readme}: no file of at most {LARGEST_README:,} bytes, as a ReadMe of CDS is; delete it to have it "
+            "fetched again"
+        )
+    _, found, section = readme.read_text(encoding="utf-8", errors="replace").partition("File Summary:")
     parts = re.split(r"^-{6,}[ \t]*$", section, flags=re.MULTILINE)  # title, header, entries, rest
     if not found or len(parts) < 4:
         raise InputError(f"{readme}: no section 'File Summary', so this is no ReadMe of CDS; check url")
@@ -88,7 +91,7 @@ def numbered(folder: Path, table: str, column: str, name: str, largest: Count = 
     file = next((file for file in (folder / table, folder / f"{table}.gz") if file.exists()), None)
     if file is None:
         raise InputError(f"{folder / table}: not there, and not on the server; it says which spectra there are")
-    read_content(file, largest)  # whole and not too much: astropy, which reads files alone, looks at neither
+    _check_table(file, largest)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # units of other columns, which nobody reads here
@@ -102,6 +105,16 @@ def numbered(folder: Path, table: str, column: str, name: str, largest: Count = 
     if not names:
         raise InputError(f"{file}: no row has a number in column {column}; delete the file to have it fetched again")
     return names
+
+
+def _check_table(file: Path, largest: int) -> None:
+    """Refuse a table that is damaged or too large for astropy, which looks at neither."""
+    if file.suffix == ".gz":
+        from hiexp.datasets.files import read_content  # imports every reader of spectra
+
+        read_content(file, largest)
+    elif not file.is_file() or file.stat().st_size > largest:
+        raise InputError(f"{file}: no file of at most {largest:,} bytes; spectra.largest={2 * largest} allows more")
 
 
 def expand(names: Sequence[str], index: Callable[[str], list[str]]) -> tuple[list[str], list[str]]:

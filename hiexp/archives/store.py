@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hiexp.csv_tables import csv_text, unescaped
-from hiexp.datasets.files import read_content
 from hiexp.errors import InputError
 from hiexp.printable import printable
 
@@ -141,7 +140,9 @@ def open_store(folder: Path, url: str) -> Iterator[Store]:
 def _read_record(path: Path) -> list[dict[str, str]]:
     if not path.exists():
         return []
-    text = read_content(path, LARGEST_RECORD).decode("utf-8", "replace")
+    if not path.is_file() or path.stat().st_size > LARGEST_RECORD:
+        raise InputError(f"{path}: no record of a download; remove it: sizes are then compared instead")
+    text = path.read_text(encoding="utf-8", errors="replace")
     lines = csv.reader(text[: text.rfind("\n") + 1].splitlines()[1:])  # the last line may be half a line
     rows = [dict(zip(COLUMNS, map(unescaped, line), strict=True)) for line in lines if _is_entry(line)]
     return list({row["file"]: row for row in rows}.values())
