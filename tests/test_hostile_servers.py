@@ -11,16 +11,20 @@ from test_download import (
     SPECTRA,
     TABLE,
     Handler,
+    archive,
     cig_files,
     download,
+    folder,
     readme,
     rows,
+    serve,
 )
 
 from hiexp.archives import numbered
 from hiexp.archives.store import not_plain
 from hiexp.errors import InputError
 
+__all__ = ["archive", "folder", "serve"]  # fixtures
 ENDLESS = b"SIMPLE  =                    T" + bytes(70_000)
 
 
