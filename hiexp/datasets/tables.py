@@ -115,13 +115,18 @@ def _read_delimited(lines: list[str], text_columns: tuple[str, ...], file: Path)
                 header=None,
                 index_col=False,
                 skipinitialspace=True,
-                dtype=dict.fromkeys((name for name in names if name.lower() in text_columns), str),
+                # Not as dtype: "None" and "NA" are words, and only an empty cell is a missing value.
+                converters=dict.fromkeys((name for name in names if name.lower() in text_columns), _as_written),
                 na_values=["--", "?"],
             )
     except (ValueError, pd.errors.ParserError, pd.errors.ParserWarning) as error:
         raise InputError(f"{file} is no table with the columns {', '.join(names[:8])}: {error}") from error
     # Lines that end with a delimiter have a column without name and values.
     return table.drop(columns="") if "" in names and table[""].isna().all() else table
+
+
+def _as_written(cell: str) -> str | None:
+    return cell.strip() or None
 
 
 def _read_astropy(content: bytes, form: str, file: Path) -> pd.DataFrame:
