@@ -11,6 +11,7 @@ UNITS = ("km/s", "m/s", "MHz", "GHz", "kHz", "Hz")
 REST_FREQUENCY = 1420.40575177 * u.MHz
 KM_S = u.km / u.s
 LIGHT_SPEED = 299_792.458  # km/s
+LOWEST_VELOCITY = -1e5  # km/s: twice the frequencies of an L-band receiver, or channel numbers times their width
 # An HI line is 10 to 1000 km/s wide: a channel is not much narrower than thermal motion, and not wider than a
 # dwarf's line; a band holds a line and something beside it.
 NARROWEST_CHANNEL, WIDEST_CHANNEL = 0.1, 100.0  # km/s
@@ -46,8 +47,8 @@ def to_velocity(axis: u.Quantity) -> np.ndarray:
 def plausible(low: np.ndarray | float, high: np.ndarray | float, step: np.ndarray | float) -> np.ndarray:
     """Tell which axes can be those of HI spectra in km/s, by their ends and their channel width, any shape."""
     channel = (step >= NARROWEST_CHANNEL * (1 - 1e-6)) & (step <= WIDEST_CHANNEL * (1 + 1e-6))
-    within_light_speed = (low >= -LIGHT_SPEED) & (high <= LIGHT_SPEED)
-    return np.asarray(channel & within_light_speed & (high - low >= NARROWEST_BAND))
+    within_range = (low >= LOWEST_VELOCITY) & (high <= LIGHT_SPEED)
+    return np.asarray(channel & within_range & (high - low >= NARROWEST_BAND))
 
 
 def check_velocities(velocity: np.ndarray, remedy: str = "convert to km/s") -> None:
@@ -63,9 +64,9 @@ def check_velocities(velocity: np.ndarray, remedy: str = "convert to km/s") -> N
     Raises
     ------
     InputError
-        If the channels are narrower than 0.1 km/s or wider than 100 km/s, the band is narrower than 50 km/s or goes
-        beyond the speed of light; the message says of which unit the numbers look. The message leaves the name to
-        the caller.
+        If the channels are narrower than 0.1 km/s or wider than 100 km/s, the band is narrower than 50 km/s, or it
+        goes beyond -100,000 km/s or the speed of light. The message says which unit the numbers look like and leaves
+        the name to the caller.
     """
     low, high, step = _extent(velocity)
     if plausible(low, high, step):

@@ -80,7 +80,7 @@ def unusual_noise(rms: float) -> str | None:
     return f"a noise of {rms:.2g} mJy a channel: its flux looks like {unit}, or has no unit"
 
 
-def find_fill_values(flux: np.ndarray, valid: np.ndarray) -> np.ndarray:
+def find_fill_values(flux: np.ndarray, valid: np.ndarray, customary_only: bool = False) -> np.ndarray:
     """Mark channels that hold a number which stands for a missing value, such as -999 or 1e20.
 
     A fill value is the highest or the lowest value of the spectrum and far from the next one: one of the
@@ -93,6 +93,8 @@ def find_fill_values(flux: np.ndarray, valid: np.ndarray) -> np.ndarray:
         In any unit.
     valid : ndarray of bool, shape (L,)
         Channels to use.
+    customary_only : bool
+        Look for `FILL_VALUES` alone: in series that are no spectra any other number may be meant.
 
     Returns
     -------
@@ -106,14 +108,17 @@ def find_fill_values(flux: np.ndarray, valid: np.ndarray) -> np.ndarray:
         values = flux[left]
         for extreme in (values.max(), values.min()):
             same = left & (flux == extreme)
-            if _is_fill_value(float(extreme), int(same.sum()), flux[left & ~same]):
+            count = np.count_nonzero(same)
+            customary = bool(np.isclose(abs(extreme), FILL_VALUES, rtol=1e-6, atol=0).any())
+            suspected = customary or (count >= 3 and not customary_only)
+            if suspected and _is_far_off(extreme, count, customary, flux[left & ~same]):
                 found, left, searching = found | same, left & ~same, True
     return found
 
 
-def _is_fill_value(value: float, count: int, others: np.ndarray) -> bool:
-    customary = bool(np.isclose(abs(value), FILL_VALUES, rtol=1e-6, atol=0).any())
-    if not (customary or count >= 3) or others.size < 3:
+def _is_far_off(value: float, count: int, customary: bool, others: np.ndarray) -> bool:
+    """Whether a value that is there `count` times is too far from the others to be one of them."""
+    if others.size < 3:
         return False
     gap = np.abs(others - value).min()
     low, high = np.quantile(others, [0.01, 0.99])
