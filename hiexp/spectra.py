@@ -71,8 +71,8 @@ class Spectra:
             values = getattr(self, name)
             if getattr(values, "unit", None) is not None or isinstance(values, np.ma.MaskedArray):
                 raise InputError(
-                    f"Spectra.{name}: give plain numbers, velocities in km/s and flux in mJy (quantity.to_value(unit)), "
-                    "and mark channels without a value in `valid`"
+                    f"Spectra.{name}: give plain numbers in km/s and mJy (quantity.to_value(unit)), and mark "
+                    "channels without a value in `valid`"
                 )
 
     def __len__(self) -> int:

@@ -71,8 +71,8 @@ def check_velocities(velocity: np.ndarray, remedy: str = "convert to km/s") -> N
     low, high, step = _extent(velocity)
     if plausible(low, high, step):
         return
-    likely = units_that_fit(velocity)
-    looks = f"it looks like {likely[0]}; {remedy.format(unit=likely[0])}" if likely else "give velocities in km/s"
+    likely = " or ".join(units_that_fit(velocity))
+    looks = f"it looks like {likely}; {remedy.format(unit=likely)}" if likely else "give velocities in km/s"
     axis = f"its axis, {low:.7g} to {high:.7g} in steps of {step:.3g}"
     raise InputError(f"{axis}, cannot be an HI spectrum's in km/s: {looks}")
 

@@ -90,7 +90,7 @@ def _splitter(lines: list[str]) -> Callable[[str], list[str]]:
     """Return what splits the lines of a file into cells with decimal points."""
     numeric = [line for line in lines if line[0] in "+-.\"'" or line[0].isdigit()]
     if any(";" in line for line in numeric):
-        return lambda line: [cell.replace(",", ".") for cell in _cells(line, ";")]
+        return lambda line: _cells(line, ";")
     if not any("," in line for line in numeric):
         return lambda line: [cell.strip("\"'") for cell in line.split()]
     if all(DECIMAL_COMMA.fullmatch(cell) for line in numeric for cell in line.split()):
@@ -101,7 +101,7 @@ def _splitter(lines: list[str]) -> Callable[[str], list[str]]:
 def _cells(line: str, delimiter: str) -> list[str]:
     quoted = '"' in line
     cells = next(csv.reader([line], delimiter=delimiter, skipinitialspace=True)) if quoted else line.split(delimiter)
-    return [cell.strip(" \t'") for cell in cells]
+    return [cell.strip(" \t'").replace(",", ".") for cell in cells]
 
 
 def _number(cell: str, line: int) -> float:

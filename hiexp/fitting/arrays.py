@@ -98,12 +98,7 @@ def fit_spectra(
     falling = (steps < 0).all(axis=1)
     if not (falling | (steps > 0).all(axis=1)).all():
         raise InputError("velocity: every spectrum's has to ascend, or to descend, from channel to channel")
-    unlikely = ~plausible(velocity.min(axis=1), velocity.max(axis=1), np.median(np.abs(steps), axis=1))
-    if unlikely.any():
-        try:
-            check_velocities(velocity[unlikely][0], "give it with its unit: velocity * astropy.units.Unit('{unit}')")
-        except InputError as error:
-            raise InputError(f"velocity: {error}") from error
+    _check_axes(velocity, steps)
     if noise is None:
         noise = np.array(
             [noise_rms(row, use) if use.any() else np.nan for row, use in zip(flux, usable, strict=True)]
@@ -130,6 +125,18 @@ def fit_spectra(
         systemic=expected,
     )
     return fit(spectra, **settings)
+
+
+def _check_axes(velocity: np.ndarray, steps: np.ndarray) -> None:
+    """Refuse axes, shape (N, L), that cannot be in km/s, by the first of them."""
+    if velocity.shape[1] < 2:
+        return
+    fits = plausible(velocity.min(axis=1), velocity.max(axis=1), np.median(np.abs(steps), axis=1))
+    for axis in velocity[~fits][:1]:
+        try:
+            check_velocities(axis, "give it with its unit: velocity * astropy.units.Unit('{unit}')")
+        except InputError as error:
+            raise InputError(f"velocity: {error}") from error
 
 
 def _usable(valid: ArrayLike | None) -> np.ndarray:

@@ -52,12 +52,12 @@ def plain(values: ArrayLike, unit: u.Unit, name: str) -> tuple[np.ndarray, np.nd
     if own is not None and not isinstance(own, u.UnitBase):
         raise InputError(f"{name}: has units that astropy does not know ({own}); give an astropy Quantity, or {unit}")
     try:
-        numbers = np.ma.getdata(np.asanyarray(values) if own is None else values.value)
-        if np.asarray(numbers).dtype.kind not in "fiub":
-            raise InputError(f"{name}: is of type {np.asarray(numbers).dtype}; real numbers are needed")
-        numbers = np.asarray(numbers, dtype=float)
+        numbers = np.asarray(np.ma.getdata(values if own is None else values.value))
     except (TypeError, ValueError) as error:
-        raise InputError(f"{name}: is no array of real numbers ({error})") from error
+        raise InputError(f"{name}: is no array of numbers ({error})") from error
+    if numbers.dtype.kind not in "fiub":
+        raise InputError(f"{name}: is of type {numbers.dtype}; real numbers are needed")
+    numbers = numbers.astype(float)
     if own is not None:
         numbers = _converted(numbers, own, unit, name)
     given = ~np.broadcast_to(mask, numbers.shape)
