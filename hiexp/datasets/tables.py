@@ -120,7 +120,9 @@ def _read_delimited(lines: list[str], text_columns: tuple[str, ...], file: Path)
                 na_values=["--", "?"],
             )
     except (ValueError, pd.errors.ParserError, pd.errors.ParserWarning) as error:
-        raise InputError(f"{file} is no table with the columns {', '.join(names[:8])}: {error}") from error
+        raise InputError(
+            f"{file} is no table with the columns {', '.join(names[:8])}: {str(error).strip()}"
+        ) from error
     # Lines that end with a delimiter have a column without name and values.
     return table.drop(columns="") if "" in names and table[""].isna().all() else table
 
