@@ -429,24 +429,9 @@ def test_channels_blanked_with_zeros_are_masked(faults):
 
 
 def test_the_noise_of_real_spectra_stays_to_the_digit(appss):
-    known = {
-        "102855": 0.885945,
-        "104505": 0.91474,
-        "105258": 0.574358,
-        "113910": 1.058627,
-        "115470": 0.950438,
-        "115857": 0.999218,
-        "122993": 0.829062,
-        "123084": 0.874992,
-        "124772": 1.238278,
-        "322622": 0.941802,
-        "333345": 0.841147,
-        "335328": 1.080718,
-        "336095": 0.993958,
-    }
-    spectra = read_alfalfa(str(appss))
-    measured = dict(zip(spectra.ids.tolist(), spectra.rms.round(6).tolist(), strict=True))
-    assert measured == known
+    known = [0.885945, 0.914740, 0.574358, 1.058627, 0.950438, 0.999218, 0.829062]
+    known += [0.874992, 1.238278, 0.941802, 0.841147, 1.080718, 0.993958]
+    assert read_alfalfa(str(appss)).rms.round(6).tolist() == known
 
 
 def test_the_command_says_what_it_masked_and_refused(tmp_path):

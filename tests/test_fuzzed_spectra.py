@@ -11,37 +11,13 @@ from hiexp.datasets import read_arrays, read_cig
 from hiexp.errors import InputError
 from hiexp.spectra import Spectra
 
+pytestmark = pytest.mark.filterwarnings("error")
 N_MUTATIONS = 300
 AXIS = 4000 + 5.5 * np.arange(64)
 SERIES = gaussian(AXIS, 30, [[4150.0], [4170.0], [4200.0]], 30) + noise(5, 2.0, (3, AXIS.size))
-SNIPPETS = [
-    b"\0",
-    b"\xff\xfe",
-    b"\r",
-    b"\n\n",
-    b",,",
-    b";",
-    b'"',
-    b"'",
-    b"nan",
-    b"inf",
-    b"1e999",
-    b"-999",
-    b"9" * 5000,
-]
-SNIPPETS += [
-    b"-" * 9000,
-    b"=1+1",
-    b"1_0",
-    "Größe".encode("latin-1"),
-    "٣".encode(),
-    b"#",
-    b"1D3",
-    b":",
-    b"@",
-    b"0x1F",
-    b" ",
-]
+SNIPPETS = [b"\0", b"\xff\xfe", b"\r", b"\n\n", b",,", b";", b'"', b"'", b"#", b":", b"@", b" "]
+SNIPPETS += [b"nan", b"inf", b"1e999", b"-999", b"9" * 5000, b"-" * 9000, b"=1+1", b"1_0", b"1D3", b"0x1F"]
+SNIPPETS += ["Größe".encode("latin-1"), "٣".encode()]
 
 
 def mutated(content: bytes, rng: np.random.Generator) -> bytes:

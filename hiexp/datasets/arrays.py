@@ -168,7 +168,7 @@ def _read_pair(train: Path, test: Path) -> _Sample:
 
 def _read_npz(file: Path) -> _Sample:
     try:
-        with np.load(file, allow_pickle=False) as stored:
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             names = {name: KEYS[name.lower()] for name in stored if name.lower() in KEYS}
             if sorted(names.values()).count("X") != 1 or sorted(names.values()).count("y") > 1:
                 raise InputError(
@@ -360,8 +360,8 @@ def _ascending(sample: _Sample, path: str) -> tuple[np.ndarray, np.ndarray]:
     velocity = np.broadcast_to(sample.velocity.astype(float), series.shape)
     order = np.argsort(velocity, axis=1)
     velocity = np.take_along_axis(velocity, order, axis=1)
-    steps = np.diff(velocity, axis=1)
-    if not np.all(steps > 0):  # NaN is sorted to the end and compares as False
+    steps = np.diff(velocity, axis=1) if np.isfinite(velocity).all() else np.zeros(1)
+    if not np.all(steps > 0):
         raise InputError(f"dataset.path={path}: velocity has missing values, or one twice; leave them out")
     doubtful = ~plausible(velocity[:, 0], velocity[:, -1], np.median(steps, axis=1))
     for row in np.flatnonzero(doubtful)[:1]:
@@ -378,11 +378,12 @@ def _ascending(sample: _Sample, path: str) -> tuple[np.ndarray, np.ndarray]:
 def _noise(given: np.ndarray | None, flux: np.ndarray, valid: np.ndarray, path: str) -> np.ndarray:
     """Return the noise given, or an estimate of it; shape (N,)."""
     if given is not None:
+        given = given.astype(float)
         if given.shape not in ((), (len(flux),)) or not np.all((given > 0) & (given < LARGEST)):
             raise InputError(
                 f"dataset.path={path}: rms has to be one positive number, or {len(flux)} of them, and finite"
             )
-        return np.broadcast_to(given.astype(float), len(flux)).copy()
+        return np.broadcast_to(given, len(flux)).copy()
     rms = np.full(len(flux), np.nan)
     for row in np.flatnonzero(valid.any(axis=1)):
         values = flux[row, valid[row]]

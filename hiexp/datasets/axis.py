@@ -40,7 +40,7 @@ def to_velocity(axis: u.Quantity) -> np.ndarray:
     astropy.units.UnitConversionError
         If the unit is that of another quantity.
     """
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(all="ignore"):  # at and near a frequency of 0
         return axis.to_value(KM_S, u.doppler_optical(REST_FREQUENCY))
 
 

@@ -67,7 +67,7 @@ def plain(values: ArrayLike, unit: u.Unit, name: str) -> tuple[np.ndarray, np.nd
 def _converted(numbers: np.ndarray, own: u.UnitBase, unit: u.UnitBase, name: str) -> np.ndarray:
     optical = u.doppler_optical(REST_FREQUENCY) if unit == KM_S else []
     try:
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(all="ignore"):  # at and near a frequency of 0
             return u.Quantity(numbers, own).to_value(unit, optical)
     except u.UnitConversionError as error:
         raise InputError(f"{name}: is in '{own}', which cannot be converted to {unit}") from error
