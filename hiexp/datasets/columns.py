@@ -70,7 +70,7 @@ def _is_axis(column: np.ndarray) -> bool:
 
 def _rows(lines: list[str]) -> list[tuple[int, list[str]]]:
     """Return number and cells of the lines below the text, empty cells at the end of a line left out."""
-    lines = [re.split("[#!]", line, maxsplit=1)[0].strip() for line in lines]
+    lines = [line.partition("#")[0].partition("!")[0].strip() for line in lines]
     numbered = [(number, line) for number, line in enumerate(lines, 1) if line and not line.startswith(";")]
     split = _splitter([line for _, line in numbered])
     rows: list[tuple[int, list[str]]] = []
@@ -92,7 +92,7 @@ def _splitter(lines: list[str]) -> Callable[[str], list[str]]:
     if any(";" in line for line in numeric):
         return lambda line: _cells(line, ";")
     if not any("," in line for line in numeric):
-        return lambda line: [cell.strip("\"'") for cell in line.split()]
+        return lambda line: line.replace('"', " ").replace("'", " ").split()
     if all(DECIMAL_COMMA.fullmatch(cell) for line in numeric for cell in line.split()):
         return lambda line: line.replace(",", ".").split()
     return lambda line: _cells(line, ",")
@@ -105,6 +105,13 @@ def _cells(line: str, delimiter: str) -> list[str]:
 
 
 def _number(cell: str, line: int) -> float:
+    try:
+        value = float(cell)
+    except ValueError:
+        value = np.nan
+    # Python reads 1_0 and other scripts' digits, too, and no exponents of Fortran.
+    if -np.inf < value < np.inf and cell.isascii() and "_" not in cell:
+        return value
     if NUMBER.fullmatch(cell):
         value = float(cell.replace("D", "E").replace("d", "e"))
         if np.isfinite(value):
