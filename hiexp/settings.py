@@ -229,7 +229,7 @@ def _check_estimator(key: str, node: Mapping, target: Callable) -> None:
         return
     try:
         estimator = instantiate(node, _convert_="all")
-        if hasattr(estimator, "_validate_params"):  # no public way before fit (scikit-learn 1.8)
+        if hasattr(estimator, "_parameter_constraints"):  # no public way before fit (scikit-learn 1.8)
             estimator._validate_params()
     except Exception as error:  # of any estimator's constructor
         named = re.search(r"'(\w+)' parameter", str(error))

@@ -30,7 +30,7 @@ ON_SCREEN = (  # metrics.json has those of each class, too
     "expected_calibration_error",
 )
 MEDIANS = ["position", "w50", "flux_int", "snr"]
-FEWEST_TO_LEARN_FROM, FEWEST_FOR_A_NETWORK = 30, 200  # objects: what is suggested below them would tell nothing
+FEWEST_TO_LEARN_FROM, FEWEST_FOR_A_NETWORK = 30, 60  # objects: what is suggested below them would tell nothing
 REASONS = 5  # told on the screen; skipped.csv has all of them
 
 

@@ -22,7 +22,7 @@ def test_an_interval_of_nothing_but_right_answers_is_that_of_the_binomial_distri
 def test_the_next_command_fits_the_sample(tmp_path):
     few = command("hiexp.fit", "dataset.n_galaxies=12", "fit=none", "tracking=none", cwd=tmp_path)
     assert "-m hiexp.fit -m dataset.n_galaxies=12 tracking=none fit=busy,gaussian,double_lorentzian" in few.stdout
-    more = command("hiexp.fit", "dataset.n_galaxies=60", "fit=none", "tracking=none", cwd=tmp_path)
+    more = command("hiexp.fit", "dataset.n_galaxies=40", "fit=none", "tracking=none", cwd=tmp_path)
     assert "feature=asymmetry classifier=random_forest" in more.stdout
 
 
