@@ -89,13 +89,13 @@ def recorded(cfg: DictConfig) -> Iterator[Record]:
 
     job, folder = HydraConfig.get(), run_folder()
     key = work_key(cfg)
-    uid = begin(folder, key)
+    run = begin(folder, key)
     write_whole(folder / "config.yaml", redacted(OmegaConf.to_yaml(cfg, resolve=True)))
     members = {group: member for group, member in job.runtime.choices.items() if not group.startswith("hydra/")}
     tags = run_tags(typed(job, sweeping=sweeping()), folder) | {
         "config_hash": config_hash(cfg),
         WORK_TAG: key,
-        UID_TAG: uid,
+        UID_TAG: run.uid,
     }
     tracking = instantiate(cfg.tracking)
     if sweeping():
@@ -107,7 +107,7 @@ def recorded(cfg: DictConfig) -> Iterator[Record]:
         yield record
         record.metrics["peak_memory_mb"] = peak_memory_mb()
         write_whole(folder / METRICS_FILE, json.dumps(record.metrics, indent=2))
-        seal(folder)
+        seal(folder, run)
 
 
 @contextmanager
