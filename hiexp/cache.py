@@ -11,8 +11,11 @@ import hashlib
 import importlib.util
 import json
 import logging
+import os
+import re
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -24,12 +27,15 @@ import numpy as np
 import pandas as pd
 from omegaconf import Container, OmegaConf
 
+from hiexp.kinds import Positive
 from hiexp.locks import locked
 
 log = logging.getLogger(__name__)
 
 PACKAGE = Path(__file__).parent
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch", "tslearn")  # numbers may differ between their versions
+DAY = 86_400  # seconds
+ENTRY = re.compile(r"\.?[a-z]+-[0-9a-f]{16}(-\d+)?(\.partial)?(\.npz)?")  # a result, a training, a pack of spectra
 SIZES_FILE = "sizes.json"  # written last: an entry without it, or of other sizes, is not whole
 
 
@@ -104,9 +110,12 @@ class DiskCache:
     ----------
     folder : str
         May be deleted at any time.
+    keep_days : float
+        Days after its last use that a result is kept; whoever writes one removes, once a day, those that are older.
     """
 
     folder: str
+    keep_days: Positive = 30.0
 
     def recall(self, stage: str, kind: type[T], given: tuple[object, ...], make: Callable[[], T]) -> T:
         """Return the result of a stage, computed by `make` unless it is known.
@@ -146,7 +155,21 @@ class DiskCache:
                 _write(entry, result)
             except Exception as error:  # a full disk, or a library's estimator that cannot be stored
                 log.warning("The result of stage %s could not be kept in %s: %s", stage, self.folder, error)
+            with suppress(OSError):
+                remove_unused(Path(self.folder), self.keep_days)
             return result
+
+
+def remove_unused(folder: Path, keep_days: float) -> None:
+    """Remove, once a day, what a cache has not used for so many days and what killed processes have left."""
+    marker = folder / ".tidied"
+    if marker.exists() and time.time() - marker.stat().st_mtime < DAY:
+        return
+    marker.touch()
+    for entry in folder.iterdir():
+        unused = time.time() - entry.stat().st_mtime
+        if ENTRY.fullmatch(entry.name) and unused > (DAY if "partial" in entry.name else keep_days * DAY):
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
 
 def _read(entry: Path, kind: type[T]) -> T:
@@ -154,6 +177,8 @@ def _read(entry: Path, kind: type[T]) -> T:
     if sizes != _sizes(entry):
         raise ValueError("its files are not as long as they were")
     log.info("Known from an earlier run: %s", entry.name)
+    with suppress(OSError):
+        os.utime(entry)  # it is in use
     return kind.load(entry)
 
 

@@ -8,6 +8,7 @@ import functools
 import gc
 import json
 import logging
+import os
 import shlex
 import sys
 import time
@@ -22,6 +23,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from hiexp.commandline import BRIEF
 from hiexp.credentials import redacted
 from hiexp.errors import InputError, OthersFolderError
 from hiexp.folders import ERROR_FILE, METRICS_FILE, begin, refuse_others_folder, seal, write_whole
@@ -87,13 +89,13 @@ def recorded(cfg: DictConfig) -> Iterator[Record]:
 
     job, folder = HydraConfig.get(), run_folder()
     key = work_key(cfg)
-    uid = begin(folder, key)
+    run = begin(folder, key)
     write_whole(folder / "config.yaml", redacted(OmegaConf.to_yaml(cfg, resolve=True)))
     members = {group: member for group, member in job.runtime.choices.items() if not group.startswith("hydra/")}
     tags = run_tags(typed(job, sweeping=sweeping()), folder) | {
         "config_hash": config_hash(cfg),
         WORK_TAG: key,
-        UID_TAG: uid,
+        UID_TAG: run.uid,
     }
     tracking = instantiate(cfg.tracking)
     if sweeping():
@@ -105,7 +107,7 @@ def recorded(cfg: DictConfig) -> Iterator[Record]:
         yield record
         record.metrics["peak_memory_mb"] = peak_memory_mb()
         write_whole(folder / METRICS_FILE, json.dumps(record.metrics, indent=2))
-        seal(folder)
+        seal(folder, run)
 
 
 @contextmanager
@@ -172,9 +174,11 @@ def input_errors_as_messages() -> Iterator[None]:
     try:
         yield
     except InputError as error:
+        if BRIEF not in os.environ:
+            raise
         sys.exit(redacted(str(error)))
     except OSError as error:
-        if error.errno not in OF_THE_DISK:
+        if error.errno not in OF_THE_DISK or BRIEF not in os.environ:
             raise
         place = f"{error.filename}: " if error.filename else ""
         sys.exit(f"{place}{error.strerror}; {ANOTHER_DISK}")

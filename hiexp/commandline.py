@@ -23,6 +23,7 @@ from hiexp.errors import InputError
 from hiexp.signals import ended_by_signals
 
 TRACES = "HYDRA_FULL_ERROR"  # set by users who want to see where an error comes from
+BRIEF = "HIEXP_BRIEF_ERRORS"  # set by `start` for all others, in the processes of a sweep, too
 
 
 def start(command: Callable[[], object]) -> None:
@@ -34,15 +35,15 @@ def start(command: Callable[[], object]) -> None:
         Reads ``sys.argv`` itself.
     """
     with ended_by_signals():
-        traces_wanted = TRACES in os.environ
-        os.environ[TRACES] = "1"  # Hydra then hands on what it would print
+        if TRACES not in os.environ:
+            os.environ |= {TRACES: "1", BRIEF: "1"}  # Hydra then hands on what it would print
         try:
             _refuse_folder()
             sys.argv[1:] = [_prepared(word) for word in sys.argv[1:]]
             command()
         except Exception as error:
             message = _message(error)
-            if traces_wanted or message is None:
+            if BRIEF not in os.environ or message is None:
                 raise
             sys.exit(redacted(message))
 
@@ -81,7 +82,7 @@ def _how_to_quote(word: str) -> str:
 
 
 def _unknown_key(key: str) -> str:
-    """Say that there is no such key, and which one is like it."""
+    """Say that there is no such key or group, and which one is like it."""
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
 
@@ -89,6 +90,8 @@ def _unknown_key(key: str) -> str:
     from hiexp.provenance import leaves
 
     command = Path(sys.argv[0]).stem
+    if (CONFIGS / key).is_dir():
+        return f"{key}: hiexp.{command} has no such group; --help lists those it has"
     folder = CONFIGS if (CONFIGS / f"{command}.yaml").exists() else PACKAGE / "archives" / "conf"
     GlobalHydra.instance().clear()
     groups = [word for word in sys.argv[1:] if (folder / word.lstrip("+").partition("=")[0]).is_dir()]

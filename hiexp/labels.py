@@ -84,9 +84,11 @@ class ReferenceLabels:
             If the dataset has no reference classes, or not as many as asked for.
         """
         used = self._classes(_required(reference))
-        left_out = np.setdiff1d(reference, [UNKNOWN, *used])
+        left_out, without = np.setdiff1d(reference, [UNKNOWN, *used]), np.count_nonzero(reference == UNKNOWN)
         if left_out.size:
             log.info("n_classes=%d: class %s left out", self.n_classes, ", ".join(map(str, left_out)))
+        if without:
+            log.info("%d of %d objects have no reference class and take no part", without, n_objects)
         return np.isin(reference, used)
 
     def assign(self, profiles: np.ndarray, reference: np.ndarray, train: np.ndarray) -> Assignment:

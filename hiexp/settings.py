@@ -11,12 +11,10 @@ import inspect
 import pkgutil
 import re
 import sys
-import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
-from annotated_types import Ge, Gt, Le, Lt
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -24,7 +22,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 
 from hiexp.errors import InputError
-from hiexp.kinds import Count, Device, InnerFraction, NotNegative, Positive, Seed, Several, Whole
+from hiexp.kinds import Count, Device, InnerFraction, NotNegative, Positive, Seed, Several, Whole, describe
 
 REFERENCE = re.compile(r"\$\{([\w.]+)\}")
 
@@ -230,7 +228,7 @@ def _check_estimator(key: str, node: Mapping, target: Callable) -> None:
         return
     try:
         estimator = instantiate(node, _convert_="all")
-        if hasattr(estimator, "_validate_params"):  # no public way before fit (scikit-learn 1.8)
+        if hasattr(estimator, "_parameter_constraints"):  # no public way before fit (scikit-learn 1.8)
             estimator._validate_params()
     except Exception as error:  # of any estimator's constructor
         named = re.search(r"'(\w+)' parameter", str(error))
@@ -298,36 +296,3 @@ def _values(node: object) -> Iterator[object]:
             yield from _values(child)
     else:
         yield node
-
-
-def describe(hint: object) -> str:
-    """Return in words what an annotation allows."""
-    origin, arguments = get_origin(hint), get_args(hint)
-    if origin is Annotated:
-        bounds = [_bound(one) for one in arguments[1:]]
-        return f"{describe(arguments[0])} {' and '.join(filter(None, bounds))}".strip()
-    if origin is Literal:
-        return f"one of {', '.join(map(str, arguments))}"
-    if origin in (Union, types.UnionType):
-        return " or ".join(dict.fromkeys(describe(one) for one in arguments))
-    if hint is None or hint is type(None):
-        return "null"
-    if inspect.isclass(origin) and issubclass(origin, Mapping):
-        return "a mapping {name: value}"
-    if inspect.isclass(origin) and issubclass(origin, Sequence):
-        return f"a list of {describe(arguments[0])}" + (";" if " or " in describe(arguments[0]) else "")
-    words = {int: "a whole number", float: "a number", bool: "true or false", str: "text (quoted, if it is a number)"}
-    return words.get(hint, getattr(hint, "__name__", str(hint)))
-
-
-def _bound(constraint: object) -> str:
-    match constraint:
-        case Ge(ge=least):
-            return f"from {least} up"
-        case Gt(gt=least):
-            return f"above {least}"
-        case Le(le=most):
-            return f"to {most}"
-        case Lt(lt=most):
-            return f"below {most}"
-    return ""

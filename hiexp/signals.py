@@ -17,6 +17,9 @@ ENDING = tuple(
 )
 
 
+AGAIN = 5.0  # seconds after which a signal that nothing came of is told again
+
+
 class Interrupted(KeyboardInterrupt):
     """A signal has asked the command to end. Like Ctrl-C it is nothing that code should catch and go on after."""
 
@@ -40,12 +43,14 @@ def ended_by_signals() -> Iterator[None]:
     for number, handler in before.items():
         if handler != signal.SIG_IGN:
             signal.signal(number, _end)
+    signal.signal(signal.SIGALRM, _end_again)
     try:
         yield
     except BaseException:  # of an interrupt that a library has turned into an error of its own, too
         if received() is None:
             raise
     finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
         if received() is None:  # else runs are still to be marked on the way out
             for number, handler in before.items():
                 signal.signal(number, handler)
@@ -75,5 +80,12 @@ def _end(number: int, frame: FrameType | None) -> None:
     _received.append(signal.Signals(number))
     if again and number != signal.SIGINT:  # sent again while the runs are marked: SIGKILL is there for more
         return
+    signal.setitimer(signal.ITIMER_REAL, AGAIN, AGAIN)
     if not _waiting or again:
+        raise Interrupted
+
+
+def _end_again(number: int, frame: FrameType | None) -> None:
+    """End what goes on: Python drops an exception that is raised while it destroys an object, for example."""
+    if not _waiting:
         raise Interrupted

@@ -10,6 +10,8 @@ from typing import Self
 import numpy as np
 import pandas as pd
 
+from hiexp.errors import InputError
+
 UNKNOWN = -1
 """Class of an object that has none."""
 
@@ -62,6 +64,16 @@ class Spectra:
     held_out: np.ndarray | None = None
     skipped: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["name", "reason"]))
     unmatched: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["name", "reason"]))
+
+    def __post_init__(self) -> None:
+        """Refuse what would lose its unit or its mask on the way."""
+        for name in ("velocity", "flux", "rms", "valid", "systemic"):
+            values = getattr(self, name)
+            if getattr(values, "unit", None) is not None or isinstance(values, np.ma.MaskedArray):
+                raise InputError(
+                    f"Spectra.{name}: give plain numbers in km/s and mJy (quantity.to_value(unit)), and mark "
+                    "channels without a value in `valid`"
+                )
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -30,6 +30,7 @@ ON_SCREEN = (  # metrics.json has those of each class, too
     "expected_calibration_error",
 )
 MEDIANS = ["position", "w50", "flux_int", "snr"]
+FEWEST_TO_LEARN_FROM, FEWEST_FOR_A_NETWORK = 30, 60  # objects: what is suggested below them would tell nothing
 REASONS = 5  # told on the screen; skipped.csv has all of them
 
 
@@ -73,6 +74,11 @@ def fit_summary(
     table = shown(folder / "fits.ecsv")
     classes = set() if spectra.reference is None else set(spectra.reference) - {UNKNOWN}
     labels = f"n_classes={len(classes)}" if len(classes) > 1 else "labels=cluster"
+    if metrics["n_good"] < FEWEST_TO_LEARN_FROM:
+        following = f"hiexp.fit -m {_words(job, ['fit=busy,gaussian,double_lorentzian'])}"
+    else:
+        few = ["feature=asymmetry", "classifier=random_forest"] if metrics["n_good"] < FEWEST_FOR_A_NETWORK else []
+        following = f"hiexp.train {_words(job, [labels, *few])}"
     lines = [
         "",
         f"{metrics['n_good']} of {metrics['n_spectra']} spectra {_in_how_long(metrics)}",
@@ -83,7 +89,7 @@ def fit_summary(
         f"table        {table}",
         *_places(cfg, folder),
         f"read the table:  from astropy.table import Table; fits = Table.read({table!r})",
-        f"try next:  {python_command()} -m hiexp.train {_words(job, [labels])}",
+        f"try next:  {python_command()} -m {following}",
     ]
     return "\n".join(lines)
 
@@ -119,7 +125,7 @@ def _score_table(outcome: Outcome, metrics: Mapping[str, float]) -> list[str]:
     ]
     rows += [
         f"{name.replace('_', ' '):26}{metrics[name]:6.3f}"
-        f"{metrics[f'low_{name}']:9.3f} - {metrics[f'high_{name}']:.3f}{metrics[f'chance_{name}']:9.3f}"
+        f"{_interval(metrics, name):>17}{metrics[f'chance_{name}']:9.3f}"
         f"{metrics[f'chance95_{name}']:10.3f}{metrics[f'p_{name}']:9.3f}"
         for name in ON_SCREEN
         if name in metrics
@@ -127,6 +133,12 @@ def _score_table(outcome: Outcome, metrics: Mapping[str, float]) -> list[str]:
     if metrics["n_predicted_classes"] == 1:
         rows.append("The classifier put every object held out into one class: it learned nothing of use.")
     return rows
+
+
+def _interval(metrics: Mapping[str, float], name: str) -> str:
+    """Return the interval of a score; nothing where there are too few objects to tell."""
+    low, high = (metrics.get(f"{end}_{name}") for end in ("low", "high"))
+    return "" if low is None else f"{low:.3f} - {high:.3f}"
 
 
 def _groups(metrics: Mapping[str, float]) -> list[str]:
@@ -197,7 +209,12 @@ def _next_sweep(job: HydraConf) -> list[str]:
 
 
 def _words(job: HydraConf, added: Sequence[str]) -> str:
-    """Return what was typed for this run with the words `added`."""
+    """Return what was typed for this run with the words `added`, which take the place of those about the same."""
     changed = {word.partition("=")[0] for word in added}
+
+    def stays(word: str) -> bool:
+        key = word.lstrip("+~").partition("=")[0]  # model.filters says nothing of another model
+        return key not in changed and key.partition(".")[0] not in changed
+
     typed = [*job.overrides.task, *(word for word in job.overrides.hydra if word.startswith("hydra.searchpath="))]
-    return shlex.join([*(word for word in typed if word.partition("=")[0] not in changed), *added])
+    return shlex.join([*(word for word in typed if stays(word)), *added])

@@ -24,7 +24,9 @@ class GridSweeper(BasicSweeper):
         from hiexp.settings import check_settings
 
         for words in _with_all_words(batch):
-            job = self.hydra_context.config_loader.load_sweep_config(self.config, list(words))
+            job = self.hydra_context.config_loader.load_sweep_config(
+                master_config=self.config, sweep_overrides=list(words)
+            )
             try:
                 check_settings(without_hydra(job), self.config.hydra.job.name)
             except InputError as error:

@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
@@ -143,6 +144,26 @@ def test_a_folder_that_cannot_be_made_costs_a_warning(tmp_path, caplog):
     (tmp_path / "cache").write_text("a file")
     assert DiskCache(str(tmp_path / "cache")).recall("stage", Number, (), Counter(1)).value == 1
     assert "cache=off" in caplog.text
+
+
+def test_what_is_long_unused_is_removed_once_a_day(tmp_path):
+    cache = DiskCache(str(tmp_path), keep_days=30)
+    names = ["fit-0123456789abcdef", "training-0123456789abcdef", "spectra-0123456789abcdef.npz"]
+    left = [".fit-0123456789abcde0.partial", "spectra-0123456789abcdef-77.partial.npz"]
+    mine = ["notes-2026.txt", "fit-results", "my.npz"]
+    for name in (*names, *left, *mine):
+        (tmp_path / name).mkdir() if name.startswith(("fit-0", ".fit", "training")) else (tmp_path / name).touch()
+        os.utime(tmp_path / name, (0, time.time() - 40 * 86_400))
+    used = cache.recall("stage", Number, (1,), Counter(1))
+    (entry,) = tmp_path.glob("stage-*")
+    assert {file.name for file in tmp_path.iterdir()} == {entry.name, ".tidied", *mine}
+
+    os.utime(entry, (0, time.time() - 40 * 86_400))
+    cache.recall("stage", Number, (1,), Counter(2))  # used: it is young again
+    os.utime(tmp_path / ".tidied", (0, 0))
+    cache.recall("stage", Number, (2,), Counter(3))
+    assert entry.exists()
+    assert cache.recall("stage", Number, (1,), Counter(4)) == used
 
 
 def test_a_failure_leaves_no_entry_and_no_lock(tmp_path):

@@ -208,7 +208,7 @@ FAULTS = {
     "too many reference classes": (["n_classes=5"], "n_classes=5"),
     "more groups than objects": (["labels=cluster", "n_classes=500"], "n_clusters=500"),
     "too little to train on": (["test_size=0.999"], "test_size"),
-    "an unknown member": (["clusterer=magic"], "Could not find 'clusterer/magic'"),
+    "an unknown member": (["clusterer=magic"], "clusterer=magic: there are"),
     "an unknown key": (["classifier.magic=1"], "magic"),
     "images too small for the network": (["feature=image2d", "feature.size=3", "classifier=cnn"], "feature.size"),
     "a bad setting": (["classifier.n_neighbors=1000"], "KNeighborsClassifier"),
@@ -222,7 +222,7 @@ def test_faults_are_told_in_a_few_lines(tmp_path, fault):
     assert result.returncode == 1
     assert said in result.stderr
     assert "Traceback" not in result.stdout + result.stderr
-    assert "HYDRA_FULL_ERROR=1" in result.stderr
+    assert result.stderr.strip().count("\n") == 0
 
 
 def test_the_traceback_is_there_for_who_asks(tmp_path):

@@ -419,7 +419,7 @@ FAULTS = {
     "no address": (ALFALFA, ["url=cds"], "url=cds: give an address"),
     "a file for a folder": (ALFALFA, ["dataset.path=occupied"], "dataset.path=occupied: cannot be used"),
     "no folder": (ALFALFA, ["dataset.path=???"], "dataset.path is not set"),
-    "another archive": (ALFALFA, ["dataset=magic"], "dataset=magic: there are alfalfa, cig"),
+    "another archive": (ALFALFA, ["dataset=magic"], "dataset=magic: there are"),
 }
 
 

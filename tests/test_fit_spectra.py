@@ -5,10 +5,14 @@ import doctest
 import numpy as np
 import pandas as pd
 import pytest
+from astropy import units as u
+from astropy.table import MaskedColumn, Table
+from astropy.utils.masked import Masked
 from lines import AXIS, MEASURED, gaussian, make_spectra, noise
 
 from hiexp.errors import InputError
 from hiexp.fitting import arrays, fit_busy, fit_function, fit_none, fit_polynomial, fit_spectra
+from hiexp.spectra import Spectra
 
 FLUX = gaussian(AXIS, 15, [[10.0], [-60.0], [120.0]], 50) + noise(1, 1.0, (3, AXIS.size))
 
@@ -81,6 +85,94 @@ def test_any_fit_with_its_settings_and_names_of_ones_own():
     function = "hiexp.fitting.curves.gaussian"
     table = fit_spectra(AXIS, FLUX, fit=fit_function, function=function, parameters=parameters).table
     np.testing.assert_allclose(table["centre"], [10, -60, 120], atol=6)
+
+
+def doppler(unit):
+    """AXIS in a unit of frequency or wavelength, by the definition of the optical convention."""
+    frequency = 1420.40575177 * u.MHz / (1 + AXIS / 299_792.458)
+    return frequency.to(unit, u.spectral())
+
+
+IN_UNITS = {
+    "m/s and Jy": {"velocity": AXIS * 1000 * u.m / u.s, "flux": FLUX / 1000 * u.Jy, "rms": 1e-3 * u.Jy},
+    "MHz": {"velocity": doppler(u.MHz), "flux": FLUX * u.mJy, "rms": 1.0},
+    "GHz": {"velocity": doppler(u.GHz), "flux": FLUX, "rms": 1.0},
+    "cm": {"velocity": doppler(u.cm), "flux": FLUX, "rms": np.ones(3) * u.mJy},
+    "a column": {"velocity": Table({"v": AXIS}, units={"v": "km/s"})["v"], "flux": FLUX * 1000 * u.uJy, "rms": 1.0},
+    "a list": {"velocity": AXIS, "flux": [FLUX[0] * u.mJy, FLUX[1] / 1000 * u.Jy, FLUX[2] * u.mJy], "rms": 1.0},
+    "systemic": {"velocity": AXIS, "flux": FLUX, "rms": 1.0, "systemic": [1e4, -6e4, 1.2e5] * u.m / u.s},
+}
+
+
+@pytest.mark.parametrize("how", IN_UNITS)
+def test_units_are_converted(how):
+    plain = fit_spectra(AXIS, FLUX, rms=1.0, systemic=[10.0, -60, 120] if how == "systemic" else None, fit=fit_none)
+    converted = fit_spectra(**IN_UNITS[how], fit=fit_none)
+    pd.testing.assert_frame_equal(converted.table, plain.table, rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["numpy", "list", "column", "astropy"])
+def test_masks_are_kept(kind):
+    mask = np.broadcast_to(np.abs(AXIS - 300) < 20, FLUX.shape)
+    spoiled = np.where(mask, 1e4, FLUX)
+    masked = {
+        "numpy": np.ma.array(spoiled, mask=mask),
+        "list": [np.ma.array(row, mask=mask[0]) for row in spoiled],
+        "column": MaskedColumn(spoiled / 1000, mask=mask, unit="Jy"),
+        "astropy": Masked(spoiled * u.mJy, mask=mask),
+    }[kind]
+    plain = fit_spectra(AXIS, FLUX, valid=~mask, fit=fit_none)
+    pd.testing.assert_frame_equal(fit_spectra(AXIS, masked, fit=fit_none).table, plain.table)
+    by_valid = fit_spectra(AXIS, spoiled, valid=np.ma.array(np.ones(mask.shape, bool), mask=mask), fit=fit_none)
+    pd.testing.assert_frame_equal(by_valid.table, plain.table)
+
+
+class Pint:
+    """What a quantity of another library looks like."""
+
+    units = "millijansky"
+
+    def __array__(self, dtype=None, copy=None):
+        return FLUX
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"flux": FLUX * u.K}, "flux: is in 'K', which cannot be converted to mJy"),
+        ({"flux": Pint()}, "flux: has units that astropy does not know"),
+        ({"flux": [FLUX[0] * u.Jy, FLUX[1]]}, "flux: a list of numbers with and without units"),
+        ({"flux": FLUX.astype(str)}, "flux: is of type <U"),
+        ({"flux": FLUX + 1j}, "flux: is of type complex128"),
+        ({"flux": [[1.0, 2.0], [1.0]]}, "flux: is no array of numbers"),
+        ({"velocity": AXIS * u.Jy}, "velocity: is in 'Jy', which cannot be converted to km / s"),
+        ({"velocity": doppler(u.MHz).value}, "velocity: its axis, .* it looks like MHz; give it with its unit"),
+        ({"velocity": AXIS * 1000}, r"velocity: its axis, .* it looks like m/s; .*astropy\.units\.Unit\('m/s'\)"),
+        ({"velocity": np.ma.array(AXIS, mask=AXIS > 0)}, "velocity: has masked values"),
+        ({"rms": 1.0 * u.km}, "rms: is in 'km', which cannot be converted to mJy"),
+        ({"rms": np.inf}, "rms: has to be positive and finite"),
+        ({"rms": 0}, "rms: has to be positive and finite"),
+        ({"systemic": 5 * u.Jy}, "systemic: is in 'Jy'"),
+    ],
+)
+def test_what_cannot_be_converted_is_refused(given, said):
+    with pytest.raises(InputError, match=said):
+        fit_spectra(**{"velocity": AXIS, "flux": FLUX} | given)
+
+
+def test_jansky_without_a_unit_are_told(caplog):
+    fit_spectra(AXIS, FLUX / 1000, fit=fit_none)
+    assert "3 of 3 spectra: the first has a noise of 0.00" in caplog.text
+    assert "give flux in mJy, or with its unit" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["velocity", "flux", "rms"])
+@pytest.mark.parametrize("wrap", [lambda values: values * u.km, np.ma.array])
+def test_a_sample_takes_plain_numbers_alone(name, wrap):
+    spectra = make_spectra(FLUX)
+    fields = {field: getattr(spectra, field) for field in spectra.__dataclass_fields__}
+    with pytest.raises(InputError, match=rf"Spectra\.{name}: give plain numbers in km/s and mJy"):
+        Spectra(**fields | {name: wrap(fields[name])})
 
 
 @pytest.mark.parametrize(

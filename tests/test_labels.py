@@ -37,7 +37,10 @@ def test_reference_classes_used(n_classes, used):
 def test_classes_left_out_and_what_to_type_are_told(caplog):
     caplog.set_level("INFO")
     ReferenceLabels(3).eligible(np.array([0, 1, 2, 3, 4, UNKNOWN]), 6)
-    assert caplog.messages == ["n_classes=3: class 1, 3 left out"]
+    assert caplog.messages == [
+        "n_classes=3: class 1, 3 left out",
+        "1 of 6 objects have no reference class and take no part",
+    ]
     with pytest.raises(InputError, match="has the 2 reference classes 0, 2; add n_classes=2 to the command"):
         ReferenceLabels(3).eligible(np.array([0, 2]), 2)
 

@@ -85,3 +85,19 @@ def test_what_a_library_makes_of_a_signal_does_not_change_the_status(error):
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (result.returncode, result.stderr) == (128 + signal.SIGTERM, "Stopped by SIGTERM.\n")
+
+
+def test_a_signal_that_python_drops_is_told_again():
+    """An exception in a destructor is printed and forgotten; the work would go on to its end."""
+    code = (
+        "import os, signal, time; from hiexp import signals\n"
+        "signals.AGAIN = 0.2\n"
+        "class Kept:\n    def __del__(self): os.kill(os.getpid(), signal.SIGINT)\n"
+        "with signals.ended_by_signals():\n"
+        "    kept = Kept(); del kept\n"
+        "    print('goes on', flush=True)\n"
+        "    time.sleep(60)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=50)
+    assert (result.returncode, result.stdout) == (128 + signal.SIGINT, "goes on\n")
+    assert result.stderr.endswith("Stopped by SIGINT.\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -60,8 +61,10 @@ class States:
             If nothing can be written to the folder.
         """
         with locked(self.folder / ".lock"):
-            for partial in self.folder.glob(".*.partial"):  # of a process that was killed
-                partial.unlink()
+            for left in self.folder.glob(".*"):  # half a state, of a process that was killed
+                if left.name != ".lock":
+                    left.unlink()
+            os.utime(self.folder)  # it is in use
             yield
 
     def latest(self, at_most: int) -> State | None:

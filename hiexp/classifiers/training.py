@@ -263,6 +263,7 @@ def _quiet_lightning() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module="pytorch_lightning")
+            warnings.filterwarnings("ignore", "The `srun` command is available")  # jobs of a scheduler need no other
             yield
     finally:
         logger.setLevel(level)

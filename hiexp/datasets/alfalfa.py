@@ -181,6 +181,8 @@ def _unpacked(pack: Path) -> dict[str, np.ndarray]:
         If it is damaged.
     """
     arrays = {}
+    with suppress(PermissionError):
+        os.utime(pack)  # it is in use
     with zipfile.ZipFile(pack) as archive:
         for name in PACK_ARRAYS:
             with archive.open(f"{name}.npy") as member:

@@ -95,7 +95,7 @@ def read_spectrum(file: Path) -> ArchiveSpectrum:
             "give its unit in the header (TUNIT)"
         )
     with np.errstate(all="ignore"):  # what is wild is refused in words
-        channels = clean(velocity, flux[known], valid[known])
+        channels = clean(velocity, flux[known], valid[known], unit_known=bool(given[flux_name].strip()))
     return ArchiveSpectrum(channels._replace(flux=channels.flux.astype(np.float32)), numbers, unread)
 
 

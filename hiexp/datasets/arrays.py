@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from hiexp.datasets.cleaning import noise_rms
+from hiexp.datasets.axis import check_velocities, plausible
+from hiexp.datasets.cleaning import find_fill_values, noise_rms, unusual_noise
 from hiexp.datasets.tables import column_named, read_table
 from hiexp.datasets.ts import read_ts
 from hiexp.errors import InputError
@@ -20,6 +21,10 @@ log = logging.getLogger(__name__)
 KEYS = {"x": "X", "flux": "X", "y": "y", "labels": "y"} | {key: key for key in ("velocity", "ids", "rms", "split")}
 CSV_COLUMNS = {"ids": ("id", ""), "labels": ("class", "label"), "split": ("split",)}
 PARTS = {"train": False, "test": True}
+NO_LABEL = ("", "?", "--", "nan", "NaN", str(UNKNOWN))
+LARGEST = float(np.finfo(np.float32).max)  # classifiers compute in single precision
+EXACT = 2**53  # whole numbers beyond it are merged in double precision
+MOST_DIGITS = 15  # of a class number, so that it stays below EXACT
 
 
 @dataclass(frozen=True)
@@ -44,23 +49,25 @@ def read_arrays(path: str) -> Spectra:
           shape (L,) or (N, L), ``ids``, ``rms``, and ``split``, which says "train" or "test" of each series;
         - ``.csv`` with a line of names and a row a series: columns ``id``, ``class`` (or ``label``) and
           ``split`` where there are any (a column without a name is an id), the others samples in their order;
-          names that are all numbers are the velocities;
+          names that are all numbers are the velocities, unless they count 0, 1, 2, ... or 1, 2, 3, ...;
         - ``.ts`` of aeon, sktime and the UCR archive; a pair ``NAME_TRAIN.ts`` and ``NAME_TEST.ts``, given as
           NAME or as the folder that holds it, is one sample with its published split.
 
     Returns
     -------
     Spectra
-        The series as `flux`, in the unit they have, nothing masked but missing values; without a velocity axis,
-        samples are counted from 0. Labels that are whole numbers from 0 up are the classes, -1 (in .npz and
-        .csv) none; any others become 0..K-1 in sorted order. Either way the catalogue has them as written, as
-        ``class_name``. Where no noise is given it is estimated, and NaN for a constant series. A series with
-        fewer than two values is in `skipped`.
+        The series as `flux`, in the unit they have, nothing masked but missing and fill values (-999 and its
+        like: a warning counts them); without a velocity axis, samples are counted from 0. Labels that are whole
+        numbers from 0 up are the classes, -1 (in .npz and .csv) none; any others become 0..K-1 in sorted order.
+        Either way the catalogue has them as written, as ``class_name``. Where no noise is given it is estimated,
+        and NaN for a constant series. A series with fewer than two values, or with one beyond single precision,
+        is in `skipped`.
 
     Raises
     ------
     InputError
-        If the file is missing or holds something else; the message says what.
+        If the file is missing or holds something else, or its velocities cannot be those of HI spectra in km/s; the
+        message says what.
     """
     sample = _read(Path(path))
     n, length = sample.series.shape
@@ -69,30 +76,53 @@ def read_arrays(path: str) -> Spectra:
     ids = _unique_ids(sample, path)
     velocity, series = _ascending(sample, path)
     valid = np.isfinite(series)
+    valid = valid & ~_fill_values(series, valid, sample.velocity is None, path)
     flux = np.where(valid, series, 0.0)
     reference, catalogue = None, pd.DataFrame(index=pd.Index(ids, name="id"))
     if sample.labels is not None:
-        reference, catalogue["class_name"] = _classes(sample.labels)
-    usable = valid.sum(axis=1) >= 2
+        reference, catalogue["class_name"] = _classes(sample.labels, path)
+    reasons = _reasons_to_skip(flux, valid)
+    usable = reasons == ""
     if not usable.any():
-        raise InputError(f"dataset.path={path}: none of its {n} series has two values that are finite")
+        raise InputError(f"dataset.path={path}: none of its {n} series can be used; the first: {reasons[0]}")
+    rms = _noise(sample.rms, flux, valid & usable[:, None], path)
+    if sample.velocity is not None and sample.rms is None:
+        doubt = unusual_noise(float(np.median(rms[np.isfinite(rms)]))) if np.isfinite(rms).any() else None
+        if doubt:
+            log.warning("%s: %s; fluxes are taken for mJy: multiply by 1000 what is in Jy", path, doubt)
     return Spectra(
         ids=ids,
         velocity=velocity,
         flux=flux,
-        rms=_noise(sample.rms, flux, valid, path),
+        rms=rms,
         valid=valid,
         catalogue=catalogue,
         systemic=np.full(n, np.nan),
         reference=reference,
         held_out=_held_out(sample.split, path),
-        skipped=pd.DataFrame(
-            {
-                "name": ids[~usable],
-                "reason": [f"{k} of {length} samples are finite" for k in valid.sum(axis=1)[~usable]],
-            }
-        ),
+        skipped=pd.DataFrame({"name": ids[~usable], "reason": reasons[~usable]}),
     ).take(usable)
+
+
+def _fill_values(series: np.ndarray, given: np.ndarray, no_spectra: bool, path: str) -> np.ndarray:
+    """Mark samples that hold a fill value, bool, shape (N, L), and say how many do."""
+    fill = np.array([find_fill_values(row, use, no_spectra) for row, use in zip(series, given, strict=True)])
+    for value in np.unique(series[fill]):
+        held = fill & (series == value)
+        counts = np.count_nonzero(held), np.count_nonzero(held.any(axis=1))
+        log.warning("%s: %d samples of %d series hold the fill value %g and are masked", path, *counts, value)
+    return fill
+
+
+def _reasons_to_skip(flux: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    """Return why a series cannot be used, shape (N,); empty where it can."""
+    n_valid, largest = valid.sum(axis=1), np.abs(flux).max(axis=1)
+    reasons = np.full(len(flux), "", dtype=object)
+    for row in np.flatnonzero(largest > LARGEST):
+        reasons[row] = f"a value of {largest[row]:.3g} is beyond single precision; rescale the series"
+    for row in np.flatnonzero(n_valid < 2):
+        reasons[row] = f"{n_valid[row]} of {flux.shape[1]} samples are finite"
+    return reasons
 
 
 def _read(path: Path) -> _Sample:
@@ -138,7 +168,7 @@ def _read_pair(train: Path, test: Path) -> _Sample:
 
 def _read_npz(file: Path) -> _Sample:
     try:
-        with np.load(file, allow_pickle=False) as stored:
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             names = {name: KEYS[name.lower()] for name in stored if name.lower() in KEYS}
             if sorted(names.values()).count("X") != 1 or sorted(names.values()).count("y") > 1:
                 raise InputError(
@@ -164,7 +194,20 @@ def _read_npz(file: Path) -> _Sample:
     labels = found.pop("y", None)
     if labels is not None and labels.dtype.kind not in "fiubUS":
         raise InputError(f"{file}: y is not of numbers or text but of type {labels.dtype}")
-    return _Sample(series=series.astype(float), labels=None if labels is None else _as_text(labels), **found)
+    text = {key: _decoded(found.pop(key), key, file) for key in ("ids", "split") if key in found}
+    if labels is not None:
+        labels = _as_text(_decoded(labels, "y", file), file)
+    return _Sample(series=series.astype(float), labels=labels, **found, **text)
+
+
+def _decoded(values: np.ndarray, key: str, file: Path) -> np.ndarray:
+    """Return bytes as text, anything else as it is."""
+    if values.dtype.kind != "S":
+        return values
+    try:
+        return np.char.decode(values, "utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{file}: {key} has the bytes {error.object!r}, which are not UTF-8; save text") from error
 
 
 def _stored(stored: np.lib.npyio.NpzFile, name: str, file: Path) -> np.ndarray:
@@ -178,48 +221,85 @@ def _stored(stored: np.lib.npyio.NpzFile, name: str, file: Path) -> np.ndarray:
         ) from error
 
 
-def _as_text(labels: np.ndarray) -> np.ndarray:
+def _as_text(labels: np.ndarray, file: Path) -> np.ndarray:
     """Return labels as they would be written: whole numbers without a point, "" for NaN and -1."""
-    if labels.dtype.kind not in "fiub":
-        return np.char.strip(labels.astype(str))
-    none = np.isnan(labels.astype(float)) | (labels == UNKNOWN)
-    written = [str(int(value) if value.is_integer() else value) for value in np.where(none, 0.0, labels).tolist()]
+    if labels.dtype.kind == "U":
+        return np.char.strip(labels)
+    if labels.dtype.kind == "f":
+        none = np.isnan(labels) | (labels == UNKNOWN)
+        labels = np.where(none, 0.0, labels).astype(float)
+        if (np.abs(labels) > EXACT).any():
+            raise InputError(
+                f"{file}: y has the label {labels[np.abs(labels) > EXACT][0]:g}; beyond 2^53 labels cannot be told "
+                "apart as floating-point numbers: save them as integers or text"
+            )
+        written = [str(int(value) if value.is_integer() else value) for value in labels.tolist()]
+    else:
+        none = labels == UNKNOWN
+        written = [str(int(value)) for value in labels.tolist()]
     return np.where(none, "", written)
 
 
 def _read_csv(file: Path) -> _Sample:
     table = read_table(file, text_columns=("id", "", "class", "label", "split"))
+    for key, names in CSV_COLUMNS.items():
+        found = [str(name) for name in table.columns if name.lower() in names]
+        if len(found) > 1:
+            raise InputError(f"{file}: columns {' and '.join(map(repr, found))} for one thing, the {key}; leave one")
     taken = {key: column_named(table, *names) for key, names in CSV_COLUMNS.items()}
     columns = {key: table.pop(name) for key, name in taken.items() if name is not None}
     for name in table.columns:
         if table[name].dtype.kind not in "fiu":
-            odd = pd.to_numeric(table[name].astype(str), errors="coerce").isna() & table[name].notna()
             raise InputError(
-                f"{file}: column {name} has '{table[name][odd].iloc[0]}', which is no number; "
+                f"{file}: column {str(name)[:40]} has {_no_number(table[name])}; "
                 "besides id, class and split, every column is a sample of the series"
             )
     if table.shape[1] < 2:
         raise InputError(f"{file}: {table.shape[1]} columns of samples; a row is a series, a column a sample of it")
+    if _is_one_spectrum(table):
+        raise InputError(
+            f"{file}: {len(table)} rows of {table.shape[1]} columns ({', '.join(map(str, table.columns))}): one "
+            "spectrum in columns, where a row has to be a series; dataset=cig reads a folder of such files named "
+            "CIG<number>_*.asc"
+        )
     velocity = pd.to_numeric(table.columns, errors="coerce").to_numpy(dtype=float)
-    if np.isfinite(velocity).all() and np.unique(np.sign(np.diff(velocity))).size != 1:
+    steps = np.diff(velocity)
+    if np.isfinite(velocity).all() and np.unique(np.sign(steps)).size != 1:
         raise InputError(
             f"{file}: its first line is neither names nor velocities in order; write a line of names first"
         )
+    counted = velocity[0] in (0, 1) and (steps == 1).all()
     labels = _text(columns.get("labels"))
     return _Sample(
         series=table.to_numpy(dtype=float),
-        labels=None if labels is None else np.where(labels == str(UNKNOWN), "", labels),
-        velocity=velocity if np.isfinite(velocity).all() else None,
+        labels=None if labels is None else np.where(np.isin(labels, NO_LABEL), "", labels),
+        velocity=velocity if np.isfinite(velocity).all() and not counted else None,
         ids=_text(columns.get("ids")),
         split=_text(columns.get("split")),
     )
+
+
+def _no_number(column: pd.Series) -> str:
+    """Return a cell that keeps a column from being numbers: text, or a number too long for them."""
+    text = column.dropna().astype(str)
+    odd = text[pd.to_numeric(text, errors="coerce").isna()]
+    cell = odd.iloc[0] if len(odd) else max(text, key=len)
+    return f"'{cell[:40]}', which is no number" if len(odd) else f"'{cell[:40]}', {len(cell)} digits"
+
+
+def _is_one_spectrum(table: pd.DataFrame) -> bool:
+    """Whether a table of few columns and many rows has an axis down one of them."""
+    if table.shape[1] > 4 or len(table) < 16:
+        return False
+    steps = np.diff(table.to_numpy(dtype=float), axis=0)
+    return bool((steps > 0).all(axis=0).any() or (steps < 0).all(axis=0).any())
 
 
 def _text(column: pd.Series | None) -> np.ndarray | None:
     return None if column is None else column.fillna("").str.strip().to_numpy(dtype=str)
 
 
-def _classes(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _classes(labels: np.ndarray, path: str) -> tuple[np.ndarray, np.ndarray]:
     """Give each label a class: itself where all are whole numbers from 0 up, else its place in sorted order.
 
     Returns
@@ -230,7 +310,13 @@ def _classes(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         As given.
     """
     names = [name for name in np.unique(labels) if name != ""]
-    if all(name.isdecimal() for name in names):
+    if all(name.isascii() and name.isdecimal() for name in names):
+        longest = max(names, key=len, default="")
+        if len(longest) > 1 and len(longest.lstrip("0")) > MOST_DIGITS:
+            raise InputError(
+                f"dataset.path={path}: the class {longest[:40]} has {len(longest)} digits; "
+                f"classes have {MOST_DIGITS} at most: use smaller numbers, or words"
+            )
         number = {name: int(name) for name in names}
     else:
         number = {name: place for place, name in enumerate(sorted(names, key=_order))}
@@ -274,17 +360,30 @@ def _ascending(sample: _Sample, path: str) -> tuple[np.ndarray, np.ndarray]:
     velocity = np.broadcast_to(sample.velocity.astype(float), series.shape)
     order = np.argsort(velocity, axis=1)
     velocity = np.take_along_axis(velocity, order, axis=1)
-    if not np.all(np.diff(velocity, axis=1) > 0):  # NaN is sorted to the end and compares as False
+    steps = np.diff(velocity, axis=1) if np.isfinite(velocity).all() else np.zeros(1)
+    if not np.all(steps > 0):
         raise InputError(f"dataset.path={path}: velocity has missing values, or one twice; leave them out")
+    doubtful = ~plausible(velocity[:, 0], velocity[:, -1], np.median(steps, axis=1))
+    for row in np.flatnonzero(doubtful)[:1]:
+        try:
+            check_velocities(velocity[row])
+        except InputError as error:
+            raise InputError(
+                f"dataset.path={path}: series {row + 1}: {error}; for series that are no spectra, leave velocity out "
+                "(in .csv: name the columns by words)"
+            ) from error
     return velocity, np.take_along_axis(series, order, axis=1)
 
 
 def _noise(given: np.ndarray | None, flux: np.ndarray, valid: np.ndarray, path: str) -> np.ndarray:
     """Return the noise given, or an estimate of it; shape (N,)."""
     if given is not None:
-        if given.shape not in ((), (len(flux),)) or not np.all(given > 0):
-            raise InputError(f"dataset.path={path}: rms has to be one positive number, or {len(flux)} of them")
-        return np.broadcast_to(given.astype(float), len(flux)).copy()
+        given = given.astype(float)
+        if given.shape not in ((), (len(flux),)) or not np.all((given > 0) & (given < LARGEST)):
+            raise InputError(
+                f"dataset.path={path}: rms has to be one positive number, or {len(flux)} of them, and finite"
+            )
+        return np.broadcast_to(given, len(flux)).copy()
     rms = np.full(len(flux), np.nan)
     for row in np.flatnonzero(valid.any(axis=1)):
         values = flux[row, valid[row]]

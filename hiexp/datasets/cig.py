@@ -7,25 +7,37 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
+from astropy import units as u
 from tqdm import tqdm
 
-from hiexp.datasets.cleaning import clean
+from hiexp.datasets.axis import (
+    NARROWEST_CHANNEL,
+    UNITS,
+    WIDEST_CHANNEL,
+    check_velocities,
+    could_be_frequencies,
+    to_velocity,
+    units_that_fit,
+)
+from hiexp.datasets.cleaning import clean, find_blanks, find_fill_values
+from hiexp.datasets.columns import read_columns
 from hiexp.datasets.selection import select_classes
 from hiexp.datasets.stacking import Channels, stack
-from hiexp.datasets.tables import NO_NUMBER, column_named, columns_named, listed, read_lines, read_table, shown
+from hiexp.datasets.tables import NO_NUMBER, column_named, columns_named, listed, read_table, shown
 from hiexp.errors import InputError
 from hiexp.fitting.widths import asymmetry_class
+from hiexp.kinds import Seed
 from hiexp.spectra import UNKNOWN, Spectra
 
 log = logging.getLogger(__name__)
 
 MJY = {"mJy": 1.0, "Jy": 1000.0}
-MISSING = {"", "-", "--", "nan", "null", "none", "indef", "inf", "-inf"}
-LIGHT_SPEED = 299_792.458  # km/s
-NARROWEST_BAND = 50.0  # km/s: a galaxy's line with something beside it
+RELATIVE = "its channel numbers give velocities from channel 0, not from rest: positions are relative"
+THIRD_COLUMN = "its third column (errors of the flux?) is not used: the noise is measured beside the line"
 
 
 def read_cig(
@@ -33,17 +45,18 @@ def read_cig(
     classes_file: str | None = None,
     classes: Sequence[int] | None = None,
     balance: bool = False,
-    seed: int = 1,
-    flux_unit: str = "mJy",
+    seed: Seed = 1,
+    flux_unit: Literal["mJy", "Jy"] | None = None,
+    axis_unit: Literal["km/s", "m/s", "MHz", "GHz", "kHz", "Hz"] | None = None,
     channel_width: float | None = None,
 ) -> Spectra:
     """Read a folder of ``CIG<number>_*.asc`` and, where there is one, the table of their classes.
 
-    Each file has two columns, separated by blanks, commas or semicolons: velocity (km/s, in any order) and flux
-    density. Lines that begin with ``#``, ``;`` or ``!`` and text above the numbers are passed over; channels
-    without flux (NaN, or nothing) are masked, rows of one velocity averaged, channels left out put in masked. A
-    first column that counts 0, 1, 2, ... or 1, 2, 3, ... is taken for channel numbers. A file that cannot be
-    used is skipped and listed in `Spectra.skipped`.
+    Each file has the columns that `hiexp.datasets.columns.read_columns` takes: velocity, in any order, and flux
+    density. Channels without flux (NaN, nothing, a fill value such as -999, a run of zeros) are masked, rows of one
+    velocity averaged, channels left out put in masked. Consecutive whole numbers in place of velocities are taken for
+    channel numbers. A file that cannot be used is skipped and listed in `Spectra.skipped`; so is one whose axis or
+    noise is not that of an HI spectrum in km/s and mJy, unless its unit is given.
 
     Parameters
     ----------
@@ -59,10 +72,14 @@ def read_cig(
         Keep an equal number of each class.
     seed : int
         Of that draw.
-    flux_unit : {"mJy", "Jy"}
-        Of the second column.
+    flux_unit : {"mJy", "Jy"}, optional
+        Unit of the flux; mJy where None.
+    axis_unit : {"km/s", "m/s", "MHz", "GHz", "kHz", "Hz"}, optional
+        Unit of the velocities or frequencies; km/s where None. Frequencies become velocities in the optical
+        convention, cz = c (f0 / f - 1) with f0 = 1420.40575177 MHz, in the frame they have.
     channel_width : float, optional
-        km/s a channel, for files with channel numbers; negative where velocity falls as they rise.
+        km/s a channel, for files with channel numbers; negative where velocity falls as they rise. Their velocities
+        are relative: those from channel 0.
 
     Returns
     -------
@@ -74,13 +91,24 @@ def read_cig(
     ------
     InputError
         If the folder holds no spectrum that can be used, a file has channel numbers and there is no
-        `channel_width`, or the class table does not fit.
+        `channel_width`, there is one and no file has them, or the class table does not fit.
     """
-    if flux_unit not in MJY:
+    if flux_unit not in (None, *MJY):
         raise InputError(f"dataset.flux_unit={flux_unit}: choose one of {', '.join(MJY)}")
-    if channel_width == 0:
-        raise InputError("dataset.channel_width=0: give the km/s from one channel to the next")
-    read, skipped = _read_folder(path, MJY[flux_unit], channel_width)
+    if axis_unit not in (None, *UNITS):
+        raise InputError(f"dataset.axis_unit={axis_unit}: choose one of {', '.join(UNITS)}")
+    if channel_width is not None:
+        if axis_unit is not None:
+            raise InputError(
+                f"dataset.axis_unit={axis_unit} and dataset.channel_width={channel_width}: the axis has a unit, "
+                "or it has channel numbers; give one of the two"
+            )
+        if not NARROWEST_CHANNEL <= abs(channel_width) <= WIDEST_CHANNEL:
+            raise InputError(
+                f"dataset.channel_width={channel_width}: give the km/s from one channel to the next, "
+                f"{NARROWEST_CHANNEL:g} to {WIDEST_CHANNEL:g} of them, negative where velocity falls"
+            )
+    read, skipped = _read_folder(path, None if flux_unit is None else MJY[flux_unit], axis_unit, channel_width)
     ids = np.array([str(number) for number in read])
     reference, catalogue = None, pd.DataFrame(index=pd.Index(ids, name="id"))
     if classes_file is not None:
@@ -109,7 +137,7 @@ def read_cig(
 
 
 def _read_folder(
-    path: str, to_mjy: float, channel_width: float | None
+    path: str, to_mjy: float | None, axis_unit: str | None, channel_width: float | None
 ) -> tuple[dict[int, Channels], list[dict[str, str]]]:
     """Read every spectrum of a folder: by CIG number, ascending, and what could not be read."""
     folder = Path(path)
@@ -117,32 +145,43 @@ def _read_folder(
         raise InputError(
             f"dataset.path={path}: no such folder; give the folder that holds the CIG<number>_*.asc files"
         )
-    named = [(re.fullmatch(r"CIG0*(\d+)(_.*)?\.asc", f.name, re.IGNORECASE), f) for f in folder.iterdir()]
+    named = [(re.fullmatch(r"CIG0*(\d+)(_.*)?\.asc", f.name, re.IGNORECASE | re.ASCII), f) for f in folder.iterdir()]
     files = sorted((int(match[1]), file) for match, file in named if match)
     if not files:
         raise InputError(f"dataset.path={path}: no CIG<number>_*.asc in this folder; give the folder that holds them")
     read: dict[int, Channels] = {}
     origin: dict[int, str] = {}
     skipped = []
+    remarks: dict[str, list[str]] = {}
     for number, file in tqdm(files, desc="reading spectra", unit="file", delay=1, leave=False):
         try:
             if number in read:
                 raise InputError(
                     f"a second spectrum of CIG {number}: {origin[number]} was taken; leave one of them in the folder"
                 )
-            axis, flux = _read_columns(file)
-            if _counts_channels(axis):
-                axis = _velocity_of(axis, channel_width, file)
-            read[number], origin[number] = _clean(axis, flux * to_mjy), file.name
+            axis, flux, left_out = read_columns(file)
+            velocity, relative = _velocities(axis, axis_unit, channel_width, file)
+            read[number], said = _clean(velocity, flux, to_mjy)
+            origin[number] = file.name
         except _SettingError:
             raise
         except InputError as error:
             skipped.append({"name": file.name, "reason": str(error).removeprefix(f"{file} ")})
+            continue
+        for remark in (*[RELATIVE] * relative, *[THIRD_COLUMN] * left_out, *said):
+            remarks.setdefault(remark, []).append(file.name)
     if not read:
         raise InputError(
             f"dataset.path={path}: none of its {len(files)} files can be used; "
             f"the first, {skipped[0]['name']}: {skipped[0]['reason']}"
         )
+    if channel_width is not None and RELATIVE not in remarks:
+        raise InputError(
+            f"dataset.channel_width={channel_width:g} is not used: no file in {path} has channel numbers; "
+            "leave it out"
+        )
+    for remark, names in remarks.items():
+        log.warning("%s: %s", names[0] if len(names) == 1 else f"{len(names)} files, as {names[0]}", remark)
     return read, skipped
 
 
@@ -150,73 +189,60 @@ class _SettingError(InputError):
     """A setting is missing: the next file would fail like this one."""
 
 
-def _velocity_of(channel: np.ndarray, channel_width: float | None, file: Path) -> np.ndarray:
-    if channel_width is None:
-        raise _SettingError(
-            f"{file}: its first column counts channels, {channel.min():g} to {channel.max():g}; "
-            "give their width in km/s as dataset.channel_width=..."
+def _velocities(
+    axis: np.ndarray, axis_unit: str | None, channel_width: float | None, file: Path
+) -> tuple[np.ndarray, bool]:
+    """Return the axis as velocities in km/s, and whether they are relative: made of channel numbers."""
+    if axis.size < 2:
+        raise InputError(f"{axis.size} of its lines have a velocity")
+    if axis_unit is not None:
+        velocity = to_velocity(u.Quantity(axis, axis_unit))
+        if axis_unit not in units_that_fit(axis):
+            raise InputError(
+                f"its first column, {axis.min():.7g} to {axis.max():.7g}, cannot be dataset.axis_unit={axis_unit}: "
+                f"it looks like {' or '.join(units_that_fit(axis)) or 'no unit of a spectrum'}"
+            )
+        return velocity, False
+    if _counts_channels(axis):
+        if channel_width is None:
+            raise _SettingError(
+                f"{file}: its first column counts channels, {axis.min():g} to {axis.max():g}; give their width in "
+                "km/s as dataset.channel_width=... (or dataset.axis_unit=km/s if these are velocities)"
+            )
+        return axis * channel_width, True
+    check_velocities(axis, "give dataset.axis_unit={unit}")
+    if could_be_frequencies(axis):
+        raise InputError(
+            f"its first column, {axis.min():.7g} to {axis.max():.7g}, could be in km/s or in MHz; "
+            "give dataset.axis_unit=km/s or dataset.axis_unit=MHz"
         )
-    return channel * channel_width
+    return axis, False
 
 
 def _counts_channels(axis: np.ndarray) -> bool:
-    """Whether the numbers are 0, 1, 2, ... or 1, 2, 3, ... in any order, a few of them left out."""
+    """Whether the numbers are consecutive whole ones from anywhere, in any order, a few of them left out."""
     values = np.unique(axis)
-    whole = values.size > 1 and values[0] in (0, 1) and bool(np.all(values == np.round(values)))
-    return whole and np.median(np.diff(values)) == 1
+    return bool(np.all(values == np.round(values))) and np.median(np.diff(values)) == 1
 
 
-def _read_columns(file: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Read the two columns, shape (M,) each: rows without a velocity left out, flux NaN where it is missing."""
-    rows = []
-    for number, line in enumerate(read_lines(file), 1):
-        line = re.split("[#!]", line)[0].strip()
-        if not line or line.startswith(";"):
-            continue
-        cells = re.split(r"\s*[,;]\s*|\s+", line)
-        if not rows and not _is_number(cells[0]):  # a line of text above the numbers
-            continue
-        rows.append((number, cells))
-    if not rows:
-        raise InputError("no line with numbers; two columns are needed, velocity and flux")
-    n_columns = max(sum(cell != "" for cell in cells) for _, cells in rows)
-    if n_columns != 2:
-        raise InputError(f"{n_columns} column{'s' * (n_columns > 1)}; exactly two are read, velocity and flux")
-    values = np.array([[_number(cell, number) for cell in [*cells, ""][:2]] for number, cells in rows])
-    values = values[np.isfinite(values[:, 0])]
-    return values[:, 0], values[:, 1]
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
-
-
-def _number(cell: str, line: int) -> float:
-    if cell.lower() in MISSING:
-        return np.nan
-    if not _is_number(cell):
-        raise InputError(f"line {line}: '{cell}' is no number")
-    return float(cell)
-
-
-def _clean(velocity: np.ndarray, flux: np.ndarray) -> Channels:
-    """Bring one spectrum into order: ascending, one row a velocity, no gaps, masked where it cannot be trusted."""
+def _clean(velocity: np.ndarray, flux: np.ndarray, to_mjy: float | None) -> tuple[Channels, list[str]]:
+    """Bring one spectrum into order, and say what was masked: ascending, one row a velocity, no gaps."""
     given = np.isfinite(flux)
+    filled = find_fill_values(flux, given)
+    given = given & ~filled
     velocity, place = np.unique(velocity, return_inverse=True)
     count = np.bincount(place, given, minlength=velocity.size)
     total = np.bincount(place, np.where(given, flux, 0.0), minlength=velocity.size)
     known = count > 0
-    flux = np.divide(total, count, out=np.zeros(velocity.size), where=known)
-    if np.abs(velocity).max() > LIGHT_SPEED or np.ptp(velocity) < NARROWEST_BAND:
-        raise InputError(
-            f"its first column goes from {velocity[0]:g} to {velocity[-1]:g}: no velocities in km/s of a galaxy; "
-            "convert frequencies or m/s to km/s"
-        )
-    return clean(velocity, flux, known)
+    mean = np.divide(total, count, out=np.zeros(velocity.size), where=known)
+    blank = find_blanks(mean, known)
+    masked = [
+        f"{np.count_nonzero(flux[filled] == value)} channels hold the fill value {value:g} and are masked"
+        for value in np.unique(flux[filled])
+    ]
+    if blank.any():
+        masked.append(f"{np.count_nonzero(blank)} channels are blanked with zeros and masked")
+    return clean(velocity, mean * (to_mjy or 1.0), known & ~blank, unit_known=to_mjy is not None), masked
 
 
 def _read_classes(file: Path) -> pd.DataFrame:

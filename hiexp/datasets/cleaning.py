@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.ndimage import binary_dilation, median_filter, uniform_filter1d
+from scipy.ndimage import binary_dilation, binary_opening, median_filter, uniform_filter1d
 
+from hiexp.datasets.axis import LIGHT_SPEED, check_velocities
 from hiexp.datasets.stacking import Channels
 from hiexp.errors import InputError
 
@@ -13,9 +14,17 @@ MAD_OF_GAUSSIAN = 0.6744897501960817
 LINE_SMOOTHING, LINE_RMS = 7, 3.0  # channels, and standard deviations of the spectrum smoothed over them
 FEWEST_CHANNELS = 16
 LONGEST_GAP = 0.5  # of the channels there are
+WIDE_BAND = 512  # channels: enough beside any line
+LARGEST_LINE = 1 / 3  # of a band, beside which median and spread of the whole are those of the noise
+NOISE_RANGE = 0.02, 1e4  # mJy a channel: beyond a deep survey's, and a strong line taken for noise
+BLANK_RUN = 4  # channels in a row that are exactly 0
+# What people and libraries write for "no value", and the negatives of it.
+DECIMAL_FILLS = (99.99, 999, 999.9, 999.99, 9999, 9999.99, 99999, 1e20, 1e30, 1e36)
+LIBRARY_FILLS = (2**15 - 1, 2**15, 2**31, 9.96921e36, float(np.finfo(np.float32).max))  # netCDF, FITS integers
+FILL_VALUES = np.array(DECIMAL_FILLS + LIBRARY_FILLS)
 
 
-def clean(velocity: np.ndarray, flux: np.ndarray, valid: np.ndarray) -> Channels:
+def clean(velocity: np.ndarray, flux: np.ndarray, valid: np.ndarray, unit_known: bool = False) -> Channels:
     """Bring one spectrum into order: ascending, evenly spaced, interference and missing channels masked.
 
     Parameters
@@ -23,9 +32,12 @@ def clean(velocity: np.ndarray, flux: np.ndarray, valid: np.ndarray) -> Channels
     velocity : ndarray, shape (M,)
         km/s, ascending or descending.
     flux : ndarray, shape (M,)
-        mJy; anything where not `valid`.
+        mJy; anything where not `valid`. Fill values (`find_fill_values`) and channels blanked with zeros
+        (`find_blanks`) are masked.
     valid : ndarray of bool, shape (M,)
         Channels that the file says may be used.
+    unit_known : bool
+        Whether somebody has said that the flux is in mJy. If not, a noise that no HI spectrum in mJy has is an error.
 
     Returns
     -------
@@ -35,32 +47,124 @@ def clean(velocity: np.ndarray, flux: np.ndarray, valid: np.ndarray) -> Channels
     Raises
     ------
     InputError
-        If too little of the spectrum is left, it has no noise, or its channels cannot be put on an even grid.
+        If too little of the spectrum is left, its axis or its noise is not that of an HI spectrum in km/s and mJy, or
+        its channels cannot be put on an even grid.
     """
     if not np.isfinite(velocity).all():
         raise InputError("a velocity is not a number")
     order = np.argsort(velocity, kind="stable")
     velocity, flux = velocity[order], flux[order]
     valid = valid[order] & np.isfinite(flux)
+    valid = valid & ~find_fill_values(flux, valid)
+    valid = valid & ~find_blanks(flux, valid)
     if valid.sum() < FEWEST_CHANNELS:
-        raise InputError(f"{valid.sum()} of {valid.size} channels can be used (NaN, missing value or zero weight)")
+        raise InputError(
+            f"{valid.sum()} of {valid.size} channels can be used (NaN, missing value, zero or zero weight)"
+        )
+    check_velocities(velocity)
     velocity, flux, valid = _fill_gaps(velocity, np.where(valid, flux, 0.0), valid)
     rms = noise_rms(flux, valid)
     if rms == 0:
         raise InputError("constant flux: no noise to measure against")
+    if not unit_known and (doubt := unusual_noise(rms)):
+        raise InputError(f"{doubt}; give its unit (dataset.flux_unit=... for text, TUNIT in FITS)")
     valid = valid & ~find_spikes(flux, valid, rms)
     return Channels(velocity, np.where(valid, flux, 0.0), valid, rms)
+
+
+def unusual_noise(rms: float) -> str | None:
+    """Say what a noise (mJy a channel) looks like that no HI spectrum in mJy has; None for any other."""
+    if NOISE_RANGE[0] <= rms <= NOISE_RANGE[1] or not np.isfinite(rms):
+        return None
+    unit = "Jy" if rms < NOISE_RANGE[0] else "a unit smaller than mJy"
+    return f"a noise of {rms:.2g} mJy a channel: its flux looks like {unit}, or has no unit"
+
+
+def find_fill_values(flux: np.ndarray, valid: np.ndarray, customary_only: bool = False) -> np.ndarray:
+    """Mark channels that hold a number which stands for a missing value, such as -999 or 1e20.
+
+    A fill value is the highest or the lowest value of the spectrum and far from the next one: one of the
+    `FILL_VALUES` or their negatives, or any other number that is there three times or more, exactly, and twenty
+    times farther off than the others are apart.
+
+    Parameters
+    ----------
+    flux : ndarray, shape (L,)
+        In any unit.
+    valid : ndarray of bool, shape (L,)
+        Channels to use.
+    customary_only : bool
+        Look for `FILL_VALUES` alone: in series that are no spectra any other number may be meant.
+
+    Returns
+    -------
+    ndarray of bool, shape (L,)
+    """
+    found = np.zeros(flux.size, dtype=bool)
+    left = valid
+    searching = True
+    while searching and left.any():
+        searching = False
+        values = flux[left]
+        for extreme in (values.max(), values.min()):
+            same = left & (flux == extreme)
+            count = np.count_nonzero(same)
+            customary = bool((np.abs(abs(extreme) / FILL_VALUES - 1) < 1e-6).any())
+            suspected = customary or (count >= 3 and not customary_only)
+            if suspected and _is_far_off(extreme, count, customary, flux[left & ~same]):
+                found, left, searching = found | same, left & ~same, True
+    return found
+
+
+def _is_far_off(value: float, count: int, customary: bool, others: np.ndarray) -> bool:
+    """Whether a value that is there `count` times is too far from the others to be one of them."""
+    if others.size < 3:
+        return False
+    gap = np.abs(others - value).min()
+    low, high = np.quantile(others, [0.01, 0.99])
+    spread = _spread(others)
+    if customary:
+        return bool(gap > SPIKE_RMS * spread and gap > (high - low if count < 3 else 0.0))
+    # A model without noise may have a box in it; it is the noise beside them that tells fill values from lines.
+    return bool(gap > 20 * (high - low) and spread > 1e-6 * abs(value))
+
+
+def find_blanks(flux: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    """Mark channels blanked with zeros: runs of four or more that are exactly 0 beside others that are not.
+
+    None where more than half of the channels are 0 (a model without noise) or where other values are about as
+    frequent as 0 (numbers written with few digits).
+
+    Parameters
+    ----------
+    flux : ndarray, shape (L,)
+        In any unit.
+    valid : ndarray of bool, shape (L,)
+        Channels to use.
+
+    Returns
+    -------
+    ndarray of bool, shape (L,)
+    """
+    zero = valid & (flux == 0)
+    n_zero = np.count_nonzero(zero)
+    nothing = np.zeros(flux.size, dtype=bool)
+    if n_zero < BLANK_RUN or n_zero > 0.5 * np.count_nonzero(valid):
+        return nothing
+    runs = binary_opening(zero, np.ones(BLANK_RUN))
+    _, counts = np.unique(flux[valid & ~zero], return_counts=True)
+    return runs if n_zero > 3 * counts.max() else nothing
 
 
 def _fill_gaps(
     velocity: np.ndarray, flux: np.ndarray, valid: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Insert masked channels where whole ones are missing; refuse steps that are no multiple of a channel."""
-    steps = np.diff(velocity)
-    channel = np.median(steps)
-    missing = np.rint(steps / channel) - 1 if channel > 0 else np.full(steps.size, np.nan)
-    # Channels of fixed frequency differ in velocity by a few per cent across a band.
-    if not np.all(np.abs(steps / np.where(missing >= 0, (missing + 1) * channel, np.nan) - 1) < 0.2):
+    missing = _missing_channels(velocity)
+    if missing is None:  # channels of fixed frequency widen with velocity: a few per cent across most bands
+        missing = _missing_channels(-1 / (1 + velocity / LIGHT_SPEED))
+    if missing is None:
+        steps = np.diff(velocity)
         raise InputError(
             f"the channels are not evenly spaced in velocity (steps of {steps.min():.3g} to {steps.max():.3g} km/s)"
         )
@@ -75,11 +179,22 @@ def _fill_gaps(
     return np.interp(every, where, velocity), *filled
 
 
+def _missing_channels(axis: np.ndarray) -> np.ndarray | None:
+    """Count the channels left out at each step of an ascending axis; None where the steps are of unlike channels."""
+    steps = np.diff(axis)
+    channel = np.median(steps)
+    missing = np.rint(steps / channel) - 1 if channel > 0 else np.full(steps.size, np.nan)
+    even = np.abs(steps / np.where(missing >= 0, (missing + 1) * channel, np.nan) - 1) < 0.2
+    return missing if np.all(even) else None
+
+
 def noise_rms(flux: np.ndarray, valid: np.ndarray) -> float:
     """Return the noise of one spectrum by the median absolute deviation of its line-free channels.
 
     Channels belong to a line where the spectrum smoothed over seven of them stands out by three of its own
-    standard deviations, and so do the seven on either side; found anew until the noise no longer falls.
+    standard deviations, and so do the seven on either side; found anew until the noise no longer falls. Channels
+    blanked with zeros do not count. In a band of fewer than 512 channels, which may be cut close to its line, the
+    noise is that of channels that do not stand out from the lowest quarter, where it is a fifth lower.
 
     Parameters
     ----------
@@ -93,6 +208,7 @@ def noise_rms(flux: np.ndarray, valid: np.ndarray) -> float:
     float
         Gaussian-equivalent standard deviation, mJy; 0 for constant flux.
     """
+    valid = valid & ~find_blanks(flux, valid)
     free = valid
     smooth = uniform_filter1d(np.where(valid, flux, np.median(flux[valid])), LINE_SMOOTHING)
     for _ in range(5):
@@ -104,7 +220,32 @@ def noise_rms(flux: np.ndarray, valid: np.ndarray) -> float:
         if fewer.sum() < max(FEWEST_CHANNELS, 0.2 * valid.sum()) or np.array_equal(fewer, free):
             break
         free = fewer
-    return _spread(flux[free])
+    rms = _spread(flux[free])
+    beside = _beside_emission(smooth, valid) if np.count_nonzero(valid) < WIDE_BAND else None
+    lower = rms if beside is None else _spread(flux[beside])
+    return lower if 1.2 * lower < rms else rms
+
+
+def _beside_emission(smooth: np.ndarray, valid: np.ndarray) -> np.ndarray | None:
+    """Mark channels beside emission that takes more than a third of its band, bool, shape (L,); None where none does.
+
+    Such a line spoils median and spread of the whole smoothed band, but not those of its lowest quarter.
+    """
+    n_valid = np.count_nonzero(valid)
+    level = np.quantile(smooth[valid], 0.25)
+    beside = valid
+    for _ in range(6):
+        below = level - smooth[beside & (smooth < level)]
+        if below.size < 4:
+            return None
+        line = smooth - level > LINE_RMS * np.median(below) / MAD_OF_GAUSSIAN
+        fewer = valid & ~binary_dilation(line, iterations=LINE_SMOOTHING // 2 + 1)
+        if np.count_nonzero(fewer) < 1.5 * FEWEST_CHANNELS:
+            return None
+        if np.array_equal(fewer, beside):
+            break
+        beside, level = fewer, np.median(smooth[fewer])
+    return beside if np.count_nonzero(beside) < (1 - LARGEST_LINE) * n_valid else None
 
 
 def _spread(values: np.ndarray) -> float:

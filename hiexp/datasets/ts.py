@@ -83,7 +83,10 @@ REFUSED = {
 
 
 def _values(text: str, file: Path, line: int) -> np.ndarray:
-    try:
-        return np.array([np.nan if cell.strip() == "?" else float(cell) for cell in text.split(",")])
-    except ValueError as error:
-        raise InputError(f"{file}, line {line}: {error}") from error
+    values = []
+    for cell in text.split(","):
+        try:
+            values.append(np.nan if cell.strip() == "?" else float(cell))
+        except ValueError as error:
+            raise InputError(f"{file}, line {line}: '{cell.strip()[:40]}' is no number") from error
+    return np.array(values)

@@ -24,17 +24,16 @@ def catalogue_parameters(names: Sequence[str], catalogue: pd.DataFrame, fits: pd
     catalogue, fits : DataFrame
         A row an object each, in the same order.
     """
+    # Of series in which no line was looked for, what the fit calls a flux is in no unit.
+    measured = MEASURED if "w50" in fits and fits["w50"].notna().any() else {}
     columns = {}
     for name in names:
-        found = next((table[key] for table, key in _places(name, catalogue, fits) if key in table), None)
+        places = [(catalogue, name), (fits, name), (fits, measured.get(name, name))]
+        found = next((table[key] for table, key in places if key in table), None)
         if found is not None:
             columns[name] = pd.to_numeric(found, errors="coerce").to_numpy(float)
     table = pd.DataFrame(columns, index=catalogue.index).replace([np.inf, -np.inf], np.nan)
     return table.dropna(axis="columns", how="all")
-
-
-def _places(name: str, catalogue: pd.DataFrame, fits: pd.DataFrame) -> list[tuple[pd.DataFrame, str]]:
-    return [(catalogue, name), (fits, name), (fits, MEASURED.get(name, name))]
 
 
 def medians_by_class(parameters: pd.DataFrame, classes: np.ndarray) -> pd.DataFrame:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import random_table
+from scipy.stats import binomtest, random_table
 
 from hiexp.evaluation.calibration import LOSSES, Probabilities, joined
 from hiexp.evaluation.measures import MEASURES, best_relabeling, precision, recall, success_rate
@@ -14,6 +14,7 @@ from hiexp.evaluation.measures import MEASURES, best_relabeling, precision, reca
 NUMBERS_A_BLOCK = 5_000_000
 MANY = 12  # classes: of more, precision and recall are not listed one by one
 TIE = 1e-12
+SHARES = ("accuracy", "success_rate")  # of the objects
 
 
 @dataclass(frozen=True)
@@ -53,19 +54,28 @@ class Scores:
         """Return every score S with ``low_S``, ``high_S``, ``chance_S``, ``chance95_S`` and ``p_S``.
 
         The bootstrap 95 % interval (percentiles), the mean by chance, the value that 5 % of the permutations surpass
-        (fall below, where less is better), and the p-value.
+        (fall below, where less is better), and the p-value. Where all samples of objects score alike, since all are
+        right or all wrong, a share has the exact interval of the binomial distribution (Clopper & Pearson 1934,
+        Biometrika 26, 404), and other scores have none.
         """
         numbers = dict(self.observed)
         for name in self.observed:
-            low, high = np.nanpercentile(self.drawn[name], [2.5, 97.5])
+            numbers |= self._interval(name)
             numbers |= {
-                f"low_{name}": float(low),
-                f"high_{name}": float(high),
                 f"chance_{name}": float(self.chance[name].mean()),
                 f"chance95_{name}": float(np.percentile(self.chance[name], 5 if name in LOSSES else 95)),
                 f"p_{name}": self.p_value(name),
             }
         return numbers
+
+    def _interval(self, name: str) -> dict[str, float]:
+        low, high = np.nanpercentile(self.drawn[name], [2.5, 97.5])
+        if low == high:
+            if name not in SHARES:
+                return {}
+            total = int(self.confusion.sum())
+            low, high = binomtest(round(self.observed[name] * total), total).proportion_ci()
+        return {f"low_{name}": float(low), f"high_{name}": float(high)}
 
 
 def score(

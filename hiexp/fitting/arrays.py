@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from hiexp.datasets.cleaning import noise_rms
+from hiexp.datasets.axis import check_velocities, plausible
+from hiexp.datasets.cleaning import noise_rms, unusual_noise
 from hiexp.errors import InputError
 from hiexp.fitting.busy import fit_busy
+from hiexp.fitting.quantities import KM_S, MJY, plain
 from hiexp.fitting.result import FitResult
 from hiexp.spectra import Spectra
+
+log = logging.getLogger(__name__)
 
 
 def fit_spectra(
@@ -27,6 +32,10 @@ def fit_spectra(
 ) -> FitResult:
     """Fit one spectrum or many.
 
+    Plain numbers are in the units below. Arrays with astropy units are converted to them, frequencies and wavelengths
+    to velocities in the optical convention, cz = c (f0 / f - 1) with f0 = 1420.40575177 MHz, in the frame they have.
+    Masked channels are not used.
+
     Parameters
     ----------
     velocity : array_like, shape (L,) or (N, L)
@@ -34,7 +43,8 @@ def fit_spectra(
     flux : array_like, shape (L,) or (N, L)
         mJy; channels that are NaN are not used.
     rms : array_like, shape (N,) or a number, optional
-        Noise of one channel, mJy; by default measured on the channels without a line.
+        Noise of one channel, mJy, positive; NaN where unknown. By default measured on the channels without a line;
+        a warning tells where it is not that of an HI spectrum in mJy.
     valid : array_like of bool, shape (L,) or (N, L), optional
         Channels to use; by default all.
     systemic : array_like, shape (N,) or a number, optional
@@ -54,7 +64,8 @@ def fit_spectra(
     Raises
     ------
     InputError
-        If shapes do not agree, or velocities are neither ascending nor descending.
+        If shapes do not agree, a unit cannot be converted, or velocities are neither ascending nor descending or
+        cannot be those of HI spectra in km/s.
 
     Examples
     --------
@@ -67,27 +78,38 @@ def fit_spectra(
     >>> print(f"{table['w50'][0]:.0f} +- {table['w50_err'][0]:.0f} {table['w50'].unit}")
     138 +- 2 km / s
     """
-    flux = np.atleast_2d(np.asarray(flux, dtype=float))
+    flux = np.atleast_2d(plain(flux, MJY, "flux")[0])
+    velocity, has_velocity = plain(velocity, KM_S, "velocity")
+    if not has_velocity.all():
+        raise InputError("velocity: has masked values; leave these channels out, or mask the flux there")
     if flux.ndim != 2 or 0 in flux.shape:
         raise InputError(f"flux has shape {flux.shape}: give one spectrum, (L,), or many, (N, L)")
     n, length = flux.shape
     try:
-        velocity = np.broadcast_to(np.asarray(velocity, dtype=float), flux.shape)
-        usable = np.isfinite(flux) & np.broadcast_to(
-            True if valid is None else np.asarray(valid, dtype=bool), flux.shape
-        )
-        expected = np.broadcast_to(np.nan if systemic is None else np.asarray(systemic, dtype=float), n)
-        noise = None if rms is None else np.broadcast_to(np.asarray(rms, dtype=float), n)
+        velocity = np.broadcast_to(velocity, flux.shape)
+        usable = np.isfinite(flux) & np.broadcast_to(_usable(valid), flux.shape)
+        expected = np.broadcast_to(np.nan if systemic is None else plain(systemic, KM_S, "systemic")[0], n)
+        noise = None if rms is None else np.broadcast_to(plain(rms, MJY, "rms")[0], n)
+    except InputError:
+        raise
     except ValueError as error:
         raise InputError(f"flux has shape {flux.shape}, and another array does not fit to it: {error}") from error
     steps = np.diff(velocity, axis=1)
     falling = (steps < 0).all(axis=1)
     if not (falling | (steps > 0).all(axis=1)).all():
         raise InputError("velocity: every spectrum's has to ascend, or to descend, from channel to channel")
+    _check_axes(velocity, steps)
     if noise is None:
         noise = np.array(
             [noise_rms(row, use) if use.any() else np.nan for row, use in zip(flux, usable, strict=True)]
         )
+        doubts = [doubt for value in noise if value > 0 and (doubt := unusual_noise(value))]
+        if doubts:
+            log.warning(
+                "%d of %d spectra: the first has %s; give flux in mJy, or with its unit", len(doubts), n, doubts[0]
+            )
+    elif not (np.isnan(noise) | ((noise > 0) & np.isfinite(noise))).all():
+        raise InputError("rms: has to be positive and finite, NaN where it is unknown")
     order = np.where(falling[:, None], np.arange(length)[::-1], np.arange(length))
     velocity, flux, usable = (np.take_along_axis(values, order, axis=1) for values in (velocity, flux, usable))
     names = np.arange(n).astype(str) if ids is None else np.atleast_1d(np.asarray(ids)).astype(str)
@@ -103,3 +125,22 @@ def fit_spectra(
         systemic=expected,
     )
     return fit(spectra, **settings)
+
+
+def _check_axes(velocity: np.ndarray, steps: np.ndarray) -> None:
+    """Refuse axes, shape (N, L), that cannot be in km/s, by the first of them."""
+    if velocity.shape[1] < 2:
+        return
+    fits = plausible(velocity.min(axis=1), velocity.max(axis=1), np.median(np.abs(steps), axis=1))
+    for axis in velocity[~fits][:1]:
+        try:
+            check_velocities(axis, "give it with its unit: velocity * astropy.units.Unit('{unit}')")
+        except InputError as error:
+            raise InputError(f"velocity: {error}") from error
+
+
+def _usable(valid: ArrayLike | None) -> np.ndarray:
+    """Return the channels to use as bool, those that are masked not among them."""
+    if valid is None:
+        return np.array(True)
+    return np.ma.getdata(valid).astype(bool) & ~np.ma.getmaskarray(np.ma.asanyarray(valid))
