@@ -34,6 +34,7 @@ from hiexp.errors import InputError
 from hiexp.folders import ERROR_FILE, METRICS_FILE, REUSED_FILE, staged, write_whole
 from hiexp.locks import locked
 from hiexp.pairing import compare_pairs
+from hiexp.printable import printable
 from hiexp.ranking import best_text, rank, ranking_text
 from hiexp.reuse import close_dead, work_lock
 from hiexp.run_files import read_metrics, read_overrides, read_predictions, read_reason
@@ -222,7 +223,10 @@ class SweepCallback(Callback):
         lines.append(f"sort, filter, export:  {python_command()} -m hiexp.compare --sweep {shown(folder)}")
         reused = sum((job / REUSED_FILE).exists() for job in done)
         taken = f", {reused} of them in an earlier sweep (tracking.reuse=false runs them again)" if reused else ""
-        lines += [f"FAILED  {job.name}  {settings[job]}\n        {reason}" for job, reason in reasons.items()]
+        lines += [
+            f"FAILED  {printable(job.name)}  {settings[job]}\n        {printable(reason)}"
+            for job, reason in reasons.items()
+        ]
         lines.append(
             f"{len(done)} of {len(jobs)} jobs done{taken}, {len(reasons)} failed; all of it in {shown(folder)}"
         )
