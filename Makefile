@@ -8,10 +8,13 @@ READY := $(VENV)/.ready
 train: $(READY)  ## the default experiment
 	$(VENV)/bin/python -m hiexp.train
 
-test: $(READY)  ## style, then the whole suite, end-to-end runs included
+test: lint  ## style and contracts, then the whole suite, end-to-end runs included
+	$(VENV)/bin/python -m pytest -n 2 --dist worksteal
+
+lint: $(READY)  ## style, and the contracts between packages
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/python -m pytest -n 2 --dist worksteal
+	$(VENV)/bin/lint-imports --no-cache
 
 ui: $(READY)  ## the MLflow UI over the runs of this folder
 	$(VENV)/bin/python -m mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db

@@ -18,7 +18,7 @@ from hiexp.datasets.mock.channels import CHANNEL_KHZ, channel_velocities
 from hiexp.datasets.mock.discs import OUTERMOST, rotation_curve, surface_density
 from hiexp.datasets.mock.noise import hanning, hanning_noise
 from hiexp.datasets.mock.profiles import N_AZIMUTHS, N_RADII
-from hiexp.fitting.widths import edges, flux_asymmetry
+from hiexp.spectral.widths import edges, flux_asymmetry
 
 SURVEY = 31502
 FEW = 200

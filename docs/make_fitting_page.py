@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from hiexp.fitting import fit_spectra
-from hiexp.fitting.widths import edges
+from hiexp.spectral.widths import edges
 from hiexp.plots.canvas import new_figure, write
 
 DOCS = Path(__file__).resolve().parent

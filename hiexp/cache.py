@@ -27,12 +27,12 @@ import numpy as np
 import pandas as pd
 from omegaconf import Container, OmegaConf
 
+from hiexp.configs import PACKAGE
 from hiexp.kinds import Positive
 from hiexp.locks import locked
 
 log = logging.getLogger(__name__)
 
-PACKAGE = Path(__file__).parent
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch", "tslearn")  # numbers may differ between their versions
 DAY = 86_400  # seconds
 ENTRY = re.compile(r"\.?[a-z]+-[0-9a-f]{16}(-\d+)?(\.partial)?(\.npz)?")  # a result, a training, a pack of spectra

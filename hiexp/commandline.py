@@ -18,9 +18,11 @@ from hydra.errors import (
 )
 from omegaconf import OmegaConf
 
-from hiexp.credentials import redacted, take_credentials
+from hiexp.configs import ARCHIVES, CONFIGS
 from hiexp.errors import InputError
+from hiexp.nested import leaves
 from hiexp.signals import ended_by_signals
+from hiexp.tracking.credentials import redacted, take_credentials
 
 TRACES = "HYDRA_FULL_ERROR"  # set by users who want to see where an error comes from
 BRIEF = "HIEXP_BRIEF_ERRORS"  # set by `start` for all others, in the processes of a sweep, too
@@ -86,13 +88,10 @@ def _unknown_key(key: str) -> str:
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
 
-    from hiexp.command import CONFIGS, PACKAGE
-    from hiexp.provenance import leaves
-
     command = Path(sys.argv[0]).stem
     if (CONFIGS / key).is_dir():
         return f"{key}: hiexp.{command} has no such group; --help lists those it has"
-    folder = CONFIGS if (CONFIGS / f"{command}.yaml").exists() else PACKAGE / "archives" / "conf"
+    folder = CONFIGS if (CONFIGS / f"{command}.yaml").exists() else ARCHIVES
     GlobalHydra.instance().clear()
     groups = [word for word in sys.argv[1:] if (folder / word.lstrip("+").partition("=")[0]).is_dir()]
     with initialize_config_dir(str(folder.absolute()), version_base="1.3"):

@@ -14,8 +14,8 @@ from hiexp.commandline import start
 from hiexp.errors import InputError
 
 if TYPE_CHECKING:  # --help waits for nothing
-    from hiexp.runs import Comparison
-    from hiexp.store import Store
+    from hiexp.comparison.mlflow_runs import Store
+    from hiexp.comparison.runs import Comparison
 
 URI = "sqlite:///mlruns/mlflow.db"
 ON_SCREEN = 60  # runs, unless --top asks for more
@@ -88,7 +88,7 @@ def read(sweep: str | None, experiment: str | None, uri: str) -> Comparison:
     InputError
         If there are no such runs.
     """
-    from hiexp.runs import read_sweep
+    from hiexp.comparison.runs import read_sweep
 
     if experiment is not None:
         return _store(uri).experiment(experiment)
@@ -130,7 +130,7 @@ def read_control(name: str, uri: str) -> Comparison:
 
 
 def _store(uri: str) -> Store:
-    from hiexp.store import Store
+    from hiexp.comparison.mlflow_runs import Store
 
     return Store(uri)
 
@@ -145,13 +145,13 @@ def compare(options: argparse.Namespace, words: list[str]) -> str:
     words : list of str
         What was typed.
     """
-    from hiexp.folders import write_named
-    from hiexp.tables import control_text, csv_table, heading, latex_table, screen_table, verdict_text
+    from hiexp.comparison.text import control_text, csv_table, heading, latex_table, screen_table, verdict_text
+    from hiexp.writing import write_named
 
     found = read(options.sweep, options.experiment, options.uri)
     comparison = found.where(options.filters).ranked(options.sort)
     if options.control:
-        from hiexp.control import against_controls
+        from hiexp.comparison.controls import against_controls
 
         _refuse_metrics(options.filters, found)
         comparison = against_controls(comparison, [read_control(name, options.uri) for name in options.control])
@@ -170,7 +170,7 @@ def compare(options: argparse.Namespace, words: list[str]) -> str:
     if options.latex:
         write_named(options.latex, latex_table(comparison))
     if options.html:
-        from hiexp.report import write_page
+        from hiexp.comparison.html import write_page
 
         write_page(comparison, options.html)
     return "\n".join([*lines, *_next(comparison, options, words)])
@@ -178,7 +178,7 @@ def compare(options: argparse.Namespace, words: list[str]) -> str:
 
 def _refuse_metrics(filters: list[str], found: Comparison) -> None:
     """Raise an `InputError` at a filter that chooses by what came out: controls were not chosen so."""
-    from hiexp.runs import FILTER
+    from hiexp.comparison.runs import FILTER
 
     settings = {key for run in found.runs for key in run.settings}
     for text in filters:
@@ -190,7 +190,7 @@ def _refuse_metrics(filters: list[str], found: Comparison) -> None:
 
 def _next(comparison: Comparison, options: argparse.Namespace, words: list[str]) -> list[str]:
     """Say what was written and what to type next."""
-    from hiexp.summary import python_command, shown
+    from hiexp.run.summary import python_command, shown
 
     files = {"page": options.html, "table": options.csv, "LaTeX": options.latex}
     lines = [f"{what:5}  {shown(file)}" for what, file in files.items() if file]
@@ -211,5 +211,10 @@ def main() -> None:
         sys.exit(f"hiexp.compare: {error}")
 
 
-if __name__ == "__main__":
+def run() -> None:
+    """Run the command as ``hiexp-compare`` or ``python -m hiexp.compare``."""
     start(main)
+
+
+if __name__ == "__main__":
+    run()

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hiexp.folders import write_whole
+from hiexp.writing import write_whole
 
 if TYPE_CHECKING:
     import pandas as pd

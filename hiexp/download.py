@@ -13,11 +13,11 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from hiexp.command import input_errors_as_messages
 from hiexp.commandline import start
 from hiexp.errors import InputError
 from hiexp.printable import printable
-from hiexp.summary import python_command, shown
+from hiexp.run.session import input_errors_as_messages
+from hiexp.run.summary import python_command, shown
 
 if TYPE_CHECKING:  # --help waits for none of the libraries that a download needs
     from hiexp.archives import Result, Server, Store
@@ -45,7 +45,7 @@ def download(cfg: DictConfig, dataset: str) -> None:
     from hydra.utils import instantiate
 
     from hiexp.archives import Server, expand, open_store
-    from hiexp.settings import check_settings
+    from hiexp.run.settings import check_settings
 
     check_settings(cfg, "download")
     if not str(cfg.url).startswith(("http://", "https://")):
@@ -164,5 +164,10 @@ def main(cfg: DictConfig) -> None:
         raise
 
 
-if __name__ == "__main__":
+def run() -> None:
+    """Run the command as ``hiexp-download`` or ``python -m hiexp.download``."""
     start(main)
+
+
+if __name__ == "__main__":
+    run()

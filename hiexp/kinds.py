@@ -1,4 +1,4 @@
-"""Kinds of values that settings have, to annotate arguments with: what they allow is what `hiexp.settings` checks."""
+"""Kinds of values that settings have, to annotate arguments with; `hiexp.run.settings` checks what they allow."""
 
 from __future__ import annotations
 

@@ -8,11 +8,12 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-from hiexp.command import CONFIGS, input_errors_as_messages
 from hiexp.commandline import start
+from hiexp.configs import CONFIGS
 from hiexp.errors import InputError
-from hiexp.summary import shown
-from hiexp.tracking import send_kept
+from hiexp.run.session import input_errors_as_messages
+from hiexp.run.summary import shown
+from hiexp.tracking.mlflow_store import send_kept
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +22,7 @@ log = logging.getLogger(__name__)
 @input_errors_as_messages()
 def main(cfg: DictConfig) -> None:
     """Send what is kept in a folder."""
-    from hiexp.settings import check_settings
+    from hiexp.run.settings import check_settings
 
     check_settings(cfg, "sync")
     folder = Path(cfg.runs)
@@ -34,5 +35,10 @@ def main(cfg: DictConfig) -> None:
     log.info("%d runs sent", n_sent) if n_sent else log.info("Nothing is to be sent in %s", shown(folder))
 
 
-if __name__ == "__main__":
+def run() -> None:
+    """Run the command as ``hiexp-sync`` or ``python -m hiexp.sync``."""
     start(main)
+
+
+if __name__ == "__main__":
+    run()

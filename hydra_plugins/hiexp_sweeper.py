@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.errors import CompactHydraException
 
-from hiexp.checks import without_hydra
+from hiexp.run.checks import without_hydra
 from hiexp.errors import InputError
 
 
@@ -21,7 +21,7 @@ class GridSweeper(BasicSweeper):
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
         """Compose some of the jobs, each of them a list of ``key=value``, in which every such word occurs."""
-        from hiexp.settings import check_settings
+        from hiexp.run.settings import check_settings
 
         for words in _with_all_words(batch):
             job = self.hydra_context.config_loader.load_sweep_config(

@@ -15,7 +15,7 @@ from hydra.utils import instantiate
 from hypothesis import settings
 from omegaconf import DictConfig
 
-from hiexp.command import CONFIGS
+from hiexp.configs import CONFIGS
 
 # How long an example takes says more of the machine than of the code.
 settings.register_profile("patient", settings.default, deadline=None)

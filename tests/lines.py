@@ -11,8 +11,8 @@ from hydra.utils import instantiate
 from scipy.special import erf
 
 from hiexp.fitting import FitResult
-from hiexp.fitting.widths import edges, flux_asymmetry
 from hiexp.spectra import Spectra
+from hiexp.spectral.widths import edges, flux_asymmetry
 
 AXIS = np.linspace(-600, 600, 241)
 MODELS = ("busy", "double_lorentzian", "gaussian", "lorentzian", "polynomial")

@@ -10,7 +10,7 @@ from hiexp.datasets import read_alfalfa
 from hiexp.errors import InputError
 from hiexp.features import ProfileAsymmetry
 from hiexp.fitting import fit_busy, fit_none
-from hiexp.fitting.widths import flux_asymmetry
+from hiexp.spectral.widths import flux_asymmetry
 
 RATIOS = ["A_flux", "peak_ratio", "W20_W50", "A_F", "A_C", "C_V"]
 

@@ -13,10 +13,10 @@ from urllib.request import urlopen
 import pytest
 from sweeps import GRID, HEAD, metrics, verdict, write_sweep
 
-from hiexp.report import write_page
-from hiexp.runs import read_sweep
-from hiexp.store import Store
-from hiexp.tracking import PARENT_TAG, MlflowTracking, Record
+from hiexp.comparison.html import write_page
+from hiexp.comparison.mlflow_runs import Store
+from hiexp.comparison.runs import read_sweep
+from hiexp.tracking.mlflow_store import PARENT_TAG, MlflowTracking, Record
 
 playwright = pytest.importorskip("playwright.sync_api")
 

@@ -18,12 +18,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from hiexp import outcome
 from hiexp.cache import DiskCache, NoCache, fingerprint
 from hiexp.datasets import mock_cig
 from hiexp.fitting import FitResult, fit_busy
+from hiexp.run import outcome
+from hiexp.run.experiment import run_experiment
 from hiexp.spectra import Spectra
-from hiexp.train import run_experiment
 
 
 @dataclass

@@ -13,11 +13,11 @@ import pytest
 from conftest import composed, train
 from filelock import Timeout
 
-from hiexp import reuse
-from hiexp.checks import check_places
-from hiexp.credentials import has_password, redacted, take_credentials
 from hiexp.errors import InputError
 from hiexp.locks import locked
+from hiexp.run import reuse
+from hiexp.run.checks import check_places
+from hiexp.tracking.credentials import has_password, redacted, take_credentials
 
 QUICK = ["dataset.n_galaxies=60", "fit=none", "feature=raw", "classifier=knn", "evaluation.permutations=20"]
 

@@ -8,11 +8,11 @@ from conftest import configured, only_run
 from sklearn.base import clone
 
 from hiexp.classifiers.rocket import MiniRocket, MultiRocketHydra
-from hiexp.command import CONFIGS
+from hiexp.configs import CONFIGS
 from hiexp.errors import InputError
 from hiexp.features import RawProfile
-from hiexp.persistence import load_model, save_model
-from hiexp.pipeline import extract, learn, predict
+from hiexp.run.model_files import load_model, save_model
+from hiexp.run.pipeline import extract, learn, predict
 
 NAMES = [
     file.stem for file in sorted((CONFIGS / "classifier").glob("*.yaml")) if file.stem not in ("cnn", "shapelets")

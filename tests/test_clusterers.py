@@ -10,7 +10,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from hiexp.clustering import Subsampled, place
 from hiexp.clustering.series import DTWKMeans, KShape
-from hiexp.command import CONFIGS
+from hiexp.configs import CONFIGS
 from hiexp.errors import InputError
 from hiexp.features import unit_range
 

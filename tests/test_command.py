@@ -13,7 +13,7 @@ from hydra.utils import instantiate
 from mlflow import MlflowClient
 from omegaconf import OmegaConf
 
-from hiexp.persistence import load_model
+from hiexp.run.model_files import load_model
 
 QUICK_CNN = ["dataset.n_galaxies=60", "epochs=1", "feature.size=32"]
 RAW_KNN = ["feature=raw", "classifier=knn", "tracking=none"]

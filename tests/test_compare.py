@@ -12,11 +12,11 @@ from conftest import command
 from mlflow import MlflowClient
 from sweeps import GRID, HEAD, verdict, write_sweep
 
+from hiexp.comparison.mlflow_runs import Store
+from hiexp.comparison.runs import Run, axes, read_sweep
+from hiexp.comparison.text import csv_table, latex_table, latex_text, screen_table
 from hiexp.errors import InputError
-from hiexp.runs import Run, axes, read_sweep
-from hiexp.store import Store
-from hiexp.tables import csv_table, latex_table, latex_text, screen_table
-from hiexp.tracking import PARENT_TAG, MlflowTracking, Record
+from hiexp.tracking.mlflow_store import PARENT_TAG, MlflowTracking, Record
 
 SMALL = {"model": ["simple", "medium"], "epochs": [50, 80]}
 

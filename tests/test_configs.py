@@ -6,8 +6,8 @@ import pytest
 from conftest import composed
 from hydra.utils import instantiate
 
-from hiexp.command import CONFIGS
-from hiexp.provenance import config_hash, flat_parameters
+from hiexp.configs import CONFIGS
+from hiexp.run.provenance import config_hash, flat_parameters
 
 STAGES = ["dataset", "fit", "feature", "clusterer", "labels", "classifier", "model", "tracking"]
 MEMBERS = [f"{group}={file.stem}" for group in STAGES for file in sorted((CONFIGS / group).glob("*.yaml"))]

@@ -10,12 +10,12 @@ from conftest import command
 from scipy.stats import kstest
 from sklearn.model_selection import StratifiedShuffleSplit
 
-from hiexp.control import against_controls
+from hiexp.comparison.controls import against_controls
+from hiexp.comparison.runs import Comparison, Run
+from hiexp.comparison.text import control_text
 from hiexp.errors import InputError
 from hiexp.evaluation.measures import balanced_accuracy, success_rate
 from hiexp.labels import RandomLabels, ReferenceLabels
-from hiexp.runs import Comparison, Run
-from hiexp.tables import control_text
 
 CLASSES = np.repeat([0, 1, 2], [70, 50, 40])
 # Three coordinates tell the classes apart, ten do not.

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hiexp.csv_tables import csv_text, escaped, unescaped, write_csv
-from hiexp.folders import write_whole
+from hiexp.writing import write_whole
 
 FORMULAS = ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1"]
 BEGINNINGS = st.sampled_from(["", "'", "''", "=", "'=", "-", "+", "@", "\t", "-1", "'-1"])

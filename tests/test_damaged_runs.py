@@ -16,17 +16,17 @@ from conftest import command
 from omegaconf import OmegaConf
 from sweeps import verdict, write_sweep
 
-from hiexp.control import against_controls
+from hiexp.comparison.controls import against_controls
+from hiexp.comparison.html import write_page
+from hiexp.comparison.pairs import compare_pairs
+from hiexp.comparison.runs import read_sweep
+from hiexp.comparison.svg import nice_ticks
+from hiexp.comparison.text import control_text, csv_table, heading, latex_table, screen_table, verdict_text
 from hiexp.csv_tables import unescaped
 from hiexp.errors import InputError
-from hiexp.figures import nice_ticks
-from hiexp.pairing import compare_pairs
 from hiexp.printable import printable
-from hiexp.report import write_page
-from hiexp.runs import read_sweep
-from hiexp.sweep import SweepCallback
-from hiexp.tables import control_text, csv_table, heading, latex_table, screen_table, verdict_text
-from hiexp.tracking import NoTracking, Record
+from hiexp.sweep.callback import SweepCallback
+from hiexp.tracking.mlflow_store import NoTracking, Record
 
 SMALL = {"model": ["simple", "medium"], "epochs": [50, 80]}
 COUNTS = {job: {"n_train": 4, "n_test": 8, "n_taught": 4} for job in range(4)}

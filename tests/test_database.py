@@ -13,11 +13,11 @@ from conftest import train
 from mlflow import MlflowClient
 
 from hiexp.errors import InputError
-from hiexp.tracking import MlflowTracking
+from hiexp.tracking.mlflow_store import MlflowTracking
 
 PREPARE = """
 import sys
-from hiexp.tracking import MlflowTracking
+from hiexp.tracking.mlflow_store import MlflowTracking
 MlflowTracking(f"sqlite:///{sys.argv[1]}/mlflow.db", None, "hiexp").prepare()
 """
 

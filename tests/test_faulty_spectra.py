@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from lines import gaussian, noise
 
 from hiexp.datasets import read_alfalfa, read_arrays, read_cig
-from hiexp.datasets.axis import UNITS, plausible, units_that_fit
-from hiexp.datasets.cleaning import clean, find_blanks, find_fill_values, noise_rms
+from hiexp.datasets.cleaning import clean
 from hiexp.errors import InputError
 from hiexp.fitting import fit_busy, fit_none
 from hiexp.labels import ReferenceLabels
+from hiexp.spectral.axis import UNITS, plausible, units_that_fit
+from hiexp.spectral.channels import find_blanks, find_fill_values, noise_rms
 
 FAULTS = Path(__file__).parents[2] / "shared" / "faults"
 LIGHT, REST = 299_792.458, 1420.40575177

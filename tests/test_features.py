@@ -12,8 +12,8 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from hiexp.errors import InputError
 from hiexp.features import DiscImage, Flatten, ImageStatistics, ProfileAsymmetry, RawProfile, unit_range
-from hiexp.persistence import load_model, save_model
-from hiexp.pipeline import extract, learn
+from hiexp.run.model_files import load_model, save_model
+from hiexp.run.pipeline import extract, learn
 
 profiles = arrays(np.float64, (3, 64), elements=st.floats(-50, 50, width=32))
 

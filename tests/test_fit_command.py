@@ -13,9 +13,9 @@ from astropy.table import Table
 from conftest import command, only_run, train
 from mlflow import MlflowClient
 
-from hiexp.command import CONFIGS
+from hiexp.configs import CONFIGS
 from hiexp.fitting import FitResult
-from hiexp.summary import _failure_counts
+from hiexp.run.summary import _failure_counts
 
 
 def fit(*words, cwd):

@@ -13,8 +13,8 @@ from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassif
 from hiexp.classifiers import CNNClassifier, ConvNet
 from hiexp.errors import InputError
 from hiexp.features import DiscImage, RawProfile
-from hiexp.persistence import PIPELINE_FILE, load_model, load_run, save_model
-from hiexp.pipeline import extract, learn
+from hiexp.run.model_files import PIPELINE_FILE, load_model, load_run, save_model
+from hiexp.run.pipeline import extract, learn
 
 PROFILES, CLASSES = np.random.default_rng(0).normal(size=(40, 20)), np.arange(40) % 3
 
@@ -72,10 +72,10 @@ def of_class(schema, name):
 @pytest.mark.parametrize(
     ("module", "name"),
     [
-        ("hiexp.provenance", "subprocess.run"),
+        ("hiexp.run.provenance", "subprocess.run"),
         ("hiexp.archives.store", "shutil.rmtree"),
-        ("hiexp.provenance", "_git"),
-        ("hiexp.tracking", "MlflowTracking"),
+        ("hiexp.run.provenance", "_git"),
+        ("hiexp.tracking.mlflow_store", "MlflowTracking"),
         ("hiexp.features.raw", "np.load"),
         ("os", "system"),
     ],

@@ -19,7 +19,7 @@ from hiexp.datasets.mock.profiles import line_profiles, window_length
 from hiexp.datasets.write import LAYOUT, write_arecibo_fits
 from hiexp.errors import InputError
 from hiexp.fitting import fit_none
-from hiexp.fitting.widths import CLASS_LIMITS, edges, flux_asymmetry
+from hiexp.spectral.widths import CLASS_LIMITS, edges, flux_asymmetry
 
 DISCS = Discs(134.0, 0.25, 0.10, 0.0, 0.25, 0.05, 0.3)
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 from scipy import stats
 
+from hiexp.comparison.pairs import compare_pairs, paired_scores
 from hiexp.evaluation.pairs import paired_difference
-from hiexp.pairing import compare_pairs, paired_scores
 
 scores = st.lists(st.floats(0, 1), min_size=3, max_size=12)
 

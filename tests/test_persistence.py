@@ -7,8 +7,8 @@ from sklearn.svm import SVC
 from hiexp.classifiers import CNNClassifier, ConvNet
 from hiexp.errors import InputError
 from hiexp.features import DiscImage, RawProfile
-from hiexp.persistence import load_model, save_model
-from hiexp.pipeline import extract, learn
+from hiexp.run.model_files import load_model, save_model
+from hiexp.run.pipeline import extract, learn
 
 
 def fitted(feature, classifier, profiles, classes):

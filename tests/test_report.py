@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 from sweeps import GRID, HEAD, verdict, write_sweep
 
-from hiexp import report
-from hiexp.figures import nice_ticks
-from hiexp.report import confusion, heat_map, write_page
-from hiexp.runs import read_sweep
+from hiexp.comparison import html
+from hiexp.comparison.html import confusion, heat_map, write_page
+from hiexp.comparison.runs import read_sweep
+from hiexp.comparison.svg import nice_ticks
 
 SMALL = {"model": ["simple", "medium"], "epochs": [50, 80]}
 EMPTY = {"meta", "img", "br"}
@@ -100,7 +100,7 @@ def test_without_verdict_there_is_the_chance_of_the_run(tmp_path):
 
 def test_pictures_stop_where_the_page_would_be_too_large(tmp_path, monkeypatch):
     comparison = read_sweep(write_sweep(tmp_path / "a_sweep", SMALL)).ranked()
-    monkeypatch.setattr(report, "BUDGET", 1)
+    monkeypatch.setattr(html, "BUDGET", 1)
     text = page_of(comparison, tmp_path)
     assert text.count("data:image/png") == 1
     assert "The pictures of the best 1 runs are in this page, those of the other 3 in their folders" in text_of(text)

@@ -8,10 +8,11 @@ from conftest import composed, train
 from omegaconf import OmegaConf
 
 from hiexp.errors import InputError
-from hiexp.folders import RUN_FILE, begin, refuse_others_folder, results, seal, staged
-from hiexp.provenance import work_key
-from hiexp.reuse import WORK_TAG, claimed
-from hiexp.tracking import UID_TAG, MlflowTracking
+from hiexp.run.files import RUN_FILE, begin, refuse_others_folder, results, seal
+from hiexp.run.provenance import work_key
+from hiexp.run.reuse import WORK_TAG, claimed
+from hiexp.tracking.mlflow_store import UID_TAG, MlflowTracking
+from hiexp.writing import staged
 
 FILES = {"metrics.json": '{"success_rate": 0.5}', "predictions.csv": "id,predicted\na,1\n", "model/weights": "1"}
 

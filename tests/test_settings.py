@@ -6,10 +6,10 @@ import pytest
 from conftest import command, composed, train
 from omegaconf import OmegaConf
 
-from hiexp.command import CONFIGS
+from hiexp.configs import CONFIGS
 from hiexp.errors import InputError
 from hiexp.kinds import Count, Fraction, describe
-from hiexp.settings import check_settings
+from hiexp.run.settings import check_settings
 
 GROUPS = ["dataset", "fit", "feature", "clusterer", "labels", "classifier", "model", "evaluation"]
 

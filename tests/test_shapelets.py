@@ -22,11 +22,11 @@ from hiexp.features import RawProfile
 from hiexp.features.shapelet_network import ShapeletNetwork
 from hiexp.features.shapelets import LearnedShapelets
 from hiexp.features.shapelets_tslearn import TslearnShapelets
-from hiexp.persistence import load_model, save_model
-from hiexp.pipeline import extract, learn
 from hiexp.plots import shapelets as pictures
 from hiexp.plots.panel import Panel
 from hiexp.plots.shapelets import plot_shapelets
+from hiexp.run.model_files import load_model, save_model
+from hiexp.run.pipeline import extract, learn
 
 SMALL = {"lengths": [12, 5], "counts": [3, 2], "epochs": 3}
 

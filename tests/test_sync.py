@@ -18,7 +18,7 @@ from conftest import command, train
 from mlflow import MlflowClient
 
 from hiexp.errors import InputError
-from hiexp.tracking import SWEEP_UID_TAG, UID_TAG, MlflowTracking, Record, send_kept
+from hiexp.tracking.mlflow_store import SWEEP_UID_TAG, UID_TAG, MlflowTracking, Record, send_kept
 
 QUICK = ["dataset.n_galaxies=60", "fit=none", "feature=raw", "classifier=knn", "evaluation.permutations=20"]
 

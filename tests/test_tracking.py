@@ -3,7 +3,7 @@ import multiprocessing
 import pytest
 from mlflow import MlflowClient
 
-from hiexp.tracking import MlflowTracking, NoTracking
+from hiexp.tracking.mlflow_store import MlflowTracking, NoTracking
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lines import AXIS, gaussian
 
-from hiexp.fitting.widths import edges, flux_asymmetry, flux_between
+from hiexp.spectral.widths import edges, flux_asymmetry, flux_between
 
 profile_parameters = st.tuples(st.floats(0.2, 20), st.floats(-200, 200), st.floats(20, 90), st.floats(-0.6, 0.6))
 

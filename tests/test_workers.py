@@ -9,7 +9,7 @@ from hydra.utils import instantiate
 from joblib import Parallel, delayed
 from joblib.externals.loky import get_reusable_executor
 
-from hiexp.workers import start_workers
+from hiexp.sweep.workers import start_workers
 
 
 def configuration(*words):
@@ -30,7 +30,7 @@ def test_jobs_get_processes_that_have_imported_their_libraries(monkeypatch):
         get_reusable_executor().shutdown(wait=True)
     assert os.getpid() not in {process for process, _, _ in seen}
     for _, modules, without_bars in seen:
-        assert {"hiexp.outcome", "sklearn.neighbors", "mlflow.store.tracking.sqlalchemy_store"} <= modules
+        assert {"hiexp.run.outcome", "sklearn.neighbors", "mlflow.store.tracking.sqlalchemy_store"} <= modules
         assert without_bars == "1"
 
 

@@ -24,6 +24,7 @@ from hiexp.cache import fingerprint
 from hiexp.classifiers.network import ConvNet
 from hiexp.classifiers.states import State, States
 from hiexp.classifiers.training import Examples, Training
+from hiexp.devices import torch_device
 from hiexp.errors import InputError
 from hiexp.kinds import Count, Device, InnerFraction, NotNegative, Positive, Seed, Several
 
@@ -327,21 +328,6 @@ def _arithmetic(threads: int) -> Iterator[None]:
             yield
     finally:
         torch.set_num_threads(before)
-
-
-def torch_device(name: str) -> torch.device:
-    """Return the device that `name` (cpu, cuda or auto) stands for on this machine.
-
-    Raises
-    ------
-    InputError
-        If it is another name, or cuda where torch sees no GPU.
-    """
-    if name not in ("cpu", "cuda", "auto"):
-        raise InputError(f"device={name}: choose cpu, cuda or auto")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise InputError("device=cuda: torch sees no CUDA device on this machine; use device=cpu or device=auto")
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 
 def _computes_bf16(device: torch.device) -> bool:

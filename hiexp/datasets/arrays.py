@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from hiexp.datasets.axis import check_velocities, plausible
-from hiexp.datasets.cleaning import find_fill_values, noise_rms, unusual_noise
 from hiexp.datasets.tables import column_named, read_table
 from hiexp.datasets.ts import read_ts
 from hiexp.errors import InputError
 from hiexp.spectra import UNKNOWN, Spectra
+from hiexp.spectral.axis import check_velocities, plausible
+from hiexp.spectral.channels import find_fill_values, noise_rms, unusual_noise
 
 log = logging.getLogger(__name__)
 

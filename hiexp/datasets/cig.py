@@ -14,7 +14,15 @@ import pandas as pd
 from astropy import units as u
 from tqdm import tqdm
 
-from hiexp.datasets.axis import (
+from hiexp.datasets.cleaning import clean
+from hiexp.datasets.columns import read_columns
+from hiexp.datasets.selection import select_classes
+from hiexp.datasets.stacking import Channels, stack
+from hiexp.datasets.tables import NO_NUMBER, column_named, columns_named, listed, read_table, shown
+from hiexp.errors import InputError
+from hiexp.kinds import Seed
+from hiexp.spectra import UNKNOWN, Spectra
+from hiexp.spectral.axis import (
     NARROWEST_CHANNEL,
     UNITS,
     WIDEST_CHANNEL,
@@ -23,15 +31,8 @@ from hiexp.datasets.axis import (
     to_velocity,
     units_that_fit,
 )
-from hiexp.datasets.cleaning import clean, find_blanks, find_fill_values
-from hiexp.datasets.columns import read_columns
-from hiexp.datasets.selection import select_classes
-from hiexp.datasets.stacking import Channels, stack
-from hiexp.datasets.tables import NO_NUMBER, column_named, columns_named, listed, read_table, shown
-from hiexp.errors import InputError
-from hiexp.fitting.widths import asymmetry_class
-from hiexp.kinds import Seed
-from hiexp.spectra import UNKNOWN, Spectra
+from hiexp.spectral.channels import find_blanks, find_fill_values
+from hiexp.spectral.widths import asymmetry_class
 
 log = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from scipy.sparse import csr_array
 
 from hiexp.errors import InputError
 from hiexp.evaluation.measures import MEASURES, accuracy, best_relabeling, success_rate
-from hiexp.folders import write_whole
+from hiexp.writing import write_whole
 
 log = logging.getLogger(__name__)
 

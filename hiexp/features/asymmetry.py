@@ -90,7 +90,7 @@ class ProfileAsymmetry(StatelessTransformer):
 
 def _measure(profiles: np.ndarray, limit: float) -> np.ndarray:
     """Return the measures, shape (N, 9), of profiles, shape (N, n); positions are counted in samples."""
-    from hiexp.fitting.widths import edges  # the package imports torch, which the other features can do without
+    from hiexp.spectral.widths import edges  # the package imports torch, which the other features can do without
 
     largest = np.abs(profiles).max(axis=1, keepdims=True)
     lines = np.divide(profiles, largest, out=np.zeros_like(profiles), where=largest > 0)

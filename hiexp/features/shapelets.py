@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from hiexp.classifiers.cnn import torch_device
+from hiexp.devices import torch_device
 from hiexp.errors import InputError
 from hiexp.features.raw import unit_range
 from hiexp.features.shapelet_network import ShapeletNetwork

@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from hiexp.datasets.axis import check_velocities, plausible
-from hiexp.datasets.cleaning import noise_rms, unusual_noise
 from hiexp.errors import InputError
 from hiexp.fitting.busy import fit_busy
 from hiexp.fitting.quantities import KM_S, MJY, plain
 from hiexp.fitting.result import FitResult
 from hiexp.spectra import Spectra
+from hiexp.spectral.axis import check_velocities, plausible
+from hiexp.spectral.channels import noise_rms, unusual_noise
 
 log = logging.getLogger(__name__)
 

@@ -11,9 +11,9 @@ from tqdm import tqdm
 from hiexp.fitting.line import find_lines, tensors
 from hiexp.fitting.result import GOOD, FitResult
 from hiexp.fitting.status import without_content
-from hiexp.fitting.widths import edges, flux_asymmetry, flux_between
 from hiexp.kinds import Positive, Several
 from hiexp.spectra import Spectra, without_nan
+from hiexp.spectral.widths import edges, flux_asymmetry, flux_between
 
 BATCH = 1000  # spectra worked on at a time, which bounds the memory
 

@@ -6,8 +6,8 @@ import numpy as np
 from astropy import units as u
 from numpy.typing import ArrayLike
 
-from hiexp.datasets.axis import REST_FREQUENCY
 from hiexp.errors import InputError
+from hiexp.spectral.axis import REST_FREQUENCY
 
 MJY, KM_S = u.mJy, u.km / u.s
 

@@ -7,9 +7,9 @@ import pandas as pd
 
 from hiexp.errors import InputError
 from hiexp.fitting.result import GOOD, FitResult
-from hiexp.fitting.widths import flux_between
 from hiexp.kinds import Several
 from hiexp.spectra import Spectra, without_nan
+from hiexp.spectral.widths import flux_between
 
 
 def fit_whole(spectra: Spectra, n_samples: Several | None = None) -> FitResult:

@@ -163,7 +163,7 @@ def _channels(spectra: Spectra, fit: FitResult, row: int, beyond: float) -> tupl
 
 
 def _draw_fit(panel: Axes, spectra: Spectra, fit: FitResult, row: int) -> None:
-    from hiexp.fitting.widths import edges
+    from hiexp.spectral.widths import edges
 
     panel.step(*_channels(spectra, fit, row, BEYOND), where="mid", color=DATA, lw=0.8, label="data")
     velocity, curve = _curve(spectra, fit, row)

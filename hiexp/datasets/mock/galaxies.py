@@ -12,7 +12,7 @@ from hiexp.datasets.mock.channels import channel_velocities
 from hiexp.datasets.mock.populations import signal_to_noise
 from hiexp.datasets.mock.profiles import line_profiles, window_length
 from hiexp.errors import InputError
-from hiexp.fitting.widths import CLASS_LIMITS, asymmetry_class, edges, flux_asymmetry
+from hiexp.spectral.widths import CLASS_LIMITS, asymmetry_class, edges, flux_asymmetry
 
 RELIABLE = 6.5  # S/N of the catalogue's code 1
 BATCH = 256  # galaxies worked on at a time, which bounds the memory: their disc cells take 6 MB an array

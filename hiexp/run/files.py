@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
 from hiexp.errors import OthersFolderError
+from hiexp.tracking.mlflow_store import RECORD_FILE
+from hiexp.writing import staged, write_whole
 
 RUN_FILE = "run.json"
 METRICS_FILE, ERROR_FILE = "metrics.json", "error.txt"  # a run's folder has one of them when it has ended
 REUSED_FILE = "reused.json"  # names the earlier run whose files these are
-RECORD_FILE = "record.json"  # what the run's tracker does not have yet
+VERDICT_FILE, PAIRS_FILE, PICTURE = "sweep.json", "pairs.json", "sweep.png"  # of a whole sweep
 OF_EACH_START = (".*", "*.log", ERROR_FILE)  # what Hydra makes before a run begins, and why one did not
 NOT_RESULTS = (".*", "*.log", RUN_FILE, REUSED_FILE, RECORD_FILE)
 
@@ -128,44 +129,6 @@ def copy_results(source: Path, paths: list[Path], target: Path) -> None:
         for path in paths:
             (stage / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source / path, stage / path, follow_symlinks=False)
-
-
-@contextmanager
-def staged(folder: Path) -> Iterator[Path]:
-    """Yield an empty folder whose files move to `folder` when the block has ended well.
-
-    A kill in the middle of the block leaves nothing half-written under a name that someone would read.
-    """
-    stage = folder / ".partial"
-    shutil.rmtree(stage, ignore_errors=True)
-    stage.mkdir(parents=True)
-    try:
-        yield stage
-        for path in sorted(path for path in stage.rglob("*") if not path.is_dir()):
-            target = folder / path.relative_to(stage)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            path.replace(target)
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
-
-
-def write_whole(file: Path, text: str) -> None:
-    """Write a file under another name and rename it, so that it is never there in half."""
-    partial = file.with_name(f".{file.name}.{os.getpid()}.partial")
-    try:
-        # Names of files may hold bytes that are no UTF-8.
-        partial.write_text(text, encoding="utf-8", errors="backslashreplace")
-        partial.replace(file)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def write_named(file: Path, text: str) -> None:
-    """Write a file that a user has named: whole, and through what is no plain file, ``/dev/stdout`` or a link."""
-    if file.is_symlink() or (file.exists() and not file.is_file()):
-        file.write_text(text, encoding="utf-8", errors="backslashreplace")
-    else:
-        write_whole(file, text)
 
 
 def _results(folder: Path) -> Iterator[PurePosixPath]:

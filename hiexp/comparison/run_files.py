@@ -108,7 +108,7 @@ class Verdict(TypedDict):
 
 
 class Pair(TypedDict):
-    """A difference in ``pairs.json``, as `hiexp.pairing` writes it."""
+    """A difference in ``pairs.json``, as `hiexp.comparison.pairs` writes it."""
 
     __pydantic_config__ = ConfigDict(extra="allow")
     pair: Words

@@ -17,21 +17,15 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from hiexp.errors import InputError
-from hiexp.folders import (
-    ERROR_FILE,
-    METRICS_FILE,
-    REUSED_FILE,
-    copy_results,
-    results,
-    write_whole,
-)
 from hiexp.locks import locked
-from hiexp.tracking import UID_TAG
+from hiexp.run.files import ERROR_FILE, METRICS_FILE, REUSED_FILE, copy_results, results
+from hiexp.tracking.mlflow_store import UID_TAG
+from hiexp.writing import write_whole
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
-    from hiexp.tracking import MlflowTracking, NoTracking
+    from hiexp.tracking.mlflow_store import MlflowTracking, NoTracking
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +50,7 @@ def claimed(cfg: DictConfig, key: str, folder: Path, *, reusing: bool) -> Iterat
     cfg : DictConfig
         The composed configuration of a command.
     key : str
-        Of the work, as `hiexp.provenance.work_key` makes it.
+        Of the work, as `hiexp.run.provenance.work_key` makes it.
     folder : Path
         Of the run; receives copies of the files of the earlier one.
     reusing : bool

@@ -10,15 +10,9 @@ import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from hiexp.command import typed
-from hiexp.errors import InputError
-from hiexp.folders import ERROR_FILE, METRICS_FILE
-from hiexp.pairing import PAIRS_FILE
-from hiexp.printable import printable
-from hiexp.provenance import is_place, leaves
-from hiexp.run_files import (
+from hiexp.comparison.run_files import (
     Pair,
     Verdict,
     read_config,
@@ -29,10 +23,13 @@ from hiexp.run_files import (
     read_sweep_settings,
     read_verdict,
 )
-from hiexp.sweep import VERDICT_FILE, jobs_of, sweep_command
-
-if TYPE_CHECKING:
-    from hiexp.control import Controls
+from hiexp.errors import InputError
+from hiexp.nested import leaves
+from hiexp.printable import printable
+from hiexp.run.files import ERROR_FILE, METRICS_FILE, PAIRS_FILE, VERDICT_FILE
+from hiexp.run.membership import jobs_of
+from hiexp.run.provenance import is_place
+from hiexp.run.reproduce import reproduce_command, sweep_command
 
 DEFAULT_MEASURES = ("success_rate", "median_chi2_dof", "agreement")
 
@@ -82,6 +79,28 @@ class Run:
 
 
 @dataclass(frozen=True)
+class Controls:
+    """What the best of a sweep and the best of each control score.
+
+    Attributes
+    ----------
+    score : float
+        Of the sweep's best.
+    scores : dict of str to float
+        Of the best of each control, by the seed of its labels.
+    n_configurations : int
+        Of the sweep, and so of each control.
+    p : float
+        The share of sweep and controls whose best is as good as the sweep's.
+    """
+
+    score: float
+    scores: Mapping[str, float]
+    n_configurations: int
+    p: float
+
+
+@dataclass(frozen=True)
 class Comparison:
     """Runs side by side.
 
@@ -102,7 +121,7 @@ class Comparison:
     pairs : list of Pair
         Differences between values of one key, as ``pairs.json`` has them.
     controls : Controls or None
-        What the same configurations score with random training labels, as `hiexp.control.against_controls` has it.
+        What the same configurations score with random training labels, as `against_controls` has it.
     damaged : tuple of str
         Which files of the sweep could not be read, and why.
     """
@@ -232,7 +251,7 @@ def _run_of_folder(job: Path) -> Run:
     metrics, error = job / METRICS_FILE, job / ERROR_FILE
     damaged: list[str] = []
     hydra = _read(read_job_settings, job / ".hydra" / "hydra.yaml", damaged, needed=True)
-    command = typed(hydra, sweeping=True) if hydra else ""
+    command = reproduce_command(hydra, sweeping=True) if hydra else ""
     chosen = hydra["runtime"]["choices"] if hydra else {}
     settings = {group: name for group, name in chosen.items() if not group.startswith("hydra/")}
     # It may have failed before its settings were complete.

@@ -3,8 +3,8 @@
 A model is a scikit-learn pipeline. It is stored by skops; the weights of any step that has a torch module as
 ``network_`` go into safetensors files beside it, and that step builds its module anew when the model is loaded.
 
-A model may come from a stranger: only the classes in `hiexp.allowed` are built, and what they hold is checked before
-it is used.
+A model may come from a stranger: only the classes in `hiexp.run.allowed` are built, and what they hold is checked
+before it is used.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 from sklearn.pipeline import Pipeline
 
-from hiexp.allowed import ESTIMATORS, FUNCTIONS, TREES
 from hiexp.errors import InputError
+from hiexp.run.allowed import ESTIMATORS, FUNCTIONS, TREES
 
 if TYPE_CHECKING:
     from hiexp.fitting import FitResult
@@ -66,7 +66,7 @@ def load_run(folder: str | Path, trusted: Sequence[str] = ()) -> TrainedRun:
     folder : path
         A run's folder.
     trusted : sequence of str
-        Dotted names, beyond those in `hiexp.allowed`, of classes and functions that it may name.
+        Dotted names, beyond those in `hiexp.run.allowed`, of classes and functions that it may name.
 
     Raises
     ------
@@ -125,7 +125,7 @@ def load_model(folder: str | Path, trusted: Sequence[str] = ()) -> Pipeline:
     folder : path
         The folder ``model`` of a run.
     trusted : sequence of str
-        Types beyond those of `hiexp.allowed`, scikit-learn and NumPy that may be built from the file.
+        Types beyond those of `hiexp.run.allowed`, scikit-learn and NumPy that may be built from the file.
 
     Returns
     -------

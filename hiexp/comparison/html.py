@@ -16,13 +16,10 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader
 from PIL import Image
 
-from hiexp.errors import InputError
-from hiexp.figures import draw_lines, draw_ranking, in_order
-from hiexp.folders import write_named
-from hiexp.printable import printable
-from hiexp.run_files import read_picture, read_predictions
-from hiexp.runs import Comparison, Run, lower_is_better
-from hiexp.tables import (
+from hiexp.comparison.run_files import read_picture, read_predictions
+from hiexp.comparison.runs import Comparison, Run, lower_is_better
+from hiexp.comparison.svg import draw_lines, draw_ranking, in_order
+from hiexp.comparison.text import (
     STAGES,
     control_text,
     heading,
@@ -35,6 +32,9 @@ from hiexp.tables import (
     tail,
     title,
 )
+from hiexp.errors import InputError
+from hiexp.printable import printable
+from hiexp.writing import write_named
 
 PICTURES = {  # of each run, where it has them
     "plots/classes.png": "profiles of each predicted class",
@@ -118,7 +118,9 @@ def write_page(comparison: Comparison, file: Path) -> Path:
             pictures = _pictures(run, threads, damaged) if left > 0 else []
             left -= sum(len(url) for url, _ in pictures)
             details.append(_detail(run, pictures, damaged))
-    template = Environment(loader=PackageLoader("hiexp"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    template = Environment(
+        loader=PackageLoader("hiexp.comparison"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
     text = template.get_template("report.html").render(
         comparison=comparison,
         measure=title(measure),

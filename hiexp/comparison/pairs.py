@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hiexp.comparison.run_files import read_metrics, read_overrides
 from hiexp.csv_tables import write_csv
 from hiexp.errors import InputError
-from hiexp.folders import METRICS_FILE, write_whole
-from hiexp.run_files import read_metrics, read_overrides
+from hiexp.run.files import METRICS_FILE, PAIRS_FILE
+from hiexp.writing import write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
 
-PAIRS_FILE = "pairs.json"
 SCORES = ("balanced_accuracy", "accuracy", "success_rate")
 
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from hiexp.comparison.runs import Comparison, Run, lower_is_better
 from hiexp.csv_tables import csv_text
-from hiexp.runs import Comparison, Run, lower_is_better
 
 SCORES = ("success_rate", "balanced_accuracy", "macro_f1", "accuracy", "log_loss", "agreement")
 TITLES = {"balanced_accuracy": "balanced", "success_rate": "success"}  # on the screen, where room is short

@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
-from hiexp.credentials import take_credentials
-from hiexp.database import explained, prepare_database
 from hiexp.errors import InputError
-from hiexp.folders import RECORD_FILE, write_whole
 from hiexp.locks import locked
 from hiexp.signals import uninterrupted
+from hiexp.tracking.credentials import take_credentials
+from hiexp.tracking.database import explained, prepare_database
+from hiexp.writing import write_whole
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -42,6 +42,7 @@ SWEEP = "sweep"  # tag `kind` of the run that stands for a whole sweep
 PARENT_TAG = "mlflow.parentRunId"
 UID_TAG = "run_uid"  # known before MLflow gives a run its id, and the same in every store; the run's folder has it
 SWEEP_UID_TAG = "sweep_uid"  # of the sweep that a job belongs to
+RECORD_FILE = "record.json"  # in a run's folder: what the tracker does not have yet
 REFUSED_FILE = "record.refused.json"  # a record that a store has refused
 STATUSES = ("RUNNING", "FINISHED", "FAILED", "KILLED")
 PARAMS_A_CALL, METRICS_A_CALL = 100, 1000  # MLflow's limits

@@ -12,10 +12,10 @@ from pathlib import Path
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
-from hiexp.credentials import has_password, redacted
 from hiexp.errors import InputError
-from hiexp.folders import refuse_others_folder
-from hiexp.summary import opening
+from hiexp.run.files import refuse_others_folder
+from hiexp.run.summary import opening
+from hiexp.tracking.credentials import has_password, redacted
 
 SQLITE = "sqlite:///"
 
@@ -29,14 +29,14 @@ class ChecksCallback(Callback):
         """Look at a single run, once the screen says what it is about: the libraries take seconds to import."""
         with exit_on_error():
             log.info(opening(config.hydra, Path(config.hydra.run.dir)))
-            from hiexp.settings import check_settings
+            from hiexp.run.settings import check_settings
 
             settings = without_hydra(config)
             check_settings(settings, config.hydra.job.name)
             check_places(config, "hydra.run.dir")
             folder = Path(config.hydra.run.dir)
             if folder.exists():
-                from hiexp.provenance import work_key
+                from hiexp.run.provenance import work_key
 
                 refuse_others_folder(folder, work_key(settings), "hydra.run.dir")
 

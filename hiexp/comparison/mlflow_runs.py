@@ -8,12 +8,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from hiexp.comparison.run_files import LARGEST, read_verdict
+from hiexp.comparison.runs import Comparison, Run, typed_settings
 from hiexp.errors import InputError
 from hiexp.printable import printable
-from hiexp.run_files import LARGEST, read_verdict
-from hiexp.runs import Comparison, Run, typed_settings
-from hiexp.sweep import VERDICT_FILE
-from hiexp.tracking import PARENT_TAG, SQLITE, SWEEP
+from hiexp.run.files import VERDICT_FILE
+from hiexp.tracking.mlflow_store import PARENT_TAG, SQLITE, SWEEP
 
 if TYPE_CHECKING:  # MLflow takes a second to import
     from mlflow.entities import Run as Recorded

@@ -12,14 +12,15 @@ import resource
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
 from hiexp import __version__
 from hiexp.cache import fingerprint
-from hiexp.credentials import redacted
+from hiexp.configs import PACKAGE
+from hiexp.nested import leaves
+from hiexp.tracking.credentials import redacted
 
 # Where results go does not change them.
 PLACES = ("root", "cache", "tracking", "experiment_name", "dataset.cache", "classifier.states")
@@ -29,15 +30,6 @@ def flat_parameters(cfg: DictConfig) -> dict[str, object]:
     """Return every resolved value of the configuration under its dotted key."""
     values = leaves(OmegaConf.to_container(cfg, resolve=True))
     return {key: redacted(value) if isinstance(value, str) else value for key, value in values}
-
-
-def leaves(node: object, key: str = "") -> Iterator[tuple[str, object]]:
-    """Yield every value of nested dicts with its dotted key."""
-    if isinstance(node, dict) and node:
-        for name, child in node.items():
-            yield from leaves(child, f"{key}.{name}" if key else str(name))
-    else:
-        yield key, node
 
 
 def is_place(key: str) -> bool:
@@ -78,7 +70,7 @@ def _files(name: str) -> list[tuple[str, int, int]]:
 @functools.cache
 def code_version() -> str:
     """Return the git commit of this package's checkout, or its version where it was installed from a wheel."""
-    checkout = Path(__file__).parents[1]
+    checkout = PACKAGE.parent
     # A repository further up, the user's own, says nothing of this package.
     if not (checkout / ".git").exists():
         return f"hiexp {__version__}"

@@ -34,7 +34,7 @@ class Features:
 
     def save(self, folder: Path) -> None:
         """Write both into an empty folder, for `load`."""
-        from hiexp.persistence import save_model  # skops imports all of scikit-learn, which takes seconds
+        from hiexp.run.model_files import save_model  # skops imports all of scikit-learn, which takes seconds
 
         np.save(folder / "values.npy", self.values)
         save_model(Pipeline([("feature", self.transformer)]), folder)
@@ -42,7 +42,7 @@ class Features:
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read what `save` wrote."""
-        from hiexp.persistence import load_model
+        from hiexp.run.model_files import load_model
 
         return cls(load_model(folder)["feature"], np.load(folder / "values.npy"))
 

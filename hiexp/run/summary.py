@@ -16,7 +16,7 @@ from omegaconf import DictConfig
 
 if TYPE_CHECKING:
     from hiexp.fitting import FitResult
-    from hiexp.outcome import Outcome
+    from hiexp.run.outcome import Outcome
     from hiexp.spectra import Spectra
 
 STAGES = ("dataset", "fit", "feature", "labels", "classifier", "evaluation")

@@ -14,8 +14,8 @@ from joblib.externals.loky import process_executor
 from omegaconf import DictConfig, OmegaConf
 
 LAUNCHER = "hydra_plugins.hydra_joblib_launcher"
-EVERY_JOB = ("hiexp.outcome", "hiexp.persistence")
-AT_THE_END = ("hiexp.evaluation", "hiexp.plots", "hiexp.report")  # by the process that waits for the jobs
+EVERY_JOB = ("hiexp.run.outcome", "hiexp.run.model_files")
+AT_THE_END = ("hiexp.evaluation", "hiexp.plots", "hiexp.comparison.html")  # by the process that waits for the jobs
 MOST_GROWTH = 4_000_000_000  # bytes
 
 

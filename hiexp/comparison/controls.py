@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
+from hiexp.comparison.run_files import read_predictions
+from hiexp.comparison.runs import Comparison, Controls, Run, lower_is_better
 from hiexp.errors import InputError
 from hiexp.evaluation.selection import p_values
-from hiexp.provenance import is_place
-from hiexp.run_files import read_predictions
-from hiexp.runs import Comparison, Run, lower_is_better
+from hiexp.run.provenance import is_place
 
 # What a control may have otherwise: labels, whatever is drawn with the seed, and what changes no score.
 OTHERWISE = ("labels", "clusterer", "experiment", "hydra", "seed", "evaluation.permutations")
@@ -21,28 +21,6 @@ SEEDS = ("seed", "random_state")
 LEARNERS = ("feature", "classifier")
 
 Configuration = frozenset[tuple[str, object]]
-
-
-@dataclass(frozen=True)
-class Controls:
-    """What the best of a sweep and the best of each control score.
-
-    Attributes
-    ----------
-    score : float
-        Of the sweep's best.
-    scores : dict of str to float
-        Of the best of each control, by the seed of its labels.
-    n_configurations : int
-        Of the sweep, and so of each control.
-    p : float
-        The share of sweep and controls whose best is as good as the sweep's.
-    """
-
-    score: float
-    scores: Mapping[str, float]
-    n_configurations: int
-    p: float
 
 
 def against_controls(sweep: Comparison, controls: Sequence[Comparison]) -> Comparison:

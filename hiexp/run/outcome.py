@@ -18,7 +18,6 @@ from hiexp.csv_tables import write_csv
 from hiexp.errors import InputError
 from hiexp.evaluation import Division, Scores, dependence, medians_by_class, score
 from hiexp.fitting import FitResult
-from hiexp.folders import staged
 from hiexp.labels import Assignment
 from hiexp.plots import (
     plot_classes,
@@ -33,6 +32,7 @@ from hiexp.plots import (
     saliency_examples,
 )
 from hiexp.spectra import UNKNOWN, Spectra
+from hiexp.writing import staged
 
 log = logging.getLogger(__name__)
 
@@ -307,7 +307,7 @@ class Outcome:
                 taught = self.assigned.taught
                 seen = self.profiles[taught] if step is feature else feature.transform(self.profiles[taught])
                 plot_shapelets(seen, self.assigned.classes[taught], step, plots / "shapelets.png")
-        from hiexp.persistence import save_model  # skops imports all of scikit-learn, which takes seconds
+        from hiexp.run.model_files import save_model  # skops imports all of scikit-learn, which takes seconds
 
         several = len(self.parts) > 1
         try:

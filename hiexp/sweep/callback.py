@@ -8,19 +8,16 @@ import itertools
 import json
 import logging
 import math
-import shlex
 import sys
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass
 from multiprocessing import parent_process
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from filelock import Timeout
-from hydra.conf import HydraConf
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
@@ -28,87 +25,28 @@ from hydra.experimental.callback import Callback
 from hydra.utils import instantiate
 from omegaconf import DictConfig, read_write
 
-from hiexp.checks import exit_on_error
+from hiexp.comparison.pairs import compare_pairs
+from hiexp.comparison.ranking import best_text, rank, ranking_text
+from hiexp.comparison.run_files import read_metrics, read_overrides, read_predictions, read_reason
 from hiexp.csv_tables import write_csv
 from hiexp.errors import InputError
-from hiexp.folders import ERROR_FILE, METRICS_FILE, REUSED_FILE, staged, write_whole
 from hiexp.locks import locked
-from hiexp.pairing import compare_pairs
 from hiexp.printable import printable
-from hiexp.ranking import best_text, rank, ranking_text
-from hiexp.reuse import close_dead, work_lock
-from hiexp.run_files import read_metrics, read_overrides, read_predictions, read_reason
+from hiexp.run.checks import exit_on_error
+from hiexp.run.files import ERROR_FILE, METRICS_FILE, PICTURE, REUSED_FILE, VERDICT_FILE
+from hiexp.run.membership import Sweep, jobs_of
+from hiexp.run.reproduce import sweep_command
+from hiexp.run.reuse import close_dead, work_lock
+from hiexp.run.summary import python_command, shown
 from hiexp.signals import received
-from hiexp.summary import python_command, shown
-from hiexp.tracking import PARENT_TAG, SWEEP, SWEEP_UID_TAG, UID_TAG, Record
+from hiexp.tracking.mlflow_store import PARENT_TAG, SWEEP, UID_TAG, Record
+from hiexp.writing import staged
 
 if TYPE_CHECKING:
     import pandas as pd
     from mlflow.entities import Run
 
 log = logging.getLogger(__name__)
-
-SWEEP_FILE = ".sweep.json"
-VERDICT_FILE, PICTURE = "sweep.json", "sweep.png"
-
-
-@dataclass(frozen=True)
-class Sweep:
-    """What the jobs of a sweep know of it: a file in its folder, since they may run in other processes.
-
-    Attributes
-    ----------
-    uid : str
-        Of the run that stands for the sweep, known before MLflow is.
-    parent : str or None
-        MLflow's id of that run, if MLflow has it.
-    n_jobs : int or None
-        None where a sweeper decides while it goes.
-    axes : tuple of str
-        The keys that differ between jobs.
-    started : float
-        Seconds since 1970.
-    """
-
-    uid: str
-    parent: str | None
-    n_jobs: int | None
-    axes: tuple[str, ...]
-    started: float
-
-    @classmethod
-    def of(cls, job: HydraConf) -> Self:
-        """Return the sweep that a job belongs to."""
-        return cls(**json.loads((Path(job.sweep.dir) / SWEEP_FILE).read_text()))
-
-    def write(self, folder: Path) -> None:
-        """Write the file."""
-        write_whole(folder / SWEEP_FILE, json.dumps(asdict(self)))
-
-    def tags(self, job: HydraConf) -> dict[str, str]:
-        """Return the tags by which a job's run is found."""
-        tags = {"job": str(job.job.num), SWEEP_UID_TAG: self.uid}
-        return tags | ({PARENT_TAG: self.parent} if self.parent else {})
-
-    def report(self, job: HydraConf, said: str) -> None:
-        """Say on the screen, when a job has ended, what is done, running and left, and what came of the job."""
-        folder = Path(job.sweep.dir)
-        jobs = jobs_of(folder)
-        ended = [one for one in jobs if (one / METRICS_FILE).exists() or (one / ERROR_FILE).exists()]
-        fresh = sum(not (one / REUSED_FILE).exists() for one in ended)
-        counts = f"{len(ended)} of {self.n_jobs or '?'} done, {len(jobs) - len(ended)} running"
-        if self.n_jobs is not None:
-            counts += f", {self.n_jobs - len(jobs)} left"
-            if fresh and len(ended) < self.n_jobs:
-                counts += f" ({_duration((time.time() - self.started) / fresh * (self.n_jobs - len(ended)))})"
-        settings = " ".join(word for word in job.overrides.task if word.partition("=")[0] in self.axes)
-        log.info("%s:  #%d %s  %s", counts, job.job.num, settings, said)
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
 class OneAtATime(logging.Filter):
@@ -142,8 +80,8 @@ class SweepCallback(Callback):
             self._start(config)
 
     def _start(self, config: DictConfig) -> None:
-        from hiexp.provenance import run_tags
-        from hiexp.workers import start_workers
+        from hiexp.run.provenance import run_tags
+        from hiexp.sweep.workers import start_workers
 
         self.command = sweep_command(config.hydra)  # before the folder is added to the words
         self.tracking = instantiate(config.tracking)
@@ -293,21 +231,14 @@ def _judged(ranking: pd.DataFrame, folder: Path, seed: int, metrics: dict[str, f
 
 def _shown_together(ranking: pd.DataFrame, folder: Path) -> str:
     """Draw the learning curve and write the page, which has it all; return the line that says where."""
+    from hiexp.comparison.html import write_page
+    from hiexp.comparison.runs import read_sweep
     from hiexp.plots import plot_learning_curve
-    from hiexp.report import write_page
-    from hiexp.runs import read_sweep
 
     with staged(folder) as stage:
         plot_learning_curve(ranking, stage / "learning_curve.png")
     page = write_page(read_sweep(folder).ranked(), folder / "sweep.html")
     return f"everything on one page:  {shown(page)}"
-
-
-def sweep_command(hydra: DictConfig | Mapping) -> str:
-    """Return the command of a sweep, from Hydra's configuration of it or its ``multirun.yaml``."""
-    name, task, of_hydra = hydra["job"]["name"], hydra["overrides"]["task"], hydra["overrides"]["hydra"]
-    words = [word for word in of_hydra if word != "hydra.mode=MULTIRUN"]
-    return f"python -m hiexp.{name} -m {shlex.join([*task, *words])}"
 
 
 def _new_folder(config: DictConfig) -> Path:
@@ -362,17 +293,11 @@ def _bound_workers(config: DictConfig, n_jobs: int | None) -> None:
 def _key(config: DictConfig) -> str:
     """Return 12 hexadecimal digits that a sweep typed again has, whatever its launcher, as long as the code is."""
     from hiexp.cache import fingerprint
-    from hiexp.provenance import is_place
+    from hiexp.run.provenance import is_place
 
     words = [word for word in config.hydra.overrides.task if not is_place(word.partition("=")[0])]
     asked = [config.hydra.job.name, words, _swept(config), fingerprint()]
     return hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:12]
-
-
-def jobs_of(folder: Path) -> list[Path]:
-    """Return the folders of the jobs that a sweep has begun, by number."""
-    jobs = [file.parents[1] for file in folder.rglob(".hydra/overrides.yaml")]
-    return sorted(jobs, key=lambda job: (len(job.name), job.name))  # 2 before 10
 
 
 def _settings(jobs: list[Path]) -> tuple[dict[Path, str], dict[Path, str]]:

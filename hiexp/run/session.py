@@ -9,34 +9,29 @@ import gc
 import json
 import logging
 import os
-import shlex
 import sys
-import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from hiexp.commandline import BRIEF
-from hiexp.credentials import redacted
 from hiexp.errors import InputError, OthersFolderError
-from hiexp.folders import ERROR_FILE, METRICS_FILE, begin, refuse_others_folder, seal, write_whole
-from hiexp.reuse import WORK_TAG, claimed
-from hiexp.sweep import Sweep
-from hiexp.tracking import UID_TAG
+from hiexp.run.files import ERROR_FILE, METRICS_FILE, begin, refuse_others_folder, seal
+from hiexp.run.membership import Sweep
+from hiexp.run.reproduce import reproduce_command
+from hiexp.run.reuse import WORK_TAG, claimed
+from hiexp.tracking.credentials import redacted
+from hiexp.tracking.mlflow_store import UID_TAG
+from hiexp.writing import write_whole
 
 if TYPE_CHECKING:
-    from hiexp.tracking import Record
-
-PACKAGE = Path(__file__).parent
-# conf/ is inside an installed package and beside the package in a checkout.
-CONFIGS = next(folder for folder in (PACKAGE / "conf", PACKAGE.parent / "conf") if folder.is_dir())
+    from hiexp.tracking.mlflow_store import Record
 
 OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOLCK)
 ANOTHER_DISK = "make room, see to the permissions, or choose a folder on another disk with root=FOLDER"
@@ -63,15 +58,6 @@ def ended(said: str) -> None:
     Sweep.of(job).report(job, said)
 
 
-def typed(job: HydraConf | Mapping, *, sweeping: bool) -> str:
-    """Return the command that reproduces a run, or a job of a sweep, by itself, from Hydra's configuration of it."""
-    name, words, of_hydra = job["job"]["name"], job["overrides"]["task"], job["overrides"]["hydra"]
-    # A preset that is a sweep would run all of its jobs; -m is no part of one job.
-    mode = ["hydra.mode=RUN"] if sweeping and "hydra.mode=MULTIRUN" not in of_hydra else []
-    where = [word for word in of_hydra if word.startswith("hydra.searchpath=")]
-    return shlex.join(["python", "-m", f"hiexp.{name}", *words, *where, *mode])
-
-
 @contextmanager
 def recorded(cfg: DictConfig) -> Iterator[Record]:
     """Record the block with the tracker: its settings first, its metrics and the run's folder at the end.
@@ -85,14 +71,14 @@ def recorded(cfg: DictConfig) -> Iterator[Record]:
     """
     from hydra.utils import instantiate
 
-    from hiexp.provenance import config_hash, flat_parameters, peak_memory_mb, run_tags, work_key
+    from hiexp.run.provenance import config_hash, flat_parameters, peak_memory_mb, run_tags, work_key
 
     job, folder = HydraConfig.get(), run_folder()
     key = work_key(cfg)
     run = begin(folder, key)
     write_whole(folder / "config.yaml", redacted(OmegaConf.to_yaml(cfg, resolve=True)))
     members = {group: member for group, member in job.runtime.choices.items() if not group.startswith("hydra/")}
-    tags = run_tags(typed(job, sweeping=sweeping()), folder) | {
+    tags = run_tags(reproduce_command(job, sweeping=sweeping()), folder) | {
         "config_hash": config_hash(cfg),
         WORK_TAG: key,
         UID_TAG: run.uid,
@@ -110,14 +96,6 @@ def recorded(cfg: DictConfig) -> Iterator[Record]:
         seal(folder, run)
 
 
-@contextmanager
-def stopwatch(metrics: dict[str, float], name: str) -> Iterator[None]:
-    """Add the seconds that the block takes."""
-    start = time.perf_counter()
-    yield
-    metrics[name] = metrics.get(name, 0.0) + time.perf_counter() - start
-
-
 def command(run: Callable[[DictConfig], float | None]) -> Callable[[DictConfig], float | None]:
     """Decorate what a command does with a configuration, alone or as a job of a sweep.
 
@@ -127,8 +105,8 @@ def command(run: Callable[[DictConfig], float | None]) -> Callable[[DictConfig],
 
     @functools.wraps(run)
     def guarded(cfg: DictConfig) -> float | None:
-        from hiexp.provenance import work_key  # imports pandas
-        from hiexp.settings import check_settings
+        from hiexp.run.provenance import work_key  # imports pandas
+        from hiexp.run.settings import check_settings
 
         with input_errors_as_messages(), failures_noted():
             check_settings(cfg, HydraConfig.get().job.name)
@@ -141,15 +119,6 @@ def command(run: Callable[[DictConfig], float | None]) -> Callable[[DictConfig],
                 return metrics.get("success_rate")
 
     return guarded
-
-
-@functools.cache
-def leave_imports_alone() -> None:
-    """Keep the garbage collector from what is imported by now.
-
-    Its walk over a million objects of the libraries takes 0.3 s, and the pictures of one job are enough to start it.
-    """
-    gc.freeze()
 
 
 @contextmanager

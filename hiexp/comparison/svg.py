@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable, Sequence
 from html import escape
 
-from hiexp.runs import Comparison, Run, lower_is_better
-from hiexp.tables import number, short_names, title
+from hiexp.comparison.runs import Comparison, Run, lower_is_better
+from hiexp.comparison.text import number, short_names, title
 
 TOP, PLOT, ROW = 14, 230, 17  # px: above the plot, its height, a row of settings
 SIGN = 6.4  # px: a character

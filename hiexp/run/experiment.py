@@ -1,0 +1,160 @@
+"""The stages of a run in their order: dataset, fit, split, labels, feature, classifier, scores."""
+
+from __future__ import annotations
+
+import functools
+import gc
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from omegaconf import DictConfig
+
+from hiexp.run.stopwatch import stopwatch
+from hiexp.writing import staged
+
+if TYPE_CHECKING:  # pandas, scikit-learn and torch take seconds to import, and --help needs none of them
+    import numpy as np
+
+    from hiexp.cache import DiskCache, NoCache
+    from hiexp.evaluation import Division
+    from hiexp.fitting import FitResult
+    from hiexp.labels import ClusterLabels, ReferenceLabels
+    from hiexp.run.outcome import Outcome, Part
+    from hiexp.spectra import Spectra
+
+log = logging.getLogger(__name__)
+
+FITTED = ("ids", "velocity", "flux", "valid", "rms", "systemic")  # what a fit sees of the spectra
+
+
+@functools.cache
+def freeze_gc() -> None:
+    """Keep the garbage collector from what is imported by now.
+
+    Its walk over a million objects of the libraries takes 0.3 s, and the pictures of one job are enough to start it.
+    """
+    gc.freeze()
+
+
+def fit_sample(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> tuple[Spectra, FitResult]:
+    """Read a dataset, fit its lines and write what came of it: the first two stages of every experiment.
+
+    Parameters
+    ----------
+    cfg : DictConfig
+        A composed ``conf/fit.yaml`` or ``conf/train.yaml``.
+    folder : Path
+        Receives the files of `write_sample`: made once for all runs of the same sample and fit.
+    metrics : dict
+        Receives ``fit_seconds``, unless the cache has the fits.
+
+    Raises
+    ------
+    InputError
+        If the data or the settings cannot be used.
+    """
+    from hydra.utils import instantiate
+
+    from hiexp.cache import Files, fingerprint
+    from hiexp.fitting import FitResult
+    from hiexp.run.outcome import check_sample, write_sample
+    from hiexp.spectra import TABLES, Spectra
+
+    cache, dataset = instantiate(cfg.cache), instantiate(cfg.dataset, _convert_="all")
+    freeze_gc()
+    # Any other dataset reads files, which may change between two runs.
+    if getattr(dataset.func, "computed", False):
+        spectra = cache.recall("dataset", Spectra, (cfg.dataset,), dataset)
+    else:
+        spectra = dataset()
+    given = cfg.fit, fingerprint(*(getattr(spectra, name) for name in FITTED))
+    fit = cache.recall(
+        "fit",
+        FitResult,
+        given,
+        stopwatch(metrics, "fit_seconds")(lambda: instantiate(cfg.fit, _convert_="all")(spectra)),
+    )
+    files = cache.recall(
+        "sample",
+        Files,
+        (*given, *(getattr(spectra, name) for name in TABLES)),
+        lambda: Files.written(lambda empty: write_sample(spectra, fit, empty)),
+    )
+    with staged(folder) as stage:
+        files.save(stage)
+    check_sample(spectra, fit)
+    return spectra, fit
+
+
+def run_experiment(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> Outcome:
+    """Call the stages in order.
+
+    Parameters
+    ----------
+    cfg : DictConfig
+        A composed ``conf/train.yaml``.
+    folder : Path
+        Receives the tables of `write_sample` as soon as they are computed.
+    metrics : dict
+        Receives ``fit_seconds``, ``train_seconds`` and the like, summed over folds.
+
+    Raises
+    ------
+    InputError
+        If the data or the settings cannot be used.
+    """
+    from hydra.utils import instantiate
+
+    from hiexp.evaluation import catalogue_parameters, split
+    from hiexp.run.outcome import Outcome
+
+    cache = instantiate(cfg.cache)
+    spectra, fit = fit_sample(cfg, folder, metrics)
+    labels = instantiate(cfg.labels, _convert_="all")
+    taking_part = fit.good & labels.eligible(spectra.reference, len(spectra))
+    spectra, profiles = spectra.without_channels().take(taking_part), fit.profiles[taking_part]
+    parameters = catalogue_parameters(cfg.evaluation.parameters, spectra.catalogue, fit.table[taking_part])
+    splitter = instantiate(cfg.evaluation.splitter)
+    divisions = split(spectra, cfg.evaluation.split, splitter, cfg.evaluation.get("groups"))
+    parts = [learn_part(cfg, cache, labels, profiles, spectra.reference, part, metrics) for part in divisions]
+    return Outcome.of(spectra, profiles, parameters, parts, cfg.evaluation.permutations, cfg.seed)
+
+
+def learn_part(
+    cfg: DictConfig,
+    cache: DiskCache | NoCache,
+    labels: ReferenceLabels | ClusterLabels,
+    profiles: np.ndarray,
+    reference: np.ndarray | None,
+    division: Division,
+    metrics: dict[str, float],
+) -> Part:
+    """Learn classes from the training part of one division of the sample, and predict those of all objects."""
+    from hydra.utils import instantiate
+
+    from hiexp.labels import Assignment
+    from hiexp.run.outcome import Part
+    from hiexp.run.pipeline import Features, extract, learn, learned_from, predict
+
+    log.info("%d objects to train on, %d held out", len(division.train), len(division.test))
+    # Each of the next two is computed once for all runs that agree on what it is given.
+    assigned = cache.recall(
+        "labels",
+        Assignment,
+        (cfg.labels, profiles, reference, division.train),
+        stopwatch(metrics, "labels_seconds")(lambda: labels.assign(profiles, reference, division.train)),
+    )
+    classes, taught = assigned.classes, assigned.taught
+    feature = instantiate(cfg.feature, _convert_="all")
+    features = cache.recall(
+        "feature",
+        Features,
+        (cfg.feature, profiles, *learned_from(feature, taught, classes)),
+        stopwatch(metrics, "feature_seconds")(lambda: extract(feature, profiles, taught, classes)),
+    )
+    with stopwatch(metrics, "train_seconds"):
+        model = learn(features, instantiate(cfg.classifier, _convert_="all"), taught, classes)
+    with stopwatch(metrics, "predict_seconds"):
+        predicted, probability = predict(model, features)
+    return Part(division, assigned, predicted, probability, model)

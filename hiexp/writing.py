@@ -1,0 +1,47 @@
+"""Files are written under another name and renamed: half of one is never there under its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def staged(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder whose files move to `folder` when the block has ended well.
+
+    A kill in the middle of the block leaves nothing half-written under a name that someone would read.
+    """
+    stage = folder / ".partial"
+    shutil.rmtree(stage, ignore_errors=True)
+    stage.mkdir(parents=True)
+    try:
+        yield stage
+        for path in sorted(path for path in stage.rglob("*") if not path.is_dir()):
+            target = folder / path.relative_to(stage)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            path.replace(target)
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+
+
+def write_whole(file: Path, text: str) -> None:
+    """Write a file under another name and rename it, so that it is never there in half."""
+    partial = file.with_name(f".{file.name}.{os.getpid()}.partial")
+    try:
+        # Names of files may hold bytes that are no UTF-8.
+        partial.write_text(text, encoding="utf-8", errors="backslashreplace")
+        partial.replace(file)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_named(file: Path, text: str) -> None:
+    """Write a file that a user has named: whole, and through what is no plain file, ``/dev/stdout`` or a link."""
+    if file.is_symlink() or (file.exists() and not file.is_file()):
+        file.write_text(text, encoding="utf-8", errors="backslashreplace")
+    else:
+        write_whole(file, text)
