@@ -262,3 +262,14 @@ def test_the_latest_sweep_is_a_table_of_54_lines(tmp_path):
     _, screen, _ = compare(cwd=tmp_path)
     assert len(re.findall(r"^ +\d+  0\.\d+ \[", screen, re.MULTILINE)) == 54
     assert compare("--help", cwd=tmp_path)[0] == 0
+
+
+def test_a_comparison_is_a_table_of_pandas(tmp_path):
+    comparison = read_sweep(
+        write_sweep(tmp_path / "a_sweep", {"model": ["simple", "medium"], "epochs": [50, 80]})
+    ).ranked()
+    frame = comparison.to_frame()
+    assert frame.index.tolist() == [run.name for run in comparison.runs]
+    assert frame["success_rate"].is_monotonic_decreasing
+    assert set(frame["model"]) == {"simple", "medium"}
+    assert (frame["state"] == "done").all()

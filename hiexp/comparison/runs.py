@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hiexp.comparison.run_files import (
     Pair,
@@ -30,6 +30,9 @@ from hiexp.run.files import ERROR_FILE, METRICS_FILE, PAIRS_FILE, VERDICT_FILE
 from hiexp.run.membership import jobs_of
 from hiexp.run.provenance import is_place
 from hiexp.run.reproduce import reproduce_command, sweep_command
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 DEFAULT_MEASURES = ("success_rate", "median_chi2_dof", "agreement")
 
@@ -145,6 +148,16 @@ class Comparison:
     def others(self) -> list[Run]:
         """The runs that have failed or not ended."""
         return [run for run in self.runs if run.state != "done"]
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return a row a run, in their order: state, folder and command, then settings and metrics by name."""
+        import pandas as pd
+
+        rows = [
+            {"state": run.state, "folder": run.folder, "command": run.command, **run.settings, **run.metrics}
+            for run in self.runs
+        ]
+        return pd.DataFrame(rows, index=pd.Index([run.name for run in self.runs], name="run"))
 
     def best(self, count: int) -> Comparison:
         """Return the first `count` of the runs that have ended well, and all that have not."""
