@@ -121,7 +121,7 @@ class DiskCache:
         """Return the result of a stage, computed by `make` unless it is known.
 
         Of several processes that want the same result one computes it and the others wait. An entry that is
-        damaged is made again; one that cannot be written costs a warning.
+        damaged is made again; one that cannot be written only causes a warning.
 
         Parameters
         ----------
@@ -147,7 +147,7 @@ class DiskCache:
             if entry.is_dir():
                 try:
                     return _read(entry, kind)
-                except Exception as error:  # whatever a reader makes of half a file
+                except Exception as error:  # any reader error
                     log.warning("%s is damaged (%s) and made again", entry, error)
                     shutil.rmtree(entry)
             result = make()
@@ -176,7 +176,7 @@ def _read(entry: Path, kind: type[T]) -> T:
     sizes = json.loads((entry / SIZES_FILE).read_text())
     if sizes != _sizes(entry):
         raise ValueError("its files are not as long as they were")
-    log.info("Known from an earlier run: %s", entry.name)
+    log.info("Loaded from cache: %s", entry.name)
     with suppress(OSError):
         os.utime(entry)  # it is in use
     return kind.load(entry)

@@ -29,7 +29,7 @@ BRIEF = "HIEXP_BRIEF_ERRORS"  # set by `start` for all others, in the processes 
 
 
 def start(command: Callable[[], object]) -> None:
-    """Run a command with the words in ``sys.argv``; what a user can mend ends it with one line and the status 1.
+    """Run a command with the words in ``sys.argv``; what a user can fix ends it with one line and the status 1.
 
     Parameters
     ----------

@@ -190,13 +190,13 @@ def _refuse_metrics(filters: list[str], found: Comparison) -> None:
 
 def _next(comparison: Comparison, options: argparse.Namespace, words: list[str]) -> list[str]:
     """Say what was written and what to type next."""
-    from hiexp.run.summary import python_command, shown
+    from hiexp.run.summary import display_path, python_command
 
     files = {"page": options.html, "table": options.csv, "LaTeX": options.latex}
-    lines = [f"{what:5}  {shown(file)}" for what, file in files.items() if file]
+    lines = [f"{what:5}  {display_path(file)}" for what, file in files.items() if file]
     if not options.html:
         again = shlex.join([*words, "--html", "report.html"])
-        lines.append(f"all of it on one page:  {python_command()} -m hiexp.compare {again}")
+        lines.append(f"everything on one page:  {python_command()} -m hiexp.compare {again}")
     elif comparison.done and comparison.done[0].command:
         lines.append(f"the best again:  {comparison.done[0].command}")
     return lines

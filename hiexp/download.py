@@ -17,7 +17,7 @@ from hiexp.commandline import start
 from hiexp.errors import InputError
 from hiexp.printable import printable
 from hiexp.run.session import input_errors_as_messages
-from hiexp.run.summary import python_command, shown
+from hiexp.run.summary import display_path, python_command
 
 if TYPE_CHECKING:  # --help waits for none of the libraries that a download needs
     from hiexp.archives import Result, Server, Store
@@ -54,13 +54,13 @@ def download(cfg: DictConfig, dataset: str) -> None:
     server = Server(url, cfg.connections, cfg.retries, cfg.pause, cfg.timeout, cfg.largest)
     try:
         with open_store(folder, url) as store:
-            log.info("%s\nto %s", url, shown(folder))
+            log.info("%s\nto %s", url, display_path(folder))
             catalogue = fetch_catalogue(server, store, cfg.tables)
             names, unknown = expand(instantiate(cfg.spectra, _convert_="all")(folder), server.index)
             results = fetch_spectra(server, store, names)
             write_lists(server, store, results)
     except OSError as error:
-        raise InputError(f"dataset.path={folder}: cannot be used ({error}); mend that, then {AGAIN}") from error
+        raise InputError(f"dataset.path={folder}: cannot be used ({error}); fix that, then {AGAIN}") from error
     for name in unknown:
         place = server.address(name.rpartition("/")[0])
         listed = printable(name)
@@ -72,7 +72,10 @@ def download(cfg: DictConfig, dataset: str) -> None:
     if results and all(result.status == "absent" for result in results):
         raise InputError(f"url={url}: the server has none of the {len(results)} spectra; is the address right?")
     words = shlex.join(
-        [f"dataset.path={shown(folder)}", *(word.format(folder=shown(folder)) for word in cfg.next.split())]
+        [
+            f"dataset.path={display_path(folder)}",
+            *(word.format(folder=display_path(folder)) for word in cfg.next.split()),
+        ]
     )
     log.info("try next:  %s -m hiexp.train dataset=%s %s", python_command(), dataset, words)
 
@@ -136,12 +139,12 @@ def closing(results: Sequence[Result], folder: Path) -> str:
             f"{len(results)} spectra: {n['came']} came ({megabytes:.1f} MB), {n['there']} were there already"
         )
     if n["absent"]:
-        lines.append(f"{n['absent']} are not on the server: {shown(folder / ABSENT_FILE)}")
+        lines.append(f"{n['absent']} are not on the server: {display_path(folder / ABSENT_FILE)}")
     if n["failed"]:
-        lines.append(f"{n['failed']} failed: {shown(folder / FAILED_FILE)} says why")
+        lines.append(f"{n['failed']} failed: {display_path(folder / FAILED_FILE)} says why")
     if n["left"]:
         lines.append(f"{n['left']} were not tried")
-    return "\n".join([*lines, f"all of it in {shown(folder)}"])
+    return "\n".join([*lines, f"folder {display_path(folder)}"])
 
 
 def refuse_failures(results: Sequence[Result], server: Server) -> None:

@@ -13,10 +13,10 @@ from hiexp.configs import CONFIGS
 from hiexp.run.experiment import fit_sample
 from hiexp.run.session import (
     command,
-    ended,
-    recorded,
+    report_job_done,
     run_folder,
     sweeping,
+    tracked_run,
 )
 from hiexp.run.summary import fit_one_line, fit_summary
 
@@ -28,13 +28,13 @@ log = logging.getLogger(__name__)
 def main(cfg: DictConfig) -> None:
     """Fit one sample, alone or as one job of a sweep, whose failure must not stop the others."""
     job, folder = HydraConfig.get(), run_folder()
-    with recorded(cfg) as record:
+    with tracked_run(cfg) as record:
         spectra, fit = fit_sample(cfg, folder, record.metrics)
         record.metrics |= fit.metrics()
         if "fit_seconds" in record.metrics:
             record.metrics["spectra_per_second"] = len(spectra) / record.metrics["fit_seconds"]
     if sweeping():
-        ended(fit_one_line(record.metrics))
+        report_job_done(fit_one_line(record.metrics))
     else:
         log.info(fit_summary(spectra, fit, record.metrics, cfg, job, folder))
 

@@ -37,22 +37,22 @@ class Assignment:
     ----------
     classes : ndarray of int, shape (N,)
         The class of each object; `UNKNOWN` where it has none.
-    taught : ndarray of int
+    training : ndarray of int
         Training objects that the classifier learns from, ascending.
-    grouped : ndarray of int
+    clustered : ndarray of int
         Training objects that a clusterer has been fitted on; empty without one.
     scores : dict of str to float
         What the groups are worth.
     """
 
     classes: np.ndarray
-    taught: np.ndarray
-    grouped: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=int))
+    training: np.ndarray
+    clustered: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=int))
     scores: dict[str, float] = field(default_factory=dict)
 
     def save(self, folder: Path) -> None:
         """Write everything into an empty folder, for `load`."""
-        np.savez(folder / "rows.npz", classes=self.classes, taught=self.taught, grouped=self.grouped)
+        np.savez(folder / "rows.npz", classes=self.classes, training=self.training, clustered=self.clustered)
         (folder / "scores.json").write_text(json.dumps(self.scores))
 
     @classmethod
@@ -139,11 +139,11 @@ class ClusterLabels:
     clusterer : scikit-learn clusterer
         Objects it calls noise (-1) have no class.
     feature : scikit-learn transformer
-        What the clusterer sees of a profile; fitted on the objects grouped.
+        What the clusterer sees of a profile; fitted on the objects clustered.
     fraction : float
-        Of the training objects, drawn at random, that are grouped.
+        Of the training objects, drawn at random, that are clustered.
     at_least : int
-        Objects that are grouped where the fraction is fewer; all training objects where there are not so many.
+        Objects that are clustered where the fraction is fewer; all training objects where there are not so many.
     smallest : int
         Groups of fewer objects are left out: their objects have no class.
     members : int, optional
@@ -170,7 +170,7 @@ class ClusterLabels:
     def assign(self, profiles: np.ndarray, reference: np.ndarray | None, train: np.ndarray) -> Assignment:
         """Group some of the training objects and place every other object in one of their groups.
 
-        The others are placed by the clusterer's own ``predict``, or with the nearest object grouped where it has
+        The others are placed by the clusterer's own ``predict``, or with the nearest object clustered where it has
         none. Where there is a reference, groups are named after the class they share most training objects with
         (one to one), so that scores against it mean something.
 
@@ -185,27 +185,27 @@ class ClusterLabels:
             raise InputError(f"labels.fraction={self.fraction}: give a fraction of the training objects, 0 to 1")
         rng = np.random.default_rng(self.seed)
         number = max(round(self.fraction * len(train)), self.at_least)
-        grouped = np.sort(rng.permutation(train)[:number])
+        clustered = np.sort(rng.permutation(train)[:number])
         name = type(getattr(self.clusterer, "clusterer", self.clusterer)).__name__
         try:
-            seen = self.feature.fit(profiles[grouped]).transform(profiles)
-            groups, scores = self._group(name, seen[grouped], None if reference is None else reference[grouped])
+            seen = self.feature.fit(profiles[clustered]).transform(profiles)
+            groups, scores = self._group(name, seen[clustered], None if reference is None else reference[clustered])
         except NoGroupsError:
             raise
         except ValueError as error:
             raise InputError(
-                f"{name} cannot group {len(grouped)} of the {len(train)} training profiles: {error} "
+                f"{name} cannot group {len(clustered)} of the {len(train)} training profiles: {error} "
                 "Lower n_classes or test_size, change the clusterer's settings or bring more."
             ) from error
         found, sizes = np.unique(groups[groups != UNKNOWN], return_counts=True)
         kept = found[sizes >= self.smallest]
-        classes = place(self.clusterer, seen[grouped], groups, seen)
-        classes[grouped] = groups
+        classes = place(self.clusterer, seen[clustered], groups, seen)
+        classes[clustered] = groups
         classes[~np.isin(classes, kept)] = UNKNOWN
-        taught = _equal_numbers(groups, kept, self.members, rng)
+        training = _equal_numbers(groups, kept, self.members, rng)
         if reference is not None:
             classes = _name_after(classes, reference, train)
-        return Assignment(classes, np.sort(grouped[taught]), grouped, scores)
+        return Assignment(classes, np.sort(clustered[training]), clustered, scores)
 
     def _group(
         self, name: str, points: np.ndarray, reference: np.ndarray | None
@@ -237,10 +237,10 @@ def _named(scores: dict[str, float]) -> dict[str, float]:
 
 def _groups_in_words(sizes: np.ndarray, n_noise: int, smallest: int) -> str:
     """Return the sizes of the groups, largest first."""
-    shown = ", ".join(map(str, np.sort(sizes)[::-1][:8])) + (", ..." if sizes.size > 8 else "")
-    words = f"{sizes.size} groups" + (f" of {shown}" if sizes.size else "")
+    largest = ", ".join(map(str, np.sort(sizes)[::-1][:8])) + (", ..." if sizes.size > 8 else "")
+    words = f"{sizes.size} groups" + (f" ({largest} members)" if sizes.size else "")
     small = int((sizes < smallest).sum())
-    return words + (f", {small} of them too small" if small else "") + (f"; {n_noise} noise" if n_noise else "")
+    return words + (f"; {small} too small, dropped" if small else "") + (f"; {n_noise} noise" if n_noise else "")
 
 
 def _equal_numbers(groups: np.ndarray, kept: np.ndarray, members: int | None, rng: np.random.Generator) -> np.ndarray:
@@ -267,7 +267,5 @@ def _name_after(labels: np.ndarray, reference: np.ndarray, train: np.ndarray) ->
 
 def _required(reference: np.ndarray | None) -> np.ndarray:
     if reference is None:
-        raise InputError(
-            "the labels need reference classes and this dataset has none; use labels=cluster to find groups"
-        )
+        raise InputError("labels=reference needs classes; this dataset has none: use labels=cluster to find groups")
     return reference

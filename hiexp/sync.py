@@ -12,8 +12,8 @@ from hiexp.commandline import start
 from hiexp.configs import CONFIGS
 from hiexp.errors import InputError
 from hiexp.run.session import input_errors_as_messages
-from hiexp.run.summary import shown
-from hiexp.tracking.mlflow_store import send_kept
+from hiexp.run.summary import display_path
+from hiexp.tracking.mlflow_store import resend_pending
 
 log = logging.getLogger(__name__)
 
@@ -29,10 +29,10 @@ def main(cfg: DictConfig) -> None:
     if not folder.is_dir():
         raise InputError(f"runs={cfg.runs}: no such folder")
     n_sent = 0
-    for record, place in send_kept(folder, uri=cfg.uri):
+    for record, place in resend_pending(folder, uri=cfg.uri):
         n_sent += 1
-        log.info("sent  %s  %s", shown(place), record.name)
-    log.info("%d runs sent", n_sent) if n_sent else log.info("Nothing is to be sent in %s", shown(folder))
+        log.info("sent  %s  %s", display_path(place), record.name)
+    log.info("%d runs sent", n_sent) if n_sent else log.info("Nothing to sync in %s", display_path(folder))
 
 
 def run() -> None:

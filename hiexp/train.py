@@ -14,10 +14,10 @@ from hiexp.errors import NoGroupsError
 from hiexp.run.experiment import run_experiment
 from hiexp.run.session import (
     command,
-    ended,
-    recorded,
+    report_job_done,
     run_folder,
     sweeping,
+    tracked_run,
 )
 from hiexp.run.summary import one_line, summary
 
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 def main(cfg: DictConfig) -> float | None:
     """Run one experiment, or one job of a sweep, whose failure must not stop the others."""
     job, folder = HydraConfig.get(), run_folder()
-    with recorded(cfg) as record:
+    with tracked_run(cfg) as record:
         try:
             outcome = run_experiment(cfg, folder, record.metrics)
         except NoGroupsError as nothing:
@@ -43,7 +43,7 @@ def main(cfg: DictConfig) -> float | None:
         log.info("Trained in %.1f s; writing predictions, pictures and model", record.metrics["train_seconds"])
         outcome.write(folder)
     if sweeping():
-        ended(one_line(record.metrics))
+        report_job_done(one_line(record.metrics))
     else:
         log.info(summary(outcome, record.metrics, cfg, job, folder))
     return record.metrics.get("success_rate")

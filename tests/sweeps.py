@@ -63,7 +63,7 @@ def predictions(number: int) -> pd.DataFrame:
 
 def verdict(jobs: list[str]) -> dict:
     """Return a ``sweep.json``: the first three of `jobs` alike."""
-    rows = [{"job": job, "like_best": place < 3} for place, job in enumerate(jobs)]
+    rows = [{"job": job, "indistinguishable_from_best": place < 3} for place, job in enumerate(jobs)]
     best = {"job": jobs[0], "score": 0.7, "p_family": 0.031, "corrected": 0.62}
     return {
         "measure": "success_rate",

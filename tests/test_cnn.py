@@ -347,7 +347,7 @@ def test_cuda_learns_the_same():
 def test_a_step_that_is_replayed_is_the_step_itself(monkeypatch, precision):
     X, y = two_kinds_of_image()
     replayed = CNNClassifier(SMALL, epochs=5, precision=precision, device="cuda").fit(X, y)
-    monkeypatch.setattr(training, "Captured", lambda step: step)
+    monkeypatch.setattr(training, "CudaGraphStep", lambda step: step)
     plain = CNNClassifier(SMALL, epochs=5, precision=precision, device="cuda").fit(X, y)
     assert replayed.history_ == plain.history_
     np.testing.assert_array_equal(replayed.predict_proba(X), plain.predict_proba(X))

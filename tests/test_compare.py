@@ -196,7 +196,7 @@ def test_a_metric_that_no_run_has(sweep):
 
 
 @pytest.fixture(scope="module")
-def recorded(tmp_path_factory):
+def tracked_run(tmp_path_factory):
     """The same sweep in a store, whose folder is gone, and a run that failed by itself."""
     root = tmp_path_factory.mktemp("recorded")
     sweep = write_sweep(root / "runs" / "2026-11-22" / "12-00-00_sweep", SMALL)

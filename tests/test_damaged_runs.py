@@ -29,7 +29,7 @@ from hiexp.sweep.callback import SweepCallback
 from hiexp.tracking.mlflow_store import NoTracking, Record
 
 SMALL = {"model": ["simple", "medium"], "epochs": [50, 80]}
-COUNTS = {job: {"n_train": 4, "n_test": 8, "n_taught": 4} for job in range(4)}
+COUNTS = {job: {"n_train": 4, "n_test": 8, "n_training": 4} for job in range(4)}
 PAIR = {"pair": "b less a", "score": "accuracy", "n": 2, "mean": 0.1, "low": 0.0, "high": 0.2, "p": 0.1}
 HOSTILE = "<script>alert(1)</script> \\input{/etc/passwd} \x1b[2J\x1b]0;title\x07=1+1"
 

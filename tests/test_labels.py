@@ -118,35 +118,35 @@ def test_an_equal_number_of_each_group_teaches(sample, fraction, members, expect
     profiles, truth, train = sample
     clusterer = KMeans(3, n_init=3, random_state=0)
     assigned = cluster_labels(clusterer, fraction, members=members).assign(profiles, None, train)
-    assert assigned.grouped.size == round(fraction * 80)
-    assert np.isin(assigned.grouped, train).all()
-    assert np.isin(assigned.taught, assigned.grouped).all()
-    _, sizes = np.unique(assigned.classes[assigned.grouped], return_counts=True)
-    _, taught = np.unique(assigned.classes[assigned.taught], return_counts=True)
-    assert set(taught) == {min(*sizes, members or sizes.min())}
+    assert assigned.clustered.size == round(fraction * 80)
+    assert np.isin(assigned.clustered, train).all()
+    assert np.isin(assigned.training, assigned.clustered).all()
+    _, sizes = np.unique(assigned.classes[assigned.clustered], return_counts=True)
+    _, training = np.unique(assigned.classes[assigned.training], return_counts=True)
+    assert set(training) == {min(*sizes, members or sizes.min())}
     if expected:
-        assert assigned.taught.size == expected
-    # What was not grouped is placed all the same.
+        assert assigned.training.size == expected
+    # What was not clustered is placed all the same.
     np.testing.assert_array_equal(contingency_matrix(assigned.classes, truth).astype(bool).sum(axis=1), 1)
 
 
 def test_the_clusterer_sees_its_share_of_the_training_objects_alone(sample):
     profiles, _, train = sample
     labels = cluster_labels(KMeans(3, n_init=3, random_state=0), 0.4, seed=3)
-    grouped = labels.assign(profiles, None, train).grouped
+    clustered = labels.assign(profiles, None, train).clustered
     spoiled = profiles.copy()
-    others = np.delete(np.arange(120), grouped)
+    others = np.delete(np.arange(120), clustered)
     spoiled[others] = np.random.default_rng(5).normal(size=(len(others), 30))
     again = labels.assign(spoiled, None, train)
-    np.testing.assert_array_equal(again.grouped, grouped)
-    np.testing.assert_array_equal(again.classes[grouped], labels.clusterer.labels_)
+    np.testing.assert_array_equal(again.clustered, clustered)
+    np.testing.assert_array_equal(again.classes[clustered], labels.clusterer.labels_)
 
 
 def test_small_samples_are_grouped_whole(sample):
     profiles, _, train = sample
     labels = cluster_labels(KMeans(3, n_init=3, random_state=0), 0.25, at_least=50)
-    assert labels.assign(profiles, None, train).grouped.size == 50
-    np.testing.assert_array_equal(labels.assign(profiles, None, train[:30]).grouped, train[:30])
+    assert labels.assign(profiles, None, train).clustered.size == 50
+    np.testing.assert_array_equal(labels.assign(profiles, None, train[:30]).clustered, train[:30])
 
 
 def test_groups_too_small_have_no_class(sample):
@@ -155,7 +155,7 @@ def test_groups_too_small_have_no_class(sample):
     assigned = cluster_labels(AgglomerativeClustering(4), smallest=5).assign(profiles, truth, train)
     assert np.all(assigned.classes[train[:3]] == UNKNOWN)
     assert assigned.scores["cluster_n_groups_left_out"] == 1
-    assert not np.isin(train[:3], assigned.taught).any()
+    assert not np.isin(train[:3], assigned.training).any()
 
 
 @pytest.mark.parametrize("fraction", [0, -0.5, 1.5])
@@ -170,7 +170,7 @@ def test_an_assignment_is_read_as_it_was_written(sample, tmp_path):
     written = cluster_labels(KMeans(3, random_state=0), 0.5).assign(profiles, truth, train)
     written.save(tmp_path)
     read = Assignment.load(tmp_path)
-    for name in ("classes", "taught", "grouped"):
+    for name in ("classes", "used_for_training", "clustered"):
         np.testing.assert_array_equal(getattr(read, name), getattr(written, name))
     assert read.scores == written.scores
 

@@ -9,13 +9,13 @@ from hiexp.plots import learning, plot_learning_curve
 
 def runs(sizes, words=""):
     rows = [
-        {"settings": f"{words} test_size={size} random_state={state}".strip(), "n_taught": round(100 * (1 - size))}
+        {"settings": f"{words} test_size={size} random_state={state}".strip(), "n_training": round(100 * (1 - size))}
         for size in sizes
         for state in (1, 2)
     ]
     numbers = {f"{kind}{name}": 0.5 for kind in ("", "chance_", "chance95_") for name in learning.SCORES}
     table = pd.DataFrame(rows).assign(**numbers)
-    table["balanced_accuracy"] = table["n_taught"] / 100 + np.tile([0, 0.02], len(sizes))
+    table["balanced_accuracy"] = table["n_training"] / 100 + np.tile([0, 0.02], len(sizes))
     return table
 
 

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from hiexp.errors import InputError
 from hiexp.run.files import RUN_FILE, begin, refuse_others_folder, results, seal
 from hiexp.run.provenance import work_key
-from hiexp.run.reuse import WORK_TAG, claimed
+from hiexp.run.reuse import WORK_TAG, work_lock
 from hiexp.tracking.mlflow_store import UID_TAG, MlflowTracking
 from hiexp.writing import staged
 
@@ -52,7 +52,7 @@ def write(folder, files=FILES):
 
 def taken_over(cfg, key, folder):
     folder.mkdir(exist_ok=True)
-    with claimed(cfg, key, folder, reusing=True) as metrics:
+    with work_lock(cfg, key, folder, reusing=True) as metrics:
         return metrics
 
 

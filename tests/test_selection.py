@@ -171,9 +171,9 @@ def test_skill_is_found_and_the_best_of_many_equals_is_not_taken_at_its_word():
     assert scores > true + 0.03
     assert abs(corrected - true) < abs(scores - true)
     # Equals are alike, and what is much worse is not.
-    assert np.mean([verdict.configurations["like_best"].mean() for verdict in found]) > 0.9
+    assert np.mean([verdict.configurations["indistinguishable_from_best"].mean() for verdict in found]) > 0.9
     sweep = {"good": table(CLASSES, CLASSES), "bad": table(CLASSES, rng.choice(3, 80))}
-    assert judge_sweep(sweep, n_draws=99).configurations["like_best"].tolist() == [True, False]
+    assert judge_sweep(sweep, n_draws=99).configurations["indistinguishable_from_best"].tolist() == [True, False]
 
 
 def test_test_sets_that_share_nothing_cannot_be_told_apart():
@@ -184,7 +184,7 @@ def test_test_sets_that_share_nothing_cannot_be_told_apart():
     }
     rows = judge_sweep(sweep, n_draws=99).configurations
     assert rows["n_common"].tolist() == [40, 0]
-    assert (rows["p_like_best"].tolist(), rows["like_best"].tolist()) == ([1, 1], [True, True])
+    assert (rows["p_like_best"].tolist(), rows["indistinguishable_from_best"].tolist()) == ([1, 1], [True, True])
 
 
 def test_repeats_are_averaged_and_stay_together():

@@ -78,7 +78,7 @@ def test_the_command_with_folds(hiexp_train, tmp_path):
     run = only_run(tmp_path)
     rows = pd.read_csv(run / "predictions.csv")
     assert (rows["split"] == "test").all()
-    assert not rows["taught"].any()
+    assert not rows["used_for_training"].any()
     assert rows.groupby("repeat")["id"].nunique().tolist() == [rows["id"].nunique()] * 2
     assert rows.groupby(["repeat", "id"]).size().max() == 1
     assert sorted(rows["fold"].unique()) == [1, 2, 3]

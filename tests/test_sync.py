@@ -18,7 +18,7 @@ from conftest import command, train
 from mlflow import MlflowClient
 
 from hiexp.errors import InputError
-from hiexp.tracking.mlflow_store import SWEEP_UID_TAG, UID_TAG, MlflowTracking, Record, send_kept
+from hiexp.tracking.mlflow_store import SWEEP_UID_TAG, UID_TAG, MlflowTracking, Record, resend_pending
 
 QUICK = ["dataset.n_galaxies=60", "fit=none", "feature=raw", "classifier=knn", "evaluation.permutations=20"]
 
@@ -87,7 +87,7 @@ def test_a_server_that_goes_away_in_mid_sweep_gets_everything_later(tmp_path):
     assert {"1", "2"} <= {folder.name for folder in kept} <= {kept[0].name, "0", "1", "2"}  # the jobs and the sweep
 
     with pytest.raises(InputError, match="no MLflow server answers"):
-        list(send_kept(tmp_path / "runs"))
+        list(resend_pending(tmp_path / "runs"))
     assert sorted(file.parent for file in tmp_path.rglob("record.json")) == kept
 
     with server(tmp_path, port):
@@ -151,11 +151,11 @@ def sent(tracking):
 @pytest.mark.parametrize("done_before", range(5))
 def test_a_sync_that_is_killed_leaves_no_job_without_its_sweep(kept, done_before):
     tracking, runs = kept
-    records = send_kept(runs)
+    records = resend_pending(runs)
     for _ in range(done_before):
         next(records, None)
     records.close()  # the process ends here
-    assert len(list(send_kept(runs))) == 4 - min(done_before, 4)
+    assert len(list(resend_pending(runs))) == 4 - min(done_before, 4)
     sweep, jobs = sent(tracking)
     assert [run.data.tags["mlflow.parentRunId"] for run in jobs] == [sweep.info.run_id] * 3
 
@@ -178,13 +178,13 @@ def test_what_is_no_record_or_refused_does_not_stop_the_rest(kept, caplog):
     (runs / "refused").mkdir()
     refused.write(runs / "refused")
 
-    assert len(list(send_kept(runs))) == 4
+    assert len(list(resend_pending(runs))) == 4
     assert "7 files are no records of runs and are left alone; the first: " in caplog.text
     assert f"refuses the run in {runs}/refused" in caplog.text
     assert (runs / "refused" / "record.refused.json").exists()
     assert len(list(runs.rglob("record.json"))) == 7
     caplog.clear()
-    assert list(send_kept(runs)) == []
+    assert list(resend_pending(runs)) == []
     assert "refuses" not in caplog.text
 
 
@@ -195,7 +195,7 @@ def test_a_store_that_is_away_does_not_keep_others_from_theirs(kept):
     (runs / "away").mkdir()
     away.write(runs / "away")
     with pytest.raises(InputError, match="no MLflow server answers"):
-        list(send_kept(runs))
+        list(resend_pending(runs))
     assert len(sent(tracking)[1]) == 3
     assert [file.parent.name for file in runs.rglob("record.json")] == ["away"]
     assert tracking.resend(runs) == []  # it asks its own store alone
@@ -207,7 +207,7 @@ def test_links_in_a_run_are_not_followed(kept, tmp_path):
     (runs / "sweep" / "0" / "link").symlink_to(tmp_path / "secret")
     (runs / "sweep" / "0" / "plots").mkdir()
     (runs / "sweep" / "0" / "plots" / "fits.png").touch()
-    list(send_kept(runs))
+    list(resend_pending(runs))
     _, jobs = sent(tracking)
     (job,) = [run for run in jobs if run.data.tags["job"] == "0"]
     client = MlflowClient(tracking.uri)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 
 
-class Captured:
+class CudaGraphStep:
     """A step of a training that is recorded as a CUDA graph and replayed, with the same result to the last bit.
 
     There is a graph for each size of batch. The first step of a size is taken as it is, since libraries and optimiser

@@ -22,7 +22,7 @@ from torch import nn
 
 from hiexp.cache import fingerprint
 from hiexp.classifiers.network import ConvNet
-from hiexp.classifiers.states import State, States
+from hiexp.classifiers.states import Checkpoint, Checkpoints
 from hiexp.classifiers.training import Examples, Training
 from hiexp.devices import torch_device
 from hiexp.errors import InputError
@@ -242,7 +242,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         with ExitStack() as stack:
             if states:
                 try:
-                    stack.enter_context(states.held())
+                    stack.enter_context(states.lock())
                 except OSError as error:
                     log.warning("No state can be kept in %s (%s); cache=off goes without", states.folder, error)
                     states = None
@@ -290,7 +290,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         weights = compute_class_weight("balanced", classes=np.unique(targets), y=targets)
         return torch.from_numpy(weights).float().to(device)
 
-    def _states(self, images: np.ndarray, targets: np.ndarray, device: torch.device, low: bool) -> States | None:
+    def _states(self, images: np.ndarray, targets: np.ndarray, device: torch.device, low: bool) -> Checkpoints | None:
         if self.states is None:
             return None
         elsewhere = ("network", "epochs", "precision", "device", "states", "keep_seconds")
@@ -301,17 +301,17 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
             "network_settings": json.dumps(vars(self.network), sort_keys=True, default=repr),
             "arithmetic": [str(device), low, torch.backends.cpu.get_cpu_capability(), version("numba")],
         }
-        return States(Path(self.states) / f"training-{fingerprint(settings, images, targets)}")
+        return Checkpoints(Path(self.states) / f"training-{fingerprint(settings, images, targets)}")
 
 
-def _keeper(states: States) -> Callable[[State], None]:
+def _keeper(states: Checkpoints) -> Callable[[Checkpoint], None]:
     """Return a function that keeps each state it is given in the place of the one before, until the training ends."""
     last = None
 
-    def keep(state: State) -> None:
+    def keep(state: Checkpoint) -> None:
         nonlocal last
         try:
-            last = states.keep(state, instead_of=last)
+            last = states.save(state, instead_of=last)
         except OSError as error:
             log.warning("The state of the training could not be kept in %s: %s", states.folder, error)
 

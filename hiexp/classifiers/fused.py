@@ -28,7 +28,7 @@ from hiexp.classifiers.kernels import (
 
 
 @dataclass(frozen=True)
-class _WayBack:
+class SavedForBackward:
     """What the gradient of a block needs of its way forward; arrays of shape (channels,) but for the first three."""
 
     extremes: np.ndarray
@@ -49,7 +49,7 @@ def _normalised(
     norm: nn.BatchNorm2d,
     dropout: float,
     dtype: torch.dtype,
-) -> tuple[torch.Tensor, _WayBack]:
+) -> tuple[torch.Tensor, SavedForBackward]:
     """Return what a block hands on, given a function that fills in extremes, corners and sums over `count` pixels."""
     channels = pooled_shape[-1]
     extremes, corners = np.empty(pooled_shape, np.float32), np.empty(pooled_shape, np.uint8)
@@ -79,11 +79,13 @@ def _normalised(
         threshold,
         _array(out).reshape(-1, channels),
     )
-    back = _WayBack(extremes, corners, noise, threshold, np.float32(gain), count, gamma, mean, steepness)
+    back = SavedForBackward(extremes, corners, noise, threshold, np.float32(gain), count, gamma, mean, steepness)
     return out.permute(0, 3, 1, 2), back
 
 
-def _before_norm(gradient: torch.Tensor, back: _WayBack) -> tuple[np.ndarray, list[np.ndarray], list[torch.Tensor]]:
+def _before_norm(
+    gradient: torch.Tensor, back: SavedForBackward
+) -> tuple[np.ndarray, list[np.ndarray], list[torch.Tensor]]:
     """Return a gradient before dropout, `g`, and those of norm's weight and bias.
 
     In between (scale, base, slope), which make it the one before batch norm: scale g + base - slope x.
@@ -154,9 +156,9 @@ class _FirstBlock(torch.autograd.Function):
     def backward(ctx, gradient):
         pooled, single, of_norm = _before_norm(gradient, ctx.back)
         channels = pooled.shape[-1]
-        of_taps, of_bias = np.zeros((9, channels)), np.zeros(channels)
-        first_gradients(*ctx.given, pooled, ctx.back.corners, *single, of_taps, of_bias)
-        of_kernel = torch.from_numpy(of_taps).float().t().reshape(channels, 1, 3, 3)
+        grad_weight, of_bias = np.zeros((9, channels)), np.zeros(channels)
+        first_gradients(*ctx.given, pooled, ctx.back.corners, *single, grad_weight, of_bias)
+        of_kernel = torch.from_numpy(grad_weight).float().t().reshape(channels, 1, 3, 3)
         return None, of_kernel, torch.from_numpy(of_bias).float(), *of_norm, None, None
 
 

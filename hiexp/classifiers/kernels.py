@@ -195,7 +195,7 @@ def pool_first_extremes(images, taps, bias, upward, extremes, corners, total, sq
 
 
 @njit(fastmath=True, error_model="numpy", cache=True)
-def first_gradients(images, taps, bias, pooled, corners, scale, base, slope, of_taps, of_bias):
+def first_gradients(images, taps, bias, pooled, corners, scale, base, slope, grad_weight, of_bias):
     """Take a gradient back to the taps and biases of a convolution of one channel, whose maps are made once more."""
     n, height, width, channels = pooled.shape
     # An array for each column of the taps and each corner: the compiler vectorises no loop that writes to places it
@@ -232,6 +232,6 @@ def first_gradients(images, taps, bias, pooled, corners, scale, base, slope, of_
             for k in range(channels):
                 of_bias[k] += row_bias[k]
                 for v in range(3):
-                    of_taps[3 * v, k] += left[v, k]
-                    of_taps[3 * v + 1, k] += middle[v, k]
-                    of_taps[3 * v + 2, k] += right[v, k]
+                    grad_weight[3 * v, k] += left[v, k]
+                    grad_weight[3 * v + 1, k] += middle[v, k]
+                    grad_weight[3 * v + 2, k] += right[v, k]

@@ -1,4 +1,4 @@
-"""States of trainings on disk, from which a longer training, or one that was killed, goes on."""
+"""Checkpoints of trainings on disk, from which a longer training, or one that was killed, goes on."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class State:
+class Checkpoint:
     """All that the next epoch depends on beside the settings and the data.
 
     The random numbers of an epoch depend on the seed and the epoch's number alone, so that there is no random state.
@@ -40,7 +40,7 @@ class State:
 
 
 @dataclass(frozen=True)
-class States:
+class Checkpoints:
     """The states of one training, a safetensors file each, named after its number of epochs.
 
     Parameters
@@ -52,7 +52,7 @@ class States:
     folder: Path
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def lock(self) -> Iterator[None]:
         """Let one process train, while others that want the same training wait.
 
         Raises
@@ -67,18 +67,18 @@ class States:
             os.utime(self.folder)  # it is in use
             yield
 
-    def latest(self, at_most: int) -> State | None:
+    def latest(self, at_most: int) -> Checkpoint | None:
         """Return the state after the most epochs, but no more than `at_most`; None where there is none."""
         for epochs in sorted((n for n in self._epochs() if n <= at_most), reverse=True):
             file = self._file(epochs)
             try:
                 return _read(file)
-            except Exception as error:  # whatever a reader makes of half a file
+            except Exception as error:  # any reader error
                 log.warning("%s is damaged (%s); the training starts before it", file, error)
                 file.unlink()
         return None
 
-    def keep(self, state: State, instead_of: int | None = None) -> int:
+    def save(self, state: Checkpoint, instead_of: int | None = None) -> int:
         """Write a state, which takes the place of the one after `instead_of` epochs; return its number of epochs."""
         epochs = len(state.history["train_loss"])
         file = self._file(epochs)
@@ -99,13 +99,13 @@ class States:
         return (int(name[1]) for name in names if name)
 
 
-def _read(file: Path) -> State:
+def _read(file: Path) -> Checkpoint:
     with safe_open(file, "pt") as stored:
         history, digest = stored.metadata()["history"], stored.metadata()["digest"]
         tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
     if digest != _digest(history, tensors):
         raise ValueError("its content is not what was written")
-    return State(json.loads(history), tensors)
+    return Checkpoint(json.loads(history), tensors)
 
 
 def _digest(history: str, tensors: dict[str, torch.Tensor]) -> str:

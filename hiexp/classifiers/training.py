@@ -15,8 +15,8 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from hiexp.classifiers.captured import Captured
-from hiexp.classifiers.states import State
+from hiexp.classifiers.captured import CudaGraphStep
+from hiexp.classifiers.states import Checkpoint
 
 ORDER, DROPOUT = range(2)  # streams of random numbers
 
@@ -75,7 +75,7 @@ class Training(pl.LightningModule):
         batch_size: int,
         seed: int,
         patience: int,
-        keep: Callable[[State], None] | None,
+        keep: Callable[[Checkpoint], None] | None,
         keep_seconds: float,
     ) -> None:
         super().__init__()
@@ -132,19 +132,19 @@ class Training(pl.LightningModule):
                 enable_progress_bar=False,
                 enable_model_summary=False,
             )
-            self.step = Captured(self.learn) if self.gpu else self.learn
+            self.step = CudaGraphStep(self.learn) if self.gpu else self.learn
             trainer.fit(self, _Order(self))
             del self.step  # and with it a GPU's memory
 
-    def state(self) -> State:
+    def state(self) -> Checkpoint:
         """Return what the next epoch depends on."""
         tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
         tensors |= {f"best.{name}": value for name, value in self.best.items()}
         for index, values in self.optimizers(use_pl_optimizer=False).state_dict()["state"].items():
             tensors |= {f"optimiser.{index}.{name}": value for name, value in values.items()}
-        return State(self.history, tensors)
+        return Checkpoint(self.history, tensors)
 
-    def restore(self, state: State) -> None:
+    def restore(self, state: Checkpoint) -> None:
         """Go on from a state of the same training."""
         parts: dict[str, dict[str, torch.Tensor]] = {"network": {}, "best": {}, "optimiser": {}}
         for name, value in state.tensors.items():

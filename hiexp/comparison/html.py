@@ -23,8 +23,8 @@ from hiexp.comparison.text import (
     STAGES,
     control_text,
     heading,
+    indistinguishable_from_best,
     interval,
-    likes_of_the_best,
     number,
     other_scores,
     seconds,
@@ -38,7 +38,7 @@ from hiexp.writing import write_named
 
 PICTURES = {  # of each run, where it has them
     "plots/classes.png": "profiles of each predicted class",
-    "plots/parameters_by_class.png": "what is known of the galaxies of each class",
+    "plots/parameters_by_class.png": "catalogue parameters of each class",
 }
 GROUPS = {
     "cluster_n_groups": ("groups", 0),
@@ -125,7 +125,7 @@ def write_page(comparison: Comparison, file: Path) -> Path:
         comparison=comparison,
         measure=title(measure),
         heading=heading(comparison),
-        like=likes_of_the_best(comparison),
+        like=indistinguishable_from_best(comparison),
         facts=_facts(comparison),
         ranking=draw_ranking(comparison),
         control=control_text(comparison),
@@ -164,9 +164,9 @@ def _facts(comparison: Comparison) -> list[tuple[str, str, str]]:
                 f"[{number(won['corrected_low'])}, {number(won['corrected_high'])}]",
             ),
             (
-                "like the best",
-                str(sum(row["like_best"] for row in verdict["configurations"]) - 1),
-                f"of {many - 1} others cannot be told from it",
+                "no significant difference",
+                str(sum(row["indistinguishable_from_best"] for row in verdict["configurations"]) - 1),
+                f"of the other {many - 1} from the best",
             ),
         ]
     elif math.isfinite(best.number(f"chance_{measure}")):

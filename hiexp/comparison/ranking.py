@@ -66,14 +66,15 @@ def best_text(ranking: pd.DataFrame, verdict: SweepVerdict) -> str:
     """Return the line that the study prints, the best configuration and its score, and what it is worth."""
     best, maximum, measure = verdict.best, verdict.maximum, verdict.measure.replace("_", " ")
     settings = ranking.set_index("job")["settings"][best["job"]]
-    n, n_alike = len(verdict.configurations), int(verdict.configurations["like_best"].sum()) - 1
+    n, n_alike = len(verdict.configurations), int(verdict.configurations["indistinguishable_from_best"].sum()) - 1
     return "\n".join(
         [
             f"best    {settings or best['job']}: {measure} {best['score']:.3f}",
             f"chance  the best of {n} by chance has {maximum['mean']:.3f} (5-95 %: {maximum['p05']:.3f} to "
-            f"{maximum['p95']:.3f}); p = {best['p_family']:.3f} that chance does as well",
-            f"        corrected for having been chosen: {best['corrected']:.3f} ({best['corrected_low']:.3f} to "
-            f"{best['corrected_high']:.3f}); {n_alike} of the other {n - 1} cannot be told from the best",
+            f"{maximum['p95']:.3f}); permutation p = {best['p_family']:.3f}",
+            f"        corrected for selection bias: {best['corrected']:.3f} ({best['corrected_low']:.3f} to "
+            f"{best['corrected_high']:.3f}); {n - 1 - n_alike or 'none'} of the other {n - 1} "
+            f"{'differ' if n - 1 - n_alike > 1 else 'differs'} significantly from the best",
             "        a small p says that predictions and classes are related, not that the labels taught it; the "
             "control is the same sweep with labels=random seed=1,2,...: python -m hiexp.compare --control",
         ]

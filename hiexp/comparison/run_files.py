@@ -68,7 +68,7 @@ class JobSettings(SweepSettings):
 class _Configuration(TypedDict):
     __pydantic_config__ = ConfigDict(extra="allow")
     job: Words
-    like_best: bool
+    indistinguishable_from_best: bool
 
 
 def _sane(value: float) -> float:

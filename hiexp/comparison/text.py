@@ -71,10 +71,12 @@ def interval(run: Run, metric: str) -> str:
     return f"[{number(low)}, {number(high)}]" if math.isfinite(low) and math.isfinite(high) else ""
 
 
-def likes_of_the_best(comparison: Comparison) -> set[str]:
-    """Return the names of the runs that cannot be told from the best by what they predicted."""
+def indistinguishable_from_best(comparison: Comparison) -> set[str]:
+    """Return the names of the runs whose predictions do not differ significantly from those of the best."""
     verdict = comparison.judged()
-    return {row["job"] for row in verdict["configurations"] if row["like_best"]} if verdict else set()
+    return (
+        {row["job"] for row in verdict["configurations"] if row["indistinguishable_from_best"]} if verdict else set()
+    )
 
 
 def heading(comparison: Comparison) -> str:
@@ -89,8 +91,8 @@ def heading(comparison: Comparison) -> str:
             f"chance, {tail(measure)}: mean and percentile of the same predictions under permuted reference classes"
         )
         words.append("p: share of permutations that do as well")
-    if likes_of_the_best(comparison):
-        words.append("≈: cannot be told from the best")
+    if indistinguishable_from_best(comparison):
+        words.append("≈: not significantly different from the best")
     return "; ".join(words)
 
 
@@ -101,13 +103,14 @@ def verdict_text(comparison: Comparison) -> str:
         return ""
     best, chance, n_all = verdict["best"], verdict["maximum"], len(verdict["configurations"])
     score = f"{title(comparison.measure)} of {best['score']:.3f}"
-    like = sum(row["like_best"] for row in verdict["configurations"]) - 1
+    like = sum(row["indistinguishable_from_best"] for row in verdict["configurations"]) - 1
     return (
         f"The best of {n_all} configurations, {best['job']}, has a {score}. "
         f"Under permuted reference classes the best of them reaches {chance['mean']:.3f} on average and "
         f"{chance['p95']:.3f} in 5 % of the draws: family-wise p = {best['p_family']:.3f}. Corrected for the choice: "
         f"{best['corrected']:.3f} [{best['corrected_low']:.3f}, {best['corrected_high']:.3f}]. "
-        f"{like} of the others cannot be told from it."
+        f"{n_all - 1 - like or 'None'} of the other {n_all - 1} {'differ' if n_all - 1 - like > 1 else 'differs'} "
+        "significantly from it."
     )
 
 
@@ -132,7 +135,7 @@ def screen_table(comparison: Comparison, width: int, at_most: int) -> str:
     Settings come before scores beside the one that ranks; settings that there is no room for are named.
     """
     runs, measure = comparison.done[:at_most], comparison.measure
-    like, names = likes_of_the_best(comparison), short_names(comparison.axes)
+    like, names = indistinguishable_from_best(comparison), short_names(comparison.axes)
 
     columns = [("run", [f"{'≈' if run.name in like else ''}{run.name}" for run in runs])]
     columns.append(

@@ -1,4 +1,4 @@
-"""Whether the classes follow what is known of the galaxies."""
+"""Whether the classes depend on catalogue parameters."""
 
 from __future__ import annotations
 

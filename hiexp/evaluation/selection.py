@@ -46,7 +46,7 @@ class SweepVerdict:
         ``chance95`` under permuted classes; ``p``; ``p_family``, the share of draws in which the sweep's maximum does
         as well; ``n_test`` objects and, of them, ``n_common`` that the best was tested on, too; ``p_like_best`` and,
         after Holm (1979, Scandinavian Journal of Statistics 6, 65), ``p_like_best_holm`` of the two being equally
-        good on those; ``like_best``, whether they cannot be told apart at 5 %.
+        good on those; ``indistinguishable_from_best``, whether they cannot be told apart at 5 %.
     best : dict
         Of the first row: ``job``, ``score``, ``p_family``, and the selection-corrected score ``corrected`` with its
         95 % interval ``corrected_low`` to ``corrected_high``.
@@ -146,7 +146,7 @@ def judge_sweep(
             "n_common": n_common,
             "p_like_best": alike,
             "p_like_best_holm": alike_holm,
-            "like_best": alike_holm > LEVEL,
+            "indistinguishable_from_best": alike_holm > LEVEL,
         }
     ).iloc[order]
     first = table.iloc[0]

@@ -147,6 +147,6 @@ def _given_split(held_out: np.ndarray | None) -> Division:
     if train.size == 0 or test.size == 0:
         raise InputError(
             f"evaluation.split=given: of the objects that can be used, the dataset's split has {train.size} to train "
-            f"on and {test.size} to hold out; use evaluation.split=random, or mend the split"
+            f"on and {test.size} to hold out; use evaluation.split=random, or fix the split"
         )
     return Division(train, test)

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from hiexp.fitting.covariance import covariance, standard_deviations
 from hiexp.fitting.least_squares import Solution, rows_at_once
-from hiexp.fitting.line import Channels, Lines, find_lines, found_before, remember, tensors
+from hiexp.fitting.line import Channels, Lines, cache_lines, cached_lines, find_lines, tensors
 from hiexp.fitting.measure import MEASURED
 from hiexp.fitting.model import Model, Settings
 from hiexp.fitting.passes import Pass, Rule
@@ -25,7 +25,7 @@ from hiexp.spectra import Spectra
 
 BATCH = {"cpu": 1024, "cuda": 16384}  # spectra worked on at a time, which bounds the memory
 SHARED = 6  # batches from which on it pays to start further processes, which takes seconds
-FADED = 0.01  # of the noise: a curve fainter than this at the ends of its core is negligible beyond
+CORE_THRESHOLD = 0.01  # of the noise: a curve fainter than this at the ends of its core is negligible beyond
 
 
 def fit_lines(spectra: Spectra, model: Model, rules: Sequence[Rule], settings: Settings, title: str) -> FitResult:
@@ -51,7 +51,7 @@ def fit_lines(spectra: Spectra, model: Model, rules: Sequence[Rule], settings: S
     """
     device = settings.torch_device()
     starts = range(0, len(spectra), BATCH[device.type])
-    known = found_before(spectra, device)
+    known = cached_lines(spectra, device)
     batches = (
         (spectra.take(rows), None if known is None else known.take(rows), model, rules, settings, device, rows.start)
         for rows in (slice(start, start + BATCH[device.type]) for start in starts)
@@ -62,7 +62,7 @@ def fit_lines(spectra: Spectra, model: Model, rules: Sequence[Rule], settings: S
             parts.append(part)
             lines.append(found)
             bar.update(len(part.table))
-    remember(spectra, device, lines)
+    cache_lines(spectra, device, lines)
     return FitResult(
         pd.concat([part.table for part in parts]),
         np.concatenate([part.profiles for part in parts]),
@@ -158,7 +158,7 @@ def _fit_pass(
         beyond = channels.sums(low, high)[2] - channels.sums(near, far)[2]
         fitted.chi2.add_(beyond / channels.rms**2)
         ends = model.value(torch.stack([near, far], dim=1)[rows], fitted.parameters[rows])
-        rows = rows[(ends.abs() > FADED * channels.rms[rows, None]).any(1)]
+        rows = rows[(ends.abs() > CORE_THRESHOLD * channels.rms[rows, None]).any(1)]
         _fit_rows(channels, lines, rows, low, high, fitted.parameters, fitted, model, settings)
     return fitted
 

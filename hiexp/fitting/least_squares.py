@@ -17,9 +17,9 @@ class Curve(Protocol):
 
 
 DAMPING = 0.1  # Marquardt's lambda at the start, in units of the problem's own curvature
-EASED, RAISED = 0.2, 3.0  # its factors after a step that went as foreseen and after one that was refused
+DAMPING_DECREASE, DAMPING_INCREASE = 0.2, 3.0  # factors of it after a step as foreseen, and after one refused
 MEMORY = {"cpu": 200_000, "cuda": 50_000_000}  # numbers in a Jacobian: on a CPU so few that its cache holds them
-LEAST_DAMPING, HOPELESS_DAMPING = 1e-9, 1e9
+LEAST_DAMPING, MAX_DAMPING = 1e-9, 1e9
 RIDGE = 1e-12  # damping of a linear problem, without which rounding decides about directions that no datum knows
 
 
@@ -134,8 +134,8 @@ def _step(curve: Curve, data: _Data, work: _Work, tolerance: float) -> tuple[_Wo
     new = _expand(curve, data, trial)
     gain = work.chi2 - new.chi2
     taken = gain > 0  # False where the trial is not a number
-    factor = torch.full_like(gain, EASED).masked_fill_(gain <= 0.5 * expected, 1.0)
-    factor.masked_fill_(gain < 0.1 * expected, 2.0).masked_fill_(~taken, RAISED)
+    factor = torch.full_like(gain, DAMPING_DECREASE).masked_fill_(gain <= 0.5 * expected, 1.0)
+    factor.masked_fill_(gain < 0.1 * expected, 2.0).masked_fill_(~taken, DAMPING_INCREASE)
     damping = (work.damping * factor).clamp_min_(LEAST_DAMPING)
     chi2 = torch.where(taken, new.chi2, work.chi2)
     settled = torch.maximum(gain.abs(), expected) <= tolerance * chi2
@@ -146,7 +146,7 @@ def _step(curve: Curve, data: _Data, work: _Work, tolerance: float) -> tuple[_Wo
         curvature=torch.where(taken[:, None, None], new.curvature, curvature),
         damping=damping,
     )
-    return work, settled | (damping > HOPELESS_DAMPING)
+    return work, settled | (damping > MAX_DAMPING)
 
 
 def linear_least_squares(curve: Curve, x: Tensor, y: Tensor, weight: Tensor, start: Tensor) -> Solution:

@@ -134,12 +134,12 @@ class Lines:
 _FOUND: dict[tuple[int, str], Lines] = {}  # of the Spectra that exist, by their id, and by device
 
 
-def found_before(spectra: Spectra, device: torch.device) -> Lines | None:
+def cached_lines(spectra: Spectra, device: torch.device) -> Lines | None:
     """Return the lines of spectra in which another fit has looked for them, None if none has."""
     return _FOUND.get((id(spectra), device.type))
 
 
-def remember(spectra: Spectra, device: torch.device, lines: Sequence[Lines]) -> None:
+def cache_lines(spectra: Spectra, device: torch.device, lines: Sequence[Lines]) -> None:
     """Keep the lines found in the batches of a sample for as long as the sample exists, for the next curve."""
     key = (id(spectra), device.type)
     if key not in _FOUND:

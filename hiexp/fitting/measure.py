@@ -13,7 +13,7 @@ from hiexp.fitting.least_squares import Curve
 
 MEASURED = ("position", "w50", "w20", "flux_peak", "flux_int", "A_flux")
 GRID = 257  # samples over the window to find the line in the curve, and again over the line
-FAINTEST = 1e-3  # of the peak: there the line ends
+FAINTEST_THRESHOLD = 1e-3  # of the peak: there the line ends
 COARSER = 2  # times as far apart are the samples from which errors follow
 NEWTON_STEPS = 2
 DEVIATES = torch.linspace(-3, 3, 13)  # standard normal deviates at which the edges of a line are looked for
@@ -153,7 +153,7 @@ def _grid(low: Tensor, high: Tensor) -> Tensor:
 def _extent(velocity: Tensor, profile: Tensor) -> tuple[Tensor, Tensor]:
     """Return where the line around the highest sample has faded away, or the window's ends, each of shape (N,)."""
     peak, top = profile.max(1, keepdim=True)
-    faint, place = profile < FAINTEST * peak, _places(profile)
+    faint, place = profile < FAINTEST_THRESHOLD * peak, _places(profile)
     before, after = place < top.to(place.dtype), place > top.to(place.dtype)
     # A line narrower than a step may fade between two samples: keep a step on either side of the top.
     before = _last(faint & before).minimum(top - 1).clamp_min(0)

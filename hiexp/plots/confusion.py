@@ -44,6 +44,13 @@ def plot_confusion(confusion: np.ndarray, classes: np.ndarray, truth_name: str, 
         "predicted class", f"class by the {truth_name}", f"{confusion.sum()} test objects", ticks=(names, names)
     )
     colour_bar(
-        figure, panel.left + side + 0.2, panel.bottom, side, round_values(0, 1), "share of the row", COLOURS, room=0.8
+        figure,
+        panel.left + side + 0.2,
+        panel.bottom,
+        side,
+        round_values(0, 1),
+        "fraction of reference class",
+        COLOURS,
+        room=0.8,
     )
     write(figure, file)

@@ -91,7 +91,11 @@ def plot_saliency(
     for number, (cmap, (ticks, label)) in enumerate(bars.items()):
         left = LEFT + width + number * BAR
         colour_bar(figure, left, BOTTOM + height / 8, height * 3 / 4, ticks, label, cmap, room=BAR - 0.15)
-    what = "profile, image, and what of it decides" if images else "profile, coloured by what of it decides"
+    what = (
+        "profile, disc image, saliency (integrated gradients)"
+        if images
+        else "profile, coloured by saliency (integrated gradients)"
+    )
     caption(figure, f"Objects held out, by predicted class: {what}")
     write(figure, file)
 

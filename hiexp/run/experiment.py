@@ -145,16 +145,16 @@ def learn_part(
         (cfg.labels, profiles, reference, division.train),
         stopwatch(metrics, "labels_seconds")(lambda: labels.assign(profiles, reference, division.train)),
     )
-    classes, taught = assigned.classes, assigned.taught
+    classes, training = assigned.classes, assigned.training
     feature = instantiate(cfg.feature, _convert_="all")
     features = cache.recall(
         "feature",
         Features,
-        (cfg.feature, profiles, *learned_from(feature, taught, classes)),
-        stopwatch(metrics, "feature_seconds")(lambda: extract(feature, profiles, taught, classes)),
+        (cfg.feature, profiles, *learned_from(feature, training, classes)),
+        stopwatch(metrics, "feature_seconds")(lambda: extract(feature, profiles, training, classes)),
     )
     with stopwatch(metrics, "train_seconds"):
-        model = learn(features, instantiate(cfg.classifier, _convert_="all"), taught, classes)
+        model = learn(features, instantiate(cfg.classifier, _convert_="all"), training, classes)
     with stopwatch(metrics, "predict_seconds"):
         predicted, probability = predict(model, features)
     return Part(division, assigned, predicted, probability, model)

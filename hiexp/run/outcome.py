@@ -108,8 +108,8 @@ class Part:
             {
                 "id": ids,
                 "split": np.where(np.isin(rows, self.division.train), "train", "test"),
-                "grouped": np.isin(rows, self.assigned.grouped),
-                "taught": np.isin(rows, self.assigned.taught),
+                "clustered": np.isin(rows, self.assigned.clustered),
+                "used_for_training": np.isin(rows, self.assigned.training),
                 "reference": pd.NA if reference is None else _known(reference),
                 "label": _known(self.assigned.classes),
                 "predicted": self.predicted,
@@ -229,7 +229,7 @@ class Outcome:
         1960, Educational and Psychological Measurement 20, 37). Empty without a clusterer. Objects that the clusterer
         takes for noise do not count.
         """
-        if not self.assigned.grouped.size:
+        if not self.assigned.clustered.size:
             return {}
         test = np.concatenate([part.division.test for part in self.parts])
         placed = np.concatenate([part.assigned.classes[part.division.test] for part in self.parts])
@@ -254,7 +254,7 @@ class Outcome:
         counts = {
             "n_train": float(np.mean([len(part.division.train) for part in self.parts])),
             "n_test": np.unique(test).size,
-            "n_taught": float(np.mean([len(part.assigned.taught) for part in self.parts])),
+            "n_training": float(np.mean([len(part.assigned.training) for part in self.parts])),
             "n_predicted_classes": np.unique(held_out).size,
         }
         counts |= pd.DataFrame([part.assigned.scores for part in self.parts]).mean().to_dict() | self.agreement()
@@ -304,9 +304,9 @@ class Outcome:
             plot_images(self.profiles, self.predicted, feature.transform, plots / "images.png")
         for step in (feature, classifier):
             if hasattr(step, "shapelets_"):
-                taught = self.assigned.taught
-                seen = self.profiles[taught] if step is feature else feature.transform(self.profiles[taught])
-                plot_shapelets(seen, self.assigned.classes[taught], step, plots / "shapelets.png")
+                training = self.assigned.training
+                seen = self.profiles[training] if step is feature else feature.transform(self.profiles[training])
+                plot_shapelets(seen, self.assigned.classes[training], step, plots / "shapelets.png")
         from hiexp.run.model_files import save_model  # skops imports all of scikit-learn, which takes seconds
 
         several = len(self.parts) > 1

@@ -47,36 +47,38 @@ class Features:
         return cls(load_model(folder)["feature"], np.load(folder / "values.npy"))
 
 
-def learned_from(transformer: TransformerMixin, taught: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, ...]:
+def learned_from(transformer: TransformerMixin, training: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, ...]:
     """Return what a transformer's fit depends on beside the profiles: nothing, where there is nothing to learn.
 
     Parameters
     ----------
     transformer : scikit-learn transformer
         Its tag ``requires_fit`` tells.
-    taught : ndarray of int
+    training : ndarray of int
         Rows to learn from.
     classes : ndarray of int, shape (N,)
         Classes of all rows.
     """
-    return (taught, classes[taught]) if get_tags(transformer).requires_fit else ()
+    return (training, classes[training]) if get_tags(transformer).requires_fit else ()
 
 
-def extract(transformer: TransformerMixin, profiles: np.ndarray, taught: np.ndarray, classes: np.ndarray) -> Features:
-    """Fit a transformer on the profiles `taught`, shape (N, n), and their classes, and transform all profiles.
+def extract(
+    transformer: TransformerMixin, profiles: np.ndarray, training: np.ndarray, classes: np.ndarray
+) -> Features:
+    """Fit a transformer on the profiles `training`, shape (N, n), and their classes, and transform all profiles.
 
     Raises
     ------
     InputError
         If the transformer refuses the data.
     """
-    with _refusal_named(transformer, len(taught)):
-        transformer.fit(profiles[taught], classes[taught])
+    with _refusal_named(transformer, len(training)):
+        transformer.fit(profiles[training], classes[training])
         return Features(transformer, transformer.transform(profiles))
 
 
-def learn(features: Features, classifier: ClassifierMixin, taught: np.ndarray, classes: np.ndarray) -> Pipeline:
-    """Fit a classifier on the features of the rows `taught` and return the pipeline of both.
+def learn(features: Features, classifier: ClassifierMixin, training: np.ndarray, classes: np.ndarray) -> Pipeline:
+    """Fit a classifier on the features of the rows `training` and return the pipeline of both.
 
     Images are laid out in rows for a classifier that takes two-dimensional arrays.
 
@@ -85,19 +87,19 @@ def learn(features: Features, classifier: ClassifierMixin, taught: np.ndarray, c
     InputError
         If there is one class only, or the classifier refuses the data.
     """
-    present = np.unique(classes[taught])
+    present = np.unique(classes[training])
     if present.size < 2:
         raise InputError(
-            f"all {len(taught)} training objects are of one class ({present}); "
+            f"all {len(training)} training objects are of one class ({present}); "
             "a classifier needs two: change labels, clusterer or test_size"
         )
     steps = [("feature", features.transformer)]
-    values = features.values[taught]
+    values = features.values[training]
     if values.ndim > 2 and get_tags(classifier).input_tags.two_d_array:
         steps.append(("flatten", Flatten().fit(values)))
         values = steps[-1][1].transform(values)
-    with _refusal_named(classifier, len(taught)):
-        classifier.fit(values, classes[taught])
+    with _refusal_named(classifier, len(training)):
+        classifier.fit(values, classes[training])
     return Pipeline([*steps, ("classifier", classifier)])
 
 

@@ -33,13 +33,13 @@ WORK_TAG = "work"  # what runs share whose numbers are the same
 LOCKS = Path("runs", ".locks")  # below the root
 
 
-def work_lock(root: str | Path, key: str) -> Path:
+def work_lock_file(root: str | Path, key: str) -> Path:
     """Return the file of the lock that whoever does some work holds."""
     return Path(root) / LOCKS / f"{key}.lock"
 
 
 @contextlib.contextmanager
-def claimed(cfg: DictConfig, key: str, folder: Path, *, reusing: bool) -> Iterator[dict[str, float] | None]:
+def work_lock(cfg: DictConfig, key: str, folder: Path, *, reusing: bool) -> Iterator[dict[str, float] | None]:
     """Hold the right to do what a configuration asks for; yield the metrics of an earlier run that has done it.
 
     Of processes that want the same, one works and the others wait, since a lock ends with the process that holds it:
@@ -65,7 +65,7 @@ def claimed(cfg: DictConfig, key: str, folder: Path, *, reusing: bool) -> Iterat
     reusing = reusing and tracking.reuse
     with contextlib.ExitStack() as stack:
         try:
-            stack.enter_context(locked(work_lock(cfg.root, key), timeout=-1 if reusing else 0))
+            stack.enter_context(locked(work_lock_file(cfg.root, key), timeout=-1 if reusing else 0))
         except Timeout:  # the same is running: twice the work is what was asked for
             yield None
             return
@@ -77,13 +77,13 @@ def claimed(cfg: DictConfig, key: str, folder: Path, *, reusing: bool) -> Iterat
         yield _taken_over(tracking, key, folder, reusing=reusing)
 
 
-def close_dead(tracking: MlflowTracking | NoTracking, root: Path) -> None:
+def fail_orphaned_runs(tracking: MlflowTracking | NoTracking, root: Path) -> None:
     """Mark runs and sweeps below `root` as failed whose process has died without a word, whatever they were about."""
     for run in tracking.runs({"host": platform.node()}, "RUNNING"):
         tags = run.data.tags
         key = tags.get(WORK_TAG) or tags.get("sweep_hash", "")
         if re.fullmatch("[0-9a-f]+", key) and Path(tags.get("folder", "")).is_relative_to(root.absolute()):
-            with contextlib.suppress(Timeout), locked(work_lock(root, key), timeout=0):  # who lives holds it
+            with contextlib.suppress(Timeout), locked(work_lock_file(root, key), timeout=0):  # who lives holds it
                 tracking.close(run, "FAILED")
 
 
@@ -131,5 +131,5 @@ def _fetched(tracking: MlflowTracking, run: Run, key: str, folder: Path) -> bool
                 copy_results(Path(place), found, folder)
             return bool(found)
     except Exception as error:  # deleted by hand, or a server that has gone away: the work is done again
-        log.warning("The files of run %s cannot be had: %s", run.info.run_id, error)
+        log.warning("The files of run %s could not be fetched: %s", run.info.run_id, error)
         return False

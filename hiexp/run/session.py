@@ -25,7 +25,7 @@ from hiexp.errors import InputError, OthersFolderError
 from hiexp.run.files import ERROR_FILE, METRICS_FILE, begin, refuse_others_folder, seal
 from hiexp.run.membership import Sweep
 from hiexp.run.reproduce import reproduce_command
-from hiexp.run.reuse import WORK_TAG, claimed
+from hiexp.run.reuse import WORK_TAG, work_lock
 from hiexp.tracking.credentials import redacted
 from hiexp.tracking.mlflow_store import UID_TAG
 from hiexp.writing import write_whole
@@ -52,14 +52,14 @@ def sweeping() -> bool:
     return HydraConfig.get().mode == RunMode.MULTIRUN
 
 
-def ended(said: str) -> None:
+def report_job_done(said: str) -> None:
     """Say on the screen how far the sweep is, and what came of the job of it that has ended."""
     job = HydraConfig.get()
     Sweep.of(job).report(job, said)
 
 
 @contextmanager
-def recorded(cfg: DictConfig) -> Iterator[Record]:
+def tracked_run(cfg: DictConfig) -> Iterator[Record]:
     """Record the block with the tracker: its settings first, its metrics and the run's folder at the end.
 
     The member chosen of each group is recorded beside the settings, because people compare by them.
@@ -112,10 +112,10 @@ def command(run: Callable[[DictConfig], float | None]) -> Callable[[DictConfig],
             check_settings(cfg, HydraConfig.get().job.name)
             key = work_key(cfg)
             refuse_others_folder(run_folder(), key, "hydra.sweep.subdir" if sweeping() else "hydra.run.dir")
-            with claimed(cfg, key, run_folder(), reusing=sweeping()) as metrics:
+            with work_lock(cfg, key, run_folder(), reusing=sweeping()) as metrics:
                 if metrics is None:
                     return run(cfg)
-                ended("done in an earlier sweep")
+                report_job_done("done in an earlier sweep")
                 return metrics.get("success_rate")
 
     return guarded
@@ -134,7 +134,7 @@ def failures_noted() -> Iterator[None]:
             write_whole(run_folder() / ERROR_FILE, redacted(f"{reason}\n\n{traceback.format_exc()}"))
         if not sweeping():
             raise
-        ended(f"failed: {reason}")
+        report_job_done(f"failed: {reason}")
 
 
 @contextmanager

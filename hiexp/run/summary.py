@@ -38,7 +38,7 @@ def opening(job: HydraConf, folder: Path) -> str:
     """Return what a single run is about to do, and where."""
     choices = job.runtime.choices
     stages = "  ".join(f"{stage}={choices[stage]}" for stage in STAGES if stage in choices)
-    return f"{stages}\nin {shown(folder)}"
+    return f"{stages}\nin {display_path(folder)}"
 
 
 def one_line(metrics: Mapping[str, float]) -> str:
@@ -55,7 +55,7 @@ def summary(outcome: Outcome, metrics: Mapping[str, float], cfg: DictConfig, job
     """Return the closing summary of a single run: scores, places, what to type next."""
     command = f"{python_command()} -m hiexp.train"
     lines = ["", *_score_table(outcome, metrics), *_groups(metrics), *_followed(outcome), ""]
-    lines.append(f"predictions  {shown(folder / 'predictions.csv')}")
+    lines.append(f"predictions  {display_path(folder / 'predictions.csv')}")
     return "\n".join([*lines, *_places(cfg, folder), f"try next:  {command} -m {_words(job, _next_sweep(job))}"])
 
 
@@ -71,7 +71,7 @@ def fit_summary(
     """Return the closing summary of a run that fits alone: how it went, places, what to type next."""
     from hiexp.spectra import UNKNOWN
 
-    table = shown(folder / "fits.ecsv")
+    table = display_path(folder / "fits.ecsv")
     classes = set() if spectra.reference is None else set(spectra.reference) - {UNKNOWN}
     labels = f"n_classes={len(classes)}" if len(classes) > 1 else "labels=cluster"
     if metrics["n_good"] < FEWEST_TO_LEARN_FROM:
@@ -105,10 +105,10 @@ def python_command() -> str:
     found = shutil.which("python")
     if found and Path(found).parent.samefile(Path(sys.executable).parent):
         return "python"
-    return shlex.quote(shown(Path(sys.executable)))
+    return shlex.quote(display_path(Path(sys.executable)))
 
 
-def shown(path: Path) -> str:
+def display_path(path: Path) -> str:
     """Return the path as short as it can be typed from here."""
     relative = os.path.relpath(path)
     return str(path) if relative.startswith("..") else relative
@@ -116,12 +116,12 @@ def shown(path: Path) -> str:
 
 def _score_table(outcome: Outcome, metrics: Mapping[str, float]) -> list[str]:
     if outcome.scores is None:
-        return ["Nothing says what is true of the objects held out, so there are no scores."]
-    source = {"reference": "the reference classes", "clusterer": "the clusterer's own choice for them"}
+        return ["No reference classes for the test set, so there are no scores."]
+    source = {"reference": "the reference classes", "clusterer": "the cluster assignments"}
     rows = [
-        f"Objects held out, against {source[outcome.truth_name]}:",
-        f"{'':26}{'score':>6}{'95 % interval':>17}{'chance':>9}{'best 5 %':>10}{'p':>9}",
-        f"{'':26}{'':6}{'':17}{'(mean)':>9}{'of chance':>10}",
+        f"Test set, scored against {source[outcome.truth_name]}:",
+        f"{'':26}{'score':>6}{'95 % interval':>17}{'chance':>9}{'chance':>10}{'p':>9}",
+        f"{'':26}{'':6}{'':17}{'(mean)':>9}{'(95 %)':>10}",
     ]
     rows += [
         f"{name.replace('_', ' '):26}{metrics[name]:6.3f}"
@@ -131,7 +131,7 @@ def _score_table(outcome: Outcome, metrics: Mapping[str, float]) -> list[str]:
         if name in metrics
     ]
     if metrics["n_predicted_classes"] == 1:
-        rows.append("The classifier put every object held out into one class: it learned nothing of use.")
+        rows.append("The classifier predicts a single class for the whole test set.")
     return rows
 
 
@@ -165,7 +165,7 @@ def _followed(outcome: Outcome) -> list[str]:
     if strongest.empty:
         return []
     values = ", ".join(f"{name} {value:.2f}" for name, value in strongest.items())
-    return ["", f"classes by   {values} (epsilon squared: 0 no dependence, 1 full): dependence.csv"]
+    return ["", f"Dependence of classes on parameters (epsilon squared, 0 to 1): {values}: dependence.csv"]
 
 
 def _failure_counts(fit: FitResult) -> list[str]:
@@ -193,8 +193,8 @@ def _median_table(fit: FitResult) -> list[str]:
 
 def _places(cfg: DictConfig, folder: Path) -> list[str]:
     files = sorted((folder / "plots").glob("*.png"))
-    lines = [f"{'pictures' if i == 0 else '':13}{shown(file)}" for i, file in enumerate(files)]
-    lines += [f"all of it    {shown(folder)}", ""]
+    lines = [f"{'pictures' if i == 0 else '':13}{display_path(file)}" for i, file in enumerate(files)]
+    lines += [f"run folder   {display_path(folder)}", ""]
     ui = instantiate(cfg.tracking).hint(python_command())
     return [*lines, f"compare runs in a browser:  {ui}"] if ui else lines
 

@@ -36,8 +36,8 @@ from hiexp.run.checks import exit_on_error
 from hiexp.run.files import ERROR_FILE, METRICS_FILE, PICTURE, REUSED_FILE, VERDICT_FILE
 from hiexp.run.membership import Sweep, jobs_of
 from hiexp.run.reproduce import sweep_command
-from hiexp.run.reuse import close_dead, work_lock
-from hiexp.run.summary import python_command, shown
+from hiexp.run.reuse import fail_orphaned_runs, work_lock_file
+from hiexp.run.summary import display_path, python_command
 from hiexp.signals import received
 from hiexp.tracking.mlflow_store import PARENT_TAG, SWEEP, UID_TAG, Record
 from hiexp.writing import staged
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class OneAtATime(logging.Filter):
+class WorkerLogFilter(logging.Filter):
     """Let jobs that share the screen say how they ended, and warnings, but not what they are about."""
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -76,7 +76,7 @@ class SweepCallback(Callback):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: object) -> None:
         """Make the store and the folder, once, before jobs that may run in parallel; open the sweep's run."""
-        with _errors_end_it():
+        with _exit_on_error():
             self._start(config)
 
     def _start(self, config: DictConfig) -> None:
@@ -91,20 +91,20 @@ class SweepCallback(Callback):
         self.tracking.prepare()
         # What an earlier sweep has finished without its server is as good as the rest.
         for folder in self.tracking.resend(Path(config.root) / "runs"):
-            log.info("Sent what was kept in %s", shown(folder))
+            log.info("Sent what was kept in %s", display_path(folder))
         self.folder = _new_folder(config)
         key = _key(config)
         self.record = Record(" ".join(_swept(config)) or SWEEP, tags={"kind": SWEEP, "sweep_hash": key})
-        known = self._earlier(work_lock(config.root, key)) if self.tracking.reuse else None
+        known = self._earlier(work_lock_file(config.root, key)) if self.tracking.reuse else None
         self.record.run_id = known and known.info.run_id
         uid = (known and known.data.tags.get(UID_TAG)) or uuid.uuid4().hex
         self.record.tags |= run_tags(self.command, self.folder) | {UID_TAG: uid}
-        close_dead(self.tracking, Path(config.root))
+        fail_orphaned_runs(self.tracking, Path(config.root))
         self.begun = self.tracking.begin(self.record)
         goes_on = "; an earlier sweep of this command goes on" if known else ""
-        log.info("%s jobs in %s%s", n_jobs or "Some", shown(self.folder), goes_on)
+        log.info("%s jobs in %s%s", n_jobs or "Some", display_path(self.folder), goes_on)
         Sweep(uid, self.record.run_id, n_jobs, axes, time.time()).write(self.folder)
-        atexit.register(self._broken_off)
+        atexit.register(self._on_abort)
 
     def _earlier(self, lock: Path) -> Run | None:
         """Return the run of the same sweep, typed earlier, unless it is still going on."""
@@ -115,7 +115,7 @@ class SweepCallback(Callback):
         known = self.tracking.runs({"kind": SWEEP, "sweep_hash": self.record.tags["sweep_hash"]})
         return known[0] if known else None
 
-    def _broken_off(self) -> None:
+    def _on_abort(self) -> None:
         """Say of a sweep that did not come to its end how it ended."""
         interrupted = received() is not None
         self.record.status = "KILLED" if interrupted else "FAILED"
@@ -129,7 +129,7 @@ class SweepCallback(Callback):
 
     def on_multirun_end(self, config: DictConfig, **kwargs: object) -> None:
         """Print the ranking, write it as ``ranking.csv``, and exit with 1 if a job failed."""
-        with _errors_end_it():
+        with _exit_on_error():
             self._finish(config)
 
     def _finish(self, config: DictConfig) -> None:
@@ -158,7 +158,7 @@ class SweepCallback(Callback):
                 if self.paired:
                     lines += compare_pairs(folder, self.paired)
                 lines.append(_shown_together(ranking, folder))
-        lines.append(f"sort, filter, export:  {python_command()} -m hiexp.compare --sweep {shown(folder)}")
+        lines.append(f"sort, filter, export:  {python_command()} -m hiexp.compare --sweep {display_path(folder)}")
         reused = sum((job / REUSED_FILE).exists() for job in done)
         taken = f", {reused} of them in an earlier sweep (tracking.reuse=false runs them again)" if reused else ""
         lines += [
@@ -166,13 +166,13 @@ class SweepCallback(Callback):
             for job, reason in reasons.items()
         ]
         lines.append(
-            f"{len(done)} of {len(jobs)} jobs done{taken}, {len(reasons)} failed; all of it in {shown(folder)}"
+            f"{len(done)} of {len(jobs)} jobs done{taken}, {len(reasons)} failed; run folder {display_path(folder)}"
         )
         self.record.metrics |= {"n_jobs": len(jobs), "n_failed": len(reasons), "n_reused": reused}
         self.record.status = "FAILED" if reasons else "FINISHED"
         self.tracking.end(self.record, folder, begun=self.begun)
         self.lock.close()
-        atexit.unregister(self._broken_off)
+        atexit.unregister(self._on_abort)
         ui = self.tracking.hint(python_command())
         if ui:
             lines.append(f"compare runs in a browser:  {ui}")
@@ -182,7 +182,7 @@ class SweepCallback(Callback):
 
 
 @contextmanager
-def _errors_end_it() -> Iterator[None]:
+def _exit_on_error() -> Iterator[None]:
     """Exit after an error: Hydra turns exceptions raised in a callback into warnings."""
     try:
         with exit_on_error():
@@ -225,7 +225,7 @@ def _judged(ranking: pd.DataFrame, folder: Path, seed: int, metrics: dict[str, f
     if "success_rate" in ranking:
         with staged(folder) as stage:
             plot_sweep(ranking, verdict, stage / PICTURE)
-        lines.append(f"success rates in a figure:  {shown(folder / PICTURE)}")
+        lines.append(f"success rates in a figure:  {display_path(folder / PICTURE)}")
     return lines
 
 
@@ -238,7 +238,7 @@ def _shown_together(ranking: pd.DataFrame, folder: Path) -> str:
     with staged(folder) as stage:
         plot_learning_curve(ranking, stage / "learning_curve.png")
     page = write_page(read_sweep(folder).ranked(), folder / "sweep.html")
-    return f"everything on one page:  {shown(page)}"
+    return f"everything on one page:  {display_path(page)}"
 
 
 def _new_folder(config: DictConfig) -> Path:
@@ -315,4 +315,4 @@ def _settings(jobs: list[Path]) -> tuple[dict[Path, str], dict[Path, str]]:
 
 def _reason(job: Path) -> str:
     error = job / ERROR_FILE
-    return read_reason(error) if error.exists() else "the process ended without a word"
+    return read_reason(error) if error.exists() else "the process died without an error message"

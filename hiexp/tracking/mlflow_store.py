@@ -188,7 +188,7 @@ class MlflowTracking:
             If there is a server to ask and it does not answer, or the store or the experiment cannot be used.
         """
         try:
-            with self._turn() as client:
+            with self._locked_client() as client:
                 self._experiment_id(client)
         except InputError:
             raise
@@ -204,7 +204,7 @@ class MlflowTracking:
     def run(self, name: str, params: Mapping, tags: Mapping[str, str], folder: Path) -> Iterator[Record]:
         """Open a run, yield its record, and send record and `folder` when the block ends.
 
-        What the store does not take, because it is away or full, is kept in `folder` and costs a warning.
+        What the store does not take, because it is away or full, is kept in `folder`, with a warning.
 
         Parameters
         ----------
@@ -236,10 +236,10 @@ class MlflowTracking:
         """Open a run in the store with name, tags and params, or open it again; return whether the store has them."""
         record.experiment, record.store = self.experiment, self.uri
         try:
-            with self._turn() as client:
-                announce(client, self._experiment_id(client), record)
-        except Exception as error:  # whatever a database or a network makes of a bad day: the run goes on
-            log.warning("%s takes no run now (%s)", self.uri, _brief(error))
+            with self._locked_client() as client:
+                create_run(client, self._experiment_id(client), record)
+        except Exception as error:  # any store error: the run goes on
+            log.warning("%s is unavailable; run not recorded (%s)", self.uri, _brief(error))
             return False
         return True
 
@@ -247,10 +247,10 @@ class MlflowTracking:
         """Send what the run has come to; keep it in `folder` where that cannot be done."""
         record.ended = _now()
         try:
-            with self._turn() as client:
+            with self._locked_client() as client:
                 if not begun:
-                    announce(client, self._experiment_id(client), record)
-                deliver(client, record, folder)
+                    create_run(client, self._experiment_id(client), record)
+                log_results(client, record, folder)
         except Exception as error:
             record.write(folder)
             log.warning(
@@ -270,9 +270,9 @@ class MlflowTracking:
             sweeps = self.runs({UID_TAG: record.tags[SWEEP_UID_TAG]})
             if sweeps:
                 record.tags[PARENT_TAG] = sweeps[0].info.run_id
-        with self._turn() as client:
-            announce(client, self._experiment_id(client), record)
-            deliver(client, record, folder)
+        with self._locked_client() as client:
+            create_run(client, self._experiment_id(client), record)
+            log_results(client, record, folder)
         (folder / RECORD_FILE).unlink()
 
     def resend(self, runs: Path) -> list[Path]:
@@ -282,7 +282,7 @@ class MlflowTracking:
         """
         sent = []
         try:
-            for _, folder in send_kept(runs, only=self.uri):
+            for _, folder in resend_pending(runs, only=self.uri):
                 sent.append(folder)
         except InputError as error:
             log.warning("%s", error)
@@ -294,17 +294,17 @@ class MlflowTracking:
         words = " and ".join(f"tags.`{key}` = {quotes[key]}{value}{quotes[key]}" for key, value in tags.items())
         if status is not None:
             words += f" and attributes.status = '{status}'"
-        with self._turn() as client:
+        with self._locked_client() as client:
             return client.search_runs([self._experiment_id(client)], words, order_by=["attributes.start_time DESC"])
 
     def close(self, run: Run, status: str) -> None:
         """Say how a run ended that could not say so itself."""
-        with self._turn() as client:
+        with self._locked_client() as client:
             client.set_terminated(run.info.run_id, status)
 
     def fetch(self, run: Run, folder: Path) -> None:
         """Copy the artefacts of a run into a folder."""
-        with self._turn() as client:
+        with self._locked_client() as client:
             client.download_artifacts(run.info.run_id, "", str(folder))
 
     def hint(self, python: str) -> str:
@@ -323,7 +323,7 @@ class MlflowTracking:
         return Path(self.uri.removeprefix(SQLITE)) if self.uri.startswith(SQLITE) else None
 
     @contextmanager
-    def _turn(self) -> Iterator[MlflowClient]:
+    def _locked_client(self) -> Iterator[MlflowClient]:
         """Yield a client; of processes with a database that is a file one at a time has it, and Ctrl-C waits."""
         # SQLite has one writer, and where two that read want to write next one of them fails at once, however long
         # it would have waited.
@@ -368,7 +368,7 @@ def _make_tables(uri: str) -> None:
     SqlAlchemyStore(uri, (Path(uri.removeprefix(SQLITE)).parent / "artifacts").absolute().as_uri())
 
 
-def announce(client: MlflowClient, experiment_id: str, record: Record) -> None:
+def create_run(client: MlflowClient, experiment_id: str, record: Record) -> None:
     """Create the record's run, or open it again where it has one, and send its params."""
     from mlflow.entities import Param, RunTag
 
@@ -385,7 +385,7 @@ def announce(client: MlflowClient, experiment_id: str, record: Record) -> None:
         client.log_batch(record.run_id, params=rows[start : start + PARAMS_A_CALL])
 
 
-def deliver(client: MlflowClient, record: Record, folder: Path) -> None:
+def log_results(client: MlflowClient, record: Record, folder: Path) -> None:
     """Send metrics, curves and files of a run that has ended; to do so twice changes nothing.
 
     Of a sweep the files in its folder are sent, but not the folders of its jobs.
@@ -408,7 +408,7 @@ def deliver(client: MlflowClient, record: Record, folder: Path) -> None:
     client.set_terminated(record.run_id, record.status, end_time=record.ended)
 
 
-def send_kept(runs: Path, *, uri: str | None = None, only: str | None = None) -> Iterator[tuple[Record, Path]]:
+def resend_pending(runs: Path, *, uri: str | None = None, only: str | None = None) -> Iterator[tuple[Record, Path]]:
     """Send the records kept below a folder, sweeps before their jobs; yield each with its folder when it is sent.
 
     A record that is sent is deleted, and one that was sent and not deleted finds its run again. One that the store

@@ -10,7 +10,15 @@ from numba import boolean, float64, int64, njit, void
 from torch import Tensor
 
 from hiexp.fitting.compiled.curves import CURVE, MATRIX, OPTIONS, VECTOR, kernel
-from hiexp.fitting.least_squares import DAMPING, EASED, HOPELESS_DAMPING, LEAST_DAMPING, RAISED, RIDGE, Solution
+from hiexp.fitting.least_squares import (
+    DAMPING,
+    DAMPING_DECREASE,
+    DAMPING_INCREASE,
+    LEAST_DAMPING,
+    MAX_DAMPING,
+    RIDGE,
+    Solution,
+)
 from hiexp.fitting.line import LAGS
 
 
@@ -159,11 +167,11 @@ def _minimise(curve, x, y, weight, lower, upper, theta, max_steps, tolerance):
                 theta[p] = trial[p]
             chi2, slope, new_slope = new_chi2, new_slope, slope
             curvature, new_curvature = new_curvature, curvature
-            damping *= 2.0 if gain < 0.1 * expected else 1.0 if gain <= 0.5 * expected else EASED
+            damping *= 2.0 if gain < 0.1 * expected else 1.0 if gain <= 0.5 * expected else DAMPING_DECREASE
             damping = max(damping, LEAST_DAMPING)
         else:
-            damping *= RAISED
-        if max(abs(gain), expected) <= tolerance * chi2 or damping > HOPELESS_DAMPING:
+            damping *= DAMPING_INCREASE
+        if max(abs(gain), expected) <= tolerance * chi2 or damping > MAX_DAMPING:
             return chi2, np.isfinite(chi2)
     return chi2, False
 

@@ -10,7 +10,7 @@ from numba import boolean, float64, njit, void
 from torch import Tensor
 
 from hiexp.fitting.compiled.curves import CURVE, MATRIX, OPTIONS, VECTOR, kernel
-from hiexp.fitting.measure import COARSER, DEVIATES, FAINTEST, GRID, MEASURED, NEWTON_STEPS, Measurements
+from hiexp.fitting.measure import COARSER, DEVIATES, FAINTEST_THRESHOLD, GRID, MEASURED, NEWTON_STEPS, Measurements
 
 LEVELS = np.array([0.5, 0.2, 0.2, 0.5])  # of the peak: the first two met from the left, the others from the right
 NEAR = 1e-3  # of a step: so far apart are the points that tell how steep a curve is
@@ -39,7 +39,7 @@ def _spread_out(grid, low, high):
 def _extent(velocity, profile):
     """Return where the line around the highest sample has faded away, or the window's ends."""
     top = profile.argmax()
-    faint = FAINTEST * profile[top]
+    faint = FAINTEST_THRESHOLD * profile[top]
     before, after = top - 1, top + 1  # a line narrower than a step may fade between two samples
     while before > 0 and not profile[before] < faint:
         before -= 1
