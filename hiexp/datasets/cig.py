@@ -193,25 +193,26 @@ def _velocities(
     axis: np.ndarray, axis_unit: str | None, channel_width: float | None, file: Path
 ) -> tuple[np.ndarray, bool]:
     """Return the axis as velocities in km/s, and whether they are relative: made of channel numbers."""
-    if axis.size < 2:
-        raise InputError(f"{axis.size} of its lines have a velocity")
+    distinct = np.unique(axis)
+    if distinct.size < 2:
+        raise InputError(f"{distinct.size} different velocities in its {axis.size} lines with a number")
     if axis_unit is not None:
         velocity = to_velocity(u.Quantity(axis, axis_unit))
-        if axis_unit not in units_that_fit(axis):
+        if axis_unit not in units_that_fit(distinct):
             raise InputError(
                 f"its first column, {axis.min():.7g} to {axis.max():.7g}, cannot be dataset.axis_unit={axis_unit}: "
-                f"it looks like {' or '.join(units_that_fit(axis)) or 'no unit of a spectrum'}"
+                f"it looks like {' or '.join(units_that_fit(distinct)) or 'no unit of a spectrum'}"
             )
         return velocity, False
-    if _counts_channels(axis):
+    if _counts_channels(distinct):
         if channel_width is None:
             raise _SettingError(
                 f"{file}: its first column counts channels, {axis.min():g} to {axis.max():g}; give their width in "
                 "km/s as dataset.channel_width=... (or dataset.axis_unit=km/s if these are velocities)"
             )
         return axis * channel_width, True
-    check_velocities(axis, "give dataset.axis_unit={unit}")
-    if could_be_frequencies(axis):
+    check_velocities(distinct, "give dataset.axis_unit={unit}")
+    if could_be_frequencies(distinct):
         raise InputError(
             f"its first column, {axis.min():.7g} to {axis.max():.7g}, could be in km/s or in MHz; "
             "give dataset.axis_unit=km/s or dataset.axis_unit=MHz"
@@ -219,9 +220,8 @@ def _velocities(
     return axis, False
 
 
-def _counts_channels(axis: np.ndarray) -> bool:
-    """Whether the numbers are consecutive whole ones from anywhere, in any order, a few of them left out."""
-    values = np.unique(axis)
+def _counts_channels(values: np.ndarray) -> bool:
+    """Whether ascending numbers are consecutive whole ones from anywhere, a few of them left out."""
     return bool(np.all(values == np.round(values))) and np.median(np.diff(values)) == 1
 
 
