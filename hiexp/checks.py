@@ -11,6 +11,7 @@ from pathlib import Path
 
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import InterpolationResolutionError
 
 from hiexp.credentials import has_password, redacted
 from hiexp.errors import InputError
@@ -18,6 +19,7 @@ from hiexp.folders import refuse_others_folder
 from hiexp.summary import opening
 
 SQLITE = "sqlite:///"
+STORES = (SQLITE, "http://", "https://", "postgresql", "mysql", "mssql")
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +65,9 @@ def exit_on_error() -> Iterator[None]:
     except InputError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(1)
+    except InterpolationResolutionError as error:
+        sys.stderr.write(f"{error.full_key}: {str(error).partition(chr(10))[0]}; correct what it refers to\n")
+        sys.exit(1)
 
 
 def without_hydra(config: DictConfig) -> DictConfig:
@@ -94,6 +99,10 @@ def check_places(config: DictConfig, setting: str) -> None:
     if not root.strip():
         raise InputError("root=: name the folder that receives runs/, mlruns/ and cache/, or leave it out")
     uri = str(config.tracking.get("uri") or "")
+    if uri and not uri.startswith(STORES):
+        raise InputError(
+            f"tracking.uri={uri}: give http://HOST:PORT of an MLflow server, or the database of a store, sqlite:///FILE"
+        )
     if uri.startswith(SQLITE) and re.search(r"\?|%[0-9A-Fa-f]{2}", uri):
         raise InputError(
             f"root={root}: MLflow reads ? and % with two digits in a path as more than a name; choose another"

@@ -2,8 +2,9 @@
 
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Gt, Le, Lt
+from annotated_types import Ge, Gt, Le, Lt, MinLen
 
+Name = Annotated[str, MinLen(1)]
 Whole = Annotated[int, Ge(0)]
 Count = Annotated[int, Ge(1)]
 Several = Annotated[int, Ge(2)]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from hydra.conf import HydraConf
 from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 if TYPE_CHECKING:
     from hiexp.fitting import FitResult
@@ -56,7 +56,7 @@ def summary(outcome: Outcome, metrics: Mapping[str, float], cfg: DictConfig, job
     command = f"{python_command()} -m hiexp.train"
     lines = ["", *_score_table(outcome, metrics), *_groups(metrics), *_followed(outcome), ""]
     lines.append(f"predictions  {shown(folder / 'predictions.csv')}")
-    return "\n".join([*lines, *_places(cfg, folder), f"try next:  {command} -m {_words(job, _next_sweep(job))}"])
+    return "\n".join([*lines, *_places(cfg, folder), f"try next:  {command} -m {_words(job, _next_sweep(cfg, job))}"])
 
 
 def fit_one_line(metrics: Mapping[str, float]) -> str:
@@ -199,12 +199,21 @@ def _places(cfg: DictConfig, folder: Path) -> list[str]:
     return [*lines, f"compare runs in a browser:  {ui}"] if ui else lines
 
 
-def _next_sweep(job: HydraConf) -> list[str]:
-    """Suggest a sweep over what most changes this run's answer."""
+def _next_sweep(cfg: DictConfig, job: HydraConf) -> list[str]:
+    """Suggest a sweep over what most changes this run's answer, of what its stages read."""
+
+    def reads(group: str, key: str) -> bool:
+        return f"${{{key}}}" in OmegaConf.to_yaml(cfg[group], resolve=False)
+
     if job.runtime.choices["labels"] == "cluster":
-        return ["n_classes=2,3,4,5"]
+        return [
+            "n_classes=2,3,4,5" if reads("clusterer", "n_classes") else "clusterer=kmeans,gaussian_mixture,spectral"
+        ]
     if job.runtime.choices["classifier"] == "cnn":
-        return ["model=simple,medium,complex", "test_size=0.3,0.5,0.7"]
+        sizes = (
+            ["test_size=0.3,0.5,0.7"] if reads("evaluation", "test_size") and cfg.evaluation.split == "random" else []
+        )
+        return ["model=simple,medium,complex", *sizes]
     return ["classifier=knn,svm,random_forest"]
 
 

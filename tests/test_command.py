@@ -210,6 +210,15 @@ FAULTS = {
     "too little to train on": (["test_size=0.999"], "test_size"),
     "an unknown member": (["clusterer=magic"], "clusterer=magic: there are"),
     "an unknown key": (["classifier.magic=1"], "magic"),
+    "a key of another launcher": (
+        ["hydra.mode=MULTIRUN", "clusterer=kmeans,dbscan", "hydra.launcher.n_jobs=2"],
+        "needs hydra/launcher=joblib",
+    ),
+    "a value Hydra refuses": (["hydra.run.dir=null"], "hydra.run.dir=null: field 'hydra.run.dir' is not Optional"),
+    "a preset in place of a group": (["experiment=learning_curve"], "by +experiment=NAME"),
+    "a key there is already": (["+root=x"], "root: it is there already; leave out the +"),
+    "a group there is already": (["+dataset=cig"], "dataset: it is there already; leave out the +"),
+    "a circle": (["root=${hydra:run.dir}"], "hydra.run.dir: RecursionError"),
     "images too small for the network": (["feature=image2d", "feature.size=3", "classifier=cnn"], "feature.size"),
     "a bad setting": (["classifier.n_neighbors=1000"], "KNeighborsClassifier"),
 }
