@@ -41,6 +41,7 @@ class ChecksCallback(Callback):
                 from hiexp.provenance import work_key
 
                 refuse_others_folder(folder, work_key(settings), "hydra.run.dir")
+            _make(folder, "hydra.run.dir")
 
     def on_multirun_start(self, config: DictConfig, **kwargs: object) -> None:
         """Look at the places of a sweep; its settings are checked when its jobs are composed."""
@@ -55,6 +56,20 @@ class ChecksCallback(Callback):
                     f"hydra.sweep.subdir={subdir}: all jobs would share one folder; name each by a value of its own, "
                     "'${hydra.job.num}' for example"
                 )
+            folder = Path(config.hydra.sweep.dir)
+            if folder.exists() and not folder.is_dir():  # beside a folder that is there, another one is made
+                raise InputError(
+                    f"hydra.sweep.dir={folder}: this is no folder; give one, or a name that is not there yet"
+                )
+            _make(folder.parent, "hydra.sweep.dir")
+
+
+def _make(folder: Path, setting: str) -> None:
+    """Make the folder of a run or sweep, as Hydra would next."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{setting}={folder}: {error.strerror} ({error.filename}); choose another folder") from error
 
 
 @contextmanager

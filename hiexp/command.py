@@ -23,7 +23,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from hiexp.commandline import BRIEF
+from hiexp.commandline import BRIEF, words_typed
 from hiexp.credentials import redacted
 from hiexp.errors import InputError, OthersFolderError
 from hiexp.folders import ERROR_FILE, METRICS_FILE, begin, refuse_others_folder, seal, write_whole
@@ -65,7 +65,7 @@ def ended(said: str) -> None:
 
 def typed(job: HydraConf | Mapping, *, sweeping: bool) -> str:
     """Return the command that reproduces a run, or a job of a sweep, by itself, from Hydra's configuration of it."""
-    name, words, of_hydra = job["job"]["name"], job["overrides"]["task"], job["overrides"]["hydra"]
+    name, words, of_hydra = job["job"]["name"], *(words_typed(job["overrides"][kind]) for kind in ("task", "hydra"))
     # A preset that is a sweep would run all of its jobs; -m is no part of one job.
     mode = ["hydra.mode=RUN"] if sweeping and "hydra.mode=MULTIRUN" not in of_hydra else []
     where = [word for word in of_hydra if word.startswith("hydra.searchpath=")]

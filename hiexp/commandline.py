@@ -7,7 +7,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from hydra.errors import (
@@ -78,6 +78,11 @@ def _message(error: Exception) -> str | None:
     if isinstance(error, ValueError | AssertionError) and re.search("/(hydra|omegaconf)/", _raised_in(error)):
         return f"{shlex.join(sys.argv[1:])}: {first or 'not understood'}; see --help for examples"
     return None
+
+
+def words_typed(overrides: Sequence[str]) -> list[str]:
+    """Return the words in one of Hydra's lists as they were typed, with each ``${...}``."""
+    return OmegaConf.to_container(overrides, resolve=False) if OmegaConf.is_config(overrides) else list(overrides)
 
 
 def _how_to_quote(word: str) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from omegaconf import OmegaConf
 
+from hiexp.commandline import words_typed
 from hiexp.folders import METRICS_FILE
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def paired_scores(folder: Path, key: str) -> pd.DataFrame:
     rows = []
     for file in sorted(folder.glob(f"*/{METRICS_FILE}"), key=lambda file: (len(file.parent.name), file.parent.name)):
         metrics = json.loads(file.read_text())
-        words = list(OmegaConf.load(file.parent / ".hydra" / "overrides.yaml"))
+        words = words_typed(OmegaConf.load(file.parent / ".hydra" / "overrides.yaml"))
         own = [word for word in words if word.partition("=")[0] == key]
         if own and all(score in metrics for score in SCORES):
             share = metrics["n_test"] / (metrics["n_test"] + metrics["n_train"])

@@ -14,6 +14,8 @@ from hydra.conf import HydraConf
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from hiexp.commandline import words_typed
+
 if TYPE_CHECKING:
     from hiexp.fitting import FitResult
     from hiexp.outcome import Outcome
@@ -225,5 +227,6 @@ def _words(job: HydraConf, added: Sequence[str]) -> str:
         key = word.lstrip("+~").partition("=")[0]  # model.filters says nothing of another model
         return key not in changed and key.partition(".")[0] not in changed
 
-    typed = [*job.overrides.task, *(word for word in job.overrides.hydra if word.startswith("hydra.searchpath="))]
+    of_hydra = words_typed(job.overrides.hydra)
+    typed = [*words_typed(job.overrides.task), *(word for word in of_hydra if word.startswith("hydra.searchpath="))]
     return shlex.join([*(word for word in typed if stays(word)), *added])

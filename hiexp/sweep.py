@@ -29,6 +29,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf, read_write
 
 from hiexp.checks import exit_on_error
+from hiexp.commandline import words_typed
 from hiexp.folders import ERROR_FILE, METRICS_FILE, REUSED_FILE, write_whole
 from hiexp.locks import locked
 from hiexp.pairing import compare_pairs
@@ -97,7 +98,7 @@ class Sweep:
             counts += f", {self.n_jobs - len(jobs)} left"
             if fresh and len(ended) < self.n_jobs:
                 counts += f" ({_duration((time.time() - self.started) / fresh * (self.n_jobs - len(ended)))})"
-        settings = " ".join(word for word in job.overrides.task if word.partition("=")[0] in self.axes)
+        settings = " ".join(word for word in words_typed(job.overrides.task) if word.partition("=")[0] in self.axes)
         log.info("%s:  #%d %s  %s", counts, job.job.num, settings, said)
 
 
@@ -281,8 +282,8 @@ def _shown_together(ranking: pd.DataFrame, folder: Path) -> str:
 def sweep_command(config: DictConfig) -> str:
     """Return the command of a sweep, from its configuration or its ``multirun.yaml``."""
     hydra = config.hydra
-    words = [word for word in hydra.overrides.hydra if word != "hydra.mode=MULTIRUN"]
-    return f"python -m hiexp.{hydra.job.name} -m {shlex.join([*hydra.overrides.task, *words])}"
+    words = [word for word in words_typed(hydra.overrides.hydra) if word != "hydra.mode=MULTIRUN"]
+    return f"python -m hiexp.{hydra.job.name} -m {shlex.join([*words_typed(hydra.overrides.task), *words])}"
 
 
 def _new_folder(config: DictConfig) -> Path:
@@ -306,7 +307,10 @@ def _new_folder(config: DictConfig) -> Path:
 def _swept(config: DictConfig) -> list[str]:
     """Return the words that say what is swept, those of a preset first, as Hydra's own sweeper takes them."""
     words = [f"{key}={value}" for key, value in (config.hydra.sweeper.get("params") or {}).items()]
-    by_key = {override.get_key_element(): override for override in _parsed([*words, *config.hydra.overrides.task])}
+    by_key = {
+        override.get_key_element(): override
+        for override in _parsed([*words, *words_typed(config.hydra.overrides.task)])
+    }
     return [override.input_line for override in by_key.values() if override.is_sweep_override()]
 
 
@@ -339,7 +343,7 @@ def _key(config: DictConfig) -> str:
     from hiexp.cache import fingerprint
     from hiexp.provenance import is_place
 
-    words = [word for word in config.hydra.overrides.task if not is_place(word.partition("=")[0])]
+    words = [word for word in words_typed(config.hydra.overrides.task) if not is_place(word.partition("=")[0])]
     asked = [config.hydra.job.name, words, _swept(config), fingerprint()]
     return hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:12]
 
@@ -352,7 +356,7 @@ def jobs_of(folder: Path) -> list[Path]:
 
 def _settings(jobs: list[Path]) -> dict[Path, str]:
     """Return what was set in each job and not in all of them."""
-    overrides = {job: list(OmegaConf.load(job / ".hydra" / "overrides.yaml")) for job in jobs}
+    overrides = {job: words_typed(OmegaConf.load(job / ".hydra" / "overrides.yaml")) for job in jobs}
     common = set.intersection(*map(set, overrides.values())) if len(jobs) > 1 else set()
     return {job: " ".join(word for word in words if word not in common) for job, words in overrides.items()}
 

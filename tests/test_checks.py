@@ -60,10 +60,13 @@ def test_places_that_can(tmp_path, monkeypatch, words):
     [
         (["hydra.run.dir=."], "hydra.run.dir=.: runs lies in this folder"),
         (["-m", "random_state=1,2", "hydra.sweep.dir=."], "hydra.sweep.dir=.: runs lies in this folder"),
+        (["hydra.run.dir=link"], "hydra.run.dir=link: File exists (link); choose another folder"),
+        (["-m", "random_state=1,2", "hydra.sweep.dir=/dev/null"], "hydra.sweep.dir=/dev/null: this is no folder"),
         (["-m", "random_state=1,2", "hydra.sweep.subdir=one"], "hydra.sweep.subdir=one: all jobs would share"),
     ],
 )
 def test_the_command_refuses_them_in_one_line(tmp_path, words, said):
+    (tmp_path / "link").symlink_to("nowhere/at/all")
     result = train(*words, *QUICK, cwd=tmp_path)
     assert result.returncode == 1
     assert result.stderr.startswith(said)
