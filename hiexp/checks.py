@@ -37,11 +37,11 @@ class ChecksCallback(Callback):
             check_settings(settings, config.hydra.job.name)
             check_places(config, "hydra.run.dir")
             folder = Path(config.hydra.run.dir)
-            if folder.exists():
+            if _is_there(folder, "hydra.run.dir"):
                 from hiexp.provenance import work_key
 
                 refuse_others_folder(folder, work_key(settings), "hydra.run.dir")
-            _make(folder, "hydra.run.dir")
+            _make(folder, f"hydra.run.dir={folder}")
 
     def on_multirun_start(self, config: DictConfig, **kwargs: object) -> None:
         """Look at the places of a sweep; its settings are checked when its jobs are composed."""
@@ -57,19 +57,28 @@ class ChecksCallback(Callback):
                     "'${hydra.job.num}' for example"
                 )
             folder = Path(config.hydra.sweep.dir)
-            if folder.exists() and not folder.is_dir():  # beside a folder that is there, another one is made
+            if (
+                _is_there(folder, "hydra.sweep.dir") and not folder.is_dir()
+            ):  # beside a folder that is there, another one is made
                 raise InputError(
                     f"hydra.sweep.dir={folder}: this is no folder; give one, or a name that is not there yet"
                 )
-            _make(folder.parent, "hydra.sweep.dir")
+            _make(folder.parent, f"hydra.sweep.dir={folder}")
 
 
-def _make(folder: Path, setting: str) -> None:
-    """Make the folder of a run or sweep, as Hydra would next."""
+def _is_there(folder: Path, setting: str) -> bool:
+    try:
+        return folder.exists()
+    except OSError as error:  # a name too long, or a folder on the way that is closed
+        raise InputError(f"{setting}={folder}: {error.strerror}; choose another folder") from error
+
+
+def _make(folder: Path, said: str) -> None:
+    """Make the folder of a run, or that which a sweep's lies in, as Hydra would next."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"{setting}={folder}: {error.strerror} ({error.filename}); choose another folder") from error
+        raise InputError(f"{said}: {error.strerror} ({error.filename}); choose another folder") from error
 
 
 @contextmanager

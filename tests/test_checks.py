@@ -61,6 +61,7 @@ def test_places_that_can(tmp_path, monkeypatch, words):
         (["hydra.run.dir=."], "hydra.run.dir=.: runs lies in this folder"),
         (["-m", "random_state=1,2", "hydra.sweep.dir=."], "hydra.sweep.dir=.: runs lies in this folder"),
         (["hydra.run.dir=link"], "hydra.run.dir=link: File exists (link); choose another folder"),
+        ([f"hydra.run.dir={'a' * 300}"], f"hydra.run.dir={'a' * 300}: File name too long; choose another folder"),
         (["-m", "random_state=1,2", "hydra.sweep.dir=/dev/null"], "hydra.sweep.dir=/dev/null: this is no folder"),
         (["-m", "random_state=1,2", "hydra.sweep.subdir=one"], "hydra.sweep.subdir=one: all jobs would share"),
     ],

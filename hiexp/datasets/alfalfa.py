@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from hiexp.datasets.arecibo import HEADER_KEYS, ArchiveSpectrum, read_spectrum
 from hiexp.datasets.catalogue import read_agc_catalogue, within, without_value
+from hiexp.datasets.files import is_folder
 from hiexp.datasets.stacking import Channels, stack
 from hiexp.datasets.tables import shown
 from hiexp.errors import InputError
@@ -114,7 +115,7 @@ def read_alfalfa(
 
 def _spectrum_files(path: str) -> list[Path]:
     folder = Path(path)
-    if not folder.is_dir():
+    if not is_folder(folder, "dataset.path"):
         raise InputError(f"dataset.path={path}: no such folder; give the folder that holds the A######.fits files")
     try:
         entries = list(os.scandir(folder))

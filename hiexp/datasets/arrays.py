@@ -12,6 +12,7 @@ import pandas as pd
 
 from hiexp.datasets.axis import check_velocities, plausible
 from hiexp.datasets.cleaning import LARGEST, find_fill_values, noise_rms, unusual_noise
+from hiexp.datasets.files import is_folder
 from hiexp.datasets.tables import column_named, listed, read_table
 from hiexp.datasets.ts import read_ts
 from hiexp.errors import InputError
@@ -128,11 +129,12 @@ def _reasons_to_skip(flux: np.ndarray, valid: np.ndarray) -> np.ndarray:
 def _read(path: Path) -> _Sample:
     """Read by the name's ending; a name without one is that of a pair of files."""
     readers = {".npz": _read_npz, ".csv": _read_csv, ".ts": lambda file: _Sample(*read_ts(file))}
+    folder = is_folder(path, "dataset.path")
     if path.is_file():
         if path.suffix.lower() not in readers:
             raise InputError(f"dataset.path={path}: not one of {', '.join(readers)}; convert it to one of these")
         return readers[path.suffix.lower()](path)
-    if path.is_dir():
+    if folder:
         found = sorted(path.glob("*_TRAIN.ts"))
         if len(found) != 1:
             raise InputError(

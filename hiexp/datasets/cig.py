@@ -25,6 +25,7 @@ from hiexp.datasets.axis import (
 )
 from hiexp.datasets.cleaning import clean, find_blanks, find_fill_values
 from hiexp.datasets.columns import read_columns
+from hiexp.datasets.files import is_folder
 from hiexp.datasets.selection import select_classes
 from hiexp.datasets.stacking import Channels, stack
 from hiexp.datasets.tables import NO_NUMBER, column_named, columns_named, listed, read_table, shown
@@ -141,11 +142,15 @@ def _read_folder(
 ) -> tuple[dict[int, Channels], list[dict[str, str]]]:
     """Read every spectrum of a folder: by CIG number, ascending, and what could not be read."""
     folder = Path(path)
-    if not folder.is_dir():
+    if not is_folder(folder, "dataset.path"):
         raise InputError(
             f"dataset.path={path}: no such folder; give the folder that holds the CIG<number>_*.asc files"
         )
-    named = [(re.fullmatch(r"CIG0*(\d+)(_.*)?\.asc", f.name, re.IGNORECASE | re.ASCII), f) for f in folder.iterdir()]
+    try:
+        entries = list(folder.iterdir())
+    except OSError as error:
+        raise InputError(f"dataset.path={path} cannot be read: {error.strerror}") from error
+    named = [(re.fullmatch(r"CIG0*(\d+)(_.*)?\.asc", f.name, re.IGNORECASE | re.ASCII), f) for f in entries]
     files = sorted((int(match[1]), file) for match, file in named if match)
     if not files:
         raise InputError(f"dataset.path={path}: no CIG<number>_*.asc in this folder; give the folder that holds them")
