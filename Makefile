@@ -11,7 +11,7 @@ train: $(READY)  ## the default experiment
 test: $(READY)  ## style, then the whole suite, end-to-end runs included
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/python -m pytest -n 2
+	$(VENV)/bin/python -m pytest -n 2 --dist worksteal
 
 ui: $(READY)  ## the MLflow UI over the runs of this folder
 	$(VENV)/bin/python -m mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db

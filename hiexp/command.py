@@ -65,11 +65,11 @@ def ended(said: str) -> None:
 
 def typed(job: HydraConf | Mapping, *, sweeping: bool) -> str:
     """Return the command that reproduces a run, or a job of a sweep, by itself, from Hydra's configuration of it."""
-    name, words, of_hydra = job["job"]["name"], *(words_typed(job["overrides"][kind]) for kind in ("task", "hydra"))
+    words, of_hydra = (words_typed(job["overrides"][kind]) for kind in ("task", "hydra"))
     # A preset that is a sweep would run all of its jobs; -m is no part of one job.
     mode = ["hydra.mode=RUN"] if sweeping and "hydra.mode=MULTIRUN" not in of_hydra else []
     where = [word for word in of_hydra if word.startswith("hydra.searchpath=")]
-    return shlex.join(["python", "-m", f"hiexp.{name}", *words, *where, *mode])
+    return shlex.join(["python", "-m", f"hiexp.{job['job']['name']}", *words, *where, *mode])
 
 
 @contextmanager
@@ -89,13 +89,13 @@ def recorded(cfg: DictConfig) -> Iterator[Record]:
 
     job, folder = HydraConfig.get(), run_folder()
     key = work_key(cfg)
-    uid = begin(folder, key)
+    run = begin(folder, key)
     write_whole(folder / "config.yaml", redacted(OmegaConf.to_yaml(cfg, resolve=True)))
     members = {group: member for group, member in job.runtime.choices.items() if not group.startswith("hydra/")}
     tags = run_tags(typed(job, sweeping=sweeping()), folder) | {
         "config_hash": config_hash(cfg),
         WORK_TAG: key,
-        UID_TAG: uid,
+        UID_TAG: run.uid,
     }
     tracking = instantiate(cfg.tracking)
     if sweeping():
@@ -107,7 +107,7 @@ def recorded(cfg: DictConfig) -> Iterator[Record]:
         yield record
         record.metrics["peak_memory_mb"] = peak_memory_mb()
         write_whole(folder / METRICS_FILE, json.dumps(record.metrics, indent=2))
-        seal(folder)
+        seal(folder, run)
 
 
 @contextmanager

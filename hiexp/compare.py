@@ -145,6 +145,7 @@ def compare(options: argparse.Namespace, words: list[str]) -> str:
     words : list of str
         What was typed.
     """
+    from hiexp.folders import write_named
     from hiexp.tables import control_text, csv_table, heading, latex_table, screen_table, verdict_text
 
     found = read(options.sweep, options.experiment, options.uri)
@@ -163,10 +164,11 @@ def compare(options: argparse.Namespace, words: list[str]) -> str:
     lines += textwrap.wrap(verdict_text(comparison), width)
     lines += textwrap.wrap(control_text(comparison), width)
     lines += [f"{run.state.upper()}  {run.name}  {run.reason}" for run in comparison.others]
+    lines += [f"LEFT OUT  {reason}" for reason in comparison.damaged]
     if options.csv:
-        options.csv.write_text(csv_table(comparison))
+        write_named(options.csv, csv_table(comparison))
     if options.latex:
-        options.latex.write_text(latex_table(comparison))
+        write_named(options.latex, latex_table(comparison))
     if options.html:
         from hiexp.report import write_page
 

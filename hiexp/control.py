@@ -12,6 +12,7 @@ import pandas as pd
 from hiexp.errors import InputError
 from hiexp.evaluation.selection import p_values
 from hiexp.provenance import is_place
+from hiexp.run_files import read_predictions
 from hiexp.runs import Comparison, Run, lower_is_better
 
 # What a control may have otherwise: labels, whatever is drawn with the seed, and what changes no score.
@@ -73,7 +74,7 @@ def against_controls(sweep: Comparison, controls: Sequence[Comparison]) -> Compa
         )
     score = _best(sweep, f"sweep {sweep.title}")
     held_out = _held_out(sweep.done[0], f"sweep {sweep.title}")
-    own = {run.settings["labels.seed"] for run in sweep.done if run.settings.get("labels") == "random"}
+    own = {run.settings.get("labels.seed") for run in sweep.done if run.settings.get("labels") == "random"}
     scores: dict[str, float] = {}
     for control in controls:
         for seed, runs in _by_labels(control).items():
@@ -115,7 +116,12 @@ def _by_labels(control: Comparison) -> dict[str, dict[Configuration, Run]]:
                 f"--control {control.title}: run {run.name} has labels={labels}; a control is the sweep with "
                 "labels=random"
             )
-        seed, key = run.settings["labels.seed"], _configuration(run)
+        seed, key = run.settings.get("labels.seed"), _configuration(run)
+        if seed is None:
+            raise InputError(
+                f"--control {control.title}: run {run.name} does not say its labels.seed; its "
+                "config.yaml is missing: run it again"
+            )
         runs = found.setdefault(seed, {})
         if key in runs:
             raise InputError(
@@ -156,5 +162,6 @@ def _held_out(run: Run, name: str) -> pd.DataFrame:
     file = run.file("predictions.csv")
     if file is None:
         raise InputError(f"{name}: run {run.name} has lost its predictions.csv, which tells the sample; run it again")
-    table = pd.read_csv(file, usecols=["id", "split", "reference"], dtype={"id": str})
+    columns = ["id", "split", "reference"]
+    table = read_predictions(file, columns, dtype={"id": str}, n_test=run.metrics.get("n_test"))[columns]
     return table[table["split"] == "test"].sort_values("id", ignore_index=True)

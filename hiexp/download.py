@@ -16,13 +16,13 @@ from omegaconf import DictConfig
 from hiexp.command import input_errors_as_messages
 from hiexp.commandline import start
 from hiexp.errors import InputError
+from hiexp.printable import printable
 from hiexp.summary import python_command, shown
 
 if TYPE_CHECKING:  # --help waits for none of the libraries that a download needs
     from hiexp.archives import Result, Server, Store
 
 AGAIN = "type the same command again to go on: what is complete is not fetched again"
-ABSENT_FILE, FAILED_FILE = "not_on_server.csv", "failed.csv"
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ def download(cfg: DictConfig, dataset: str) -> None:
     if not str(cfg.url).startswith(("http://", "https://")):
         raise InputError(f"url={cfg.url}: give an address that begins with https:// or http://")
     url, folder = cfg.url.rstrip("/") + "/", Path(cfg.dataset.path)
-    server = Server(url, cfg.connections, cfg.retries, cfg.pause, cfg.timeout)
+    server = Server(url, cfg.connections, cfg.retries, cfg.pause, cfg.timeout, cfg.largest)
     try:
         with open_store(folder, url) as store:
             log.info("%s\nto %s", url, shown(folder))
@@ -63,7 +63,8 @@ def download(cfg: DictConfig, dataset: str) -> None:
         raise InputError(f"dataset.path={folder}: cannot be used ({error}); mend that, then {AGAIN}") from error
     for name in unknown:
         place = server.address(name.rpartition("/")[0])
-        log.warning("The ReadMe lists %s, but the server does not list them: get them by hand from %s", name, place)
+        listed = printable(name)
+        log.warning("The ReadMe lists %s, but the server does not list them: get them by hand from %s", listed, place)
     if not names and not unknown:
         log.warning("CDS has the catalogue alone, no spectra: put them (%s) into %s by hand", cfg.by_hand, folder)
     log.info("Catalogue: %s\n%s", ", ".join(catalogue), closing(results, folder))
@@ -114,14 +115,19 @@ def fetch_spectra(server: Server, store: Store, names: Sequence[str]) -> list[Re
 
 def write_lists(server: Server, store: Store, results: Sequence[Result]) -> None:
     """Write what is not on the server and what has failed."""
+    from hiexp.archives.store import ABSENT_FILE, FAILED_FILE
+
     absent = sorted(result.name for result in results if result.status == "absent")
     failed = sorted((result.name, result.reason) for result in results if result.status == "failed")
     store.write_list(ABSENT_FILE, ("file", "url"), [(name, server.address(name)) for name in absent])
-    store.write_list(FAILED_FILE, ("file", "reason", "url"), [(*one, server.address(one[0])) for one in failed])
+    rows = [(printable(name), reason, server.address(name)) for name, reason in failed]
+    store.write_list(FAILED_FILE, ("file", "reason", "url"), rows)
 
 
 def closing(results: Sequence[Result], folder: Path) -> str:
     """Return what the screen says at the end."""
+    from hiexp.archives.store import ABSENT_FILE, FAILED_FILE
+
     n = Counter(result.status for result in results)
     megabytes = sum(result.size for result in results if result.status == "came") / 1e6
     lines = []
@@ -142,7 +148,7 @@ def refuse_failures(results: Sequence[Result], server: Server) -> None:
     """Raise an `InputError` if files have failed."""
     failed = [result for result in results if result.status == "failed"]
     if failed:
-        many = f"{len(failed)} files" if len(failed) > 1 else failed[0].name
+        many = f"{len(failed)} files" if len(failed) > 1 else printable(failed[0].name, 100)
         given_up = "; given up, since one file failed after the other" if server.stop.is_set() else ""
         raise InputError(f"url={server.url}: {many} failed ({failed[-1].reason}){given_up}; {AGAIN}")
 

@@ -167,6 +167,8 @@ def _places(values: Sequence[str]) -> tuple[list[float], dict[str, float]]:
     known = sorted(set(values), key=in_order)
     try:
         numbers = {value: float(value) for value in known}
+        if not all(map(math.isfinite, numbers.values())):
+            raise ValueError
     except ValueError:
         numbers = {value: float(place) for place, value in enumerate(known)}
     else:
@@ -188,8 +190,10 @@ def in_order(value: str) -> tuple[bool, float, str]:
 
 def nice_ticks(low: float, high: float) -> list[float]:
     """Return three to seven round numbers between `low` and `high`."""
-    if not high > low:
-        low, high = low - 0.05, high + 0.05
+    least = max(1e-12 * max(abs(low), abs(high)), 1e-300)  # what floating-point numbers resolve
+    if not high - low > least:
+        margin = max(0.05, 1e6 * least)
+        low, high = low - margin, high + margin
     rough = (high - low) / 5
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(size * power for size in TICKS if size * power >= rough * (1 - 1e-9))

@@ -9,7 +9,7 @@ import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
@@ -83,20 +83,19 @@ def refuse_others_folder(folder: Path, work: str, setting: str) -> None:
         )
 
 
-def begin(folder: Path, work: str) -> str:
-    """Make a folder a new run's own and return the run's uid; what an earlier start said of its end is removed."""
+def begin(folder: Path, work: str) -> RunFile:
+    """Make a folder a new run's own; what an earlier start said of its end is removed."""
     for name in (METRICS_FILE, ERROR_FILE, REUSED_FILE):
         (folder / name).unlink(missing_ok=True)
     run = RunFile(uuid.uuid4().hex, work)
     run.write(folder)
-    return run.uid
+    return run
 
 
-def seal(folder: Path) -> None:
+def seal(folder: Path, run: RunFile) -> None:
     """Note what the results of a run that has ended well are, so that damage is seen later."""
-    begun = RunFile.read(folder)
     files = {str(path): _sha256(folder / path) for path in _results(folder)}
-    RunFile(begun.uid, begun.work, files).write(folder)
+    replace(run, files=files).write(folder)
 
 
 def results(folder: Path, work: str, uid: str | None = None) -> list[Path] | None:
@@ -154,10 +153,19 @@ def write_whole(file: Path, text: str) -> None:
     """Write a file under another name and rename it, so that it is never there in half."""
     partial = file.with_name(f".{file.name}.{os.getpid()}.partial")
     try:
-        partial.write_text(text)
+        # Names of files may hold bytes that are no UTF-8.
+        partial.write_text(text, encoding="utf-8", errors="backslashreplace")
         partial.replace(file)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write_named(file: Path, text: str) -> None:
+    """Write a file that a user has named: whole, and through what is no plain file, ``/dev/stdout`` or a link."""
+    if file.is_symlink() or (file.exists() and not file.is_file()):
+        file.write_text(text, encoding="utf-8", errors="backslashreplace")
+    else:
+        write_whole(file, text)
 
 
 def _results(folder: Path) -> Iterator[PurePosixPath]:

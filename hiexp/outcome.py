@@ -14,6 +14,7 @@ import pandas as pd
 from sklearn.metrics import cohen_kappa_score
 from sklearn.pipeline import Pipeline
 
+from hiexp.csv_tables import write_csv
 from hiexp.errors import InputError
 from hiexp.evaluation import Division, Scores, dependence, medians_by_class, score
 from hiexp.fitting import FitResult
@@ -43,12 +44,12 @@ def write_sample(spectra: Spectra, fit: FitResult, folder: Path) -> None:
     any; pictures of the fits where any can be used.
     """
     fit.write(folder)
-    spectra.catalogue.to_csv(folder / "catalogue.csv")
+    write_csv(spectra.catalogue, folder / "catalogue.csv", index=True)
     skipped = pd.concat([spectra.skipped, fit.failures()], ignore_index=True)
     if len(skipped):
-        skipped.to_csv(folder / "skipped.csv", index=False)
+        write_csv(skipped, folder / "skipped.csv")
     if len(spectra.unmatched):
-        spectra.unmatched.to_csv(folder / "unmatched.csv", index=False)
+        write_csv(spectra.unmatched, folder / "unmatched.csv")
     if fit.good.any():
         plots = folder / "plots"
         plots.mkdir()
@@ -283,9 +284,9 @@ class Outcome:
             self._write(stage)
 
     def _write(self, folder: Path) -> None:
-        self.predictions().to_csv(folder / "predictions.csv", index=False)
-        medians_by_class(self.parameters, self.predicted).to_csv(folder / "parameters_by_class.csv", index=False)
-        self.dependence.to_csv(folder / "dependence.csv")
+        write_csv(self.predictions(), folder / "predictions.csv")
+        write_csv(medians_by_class(self.parameters, self.predicted), folder / "parameters_by_class.csv")
+        write_csv(self.dependence, folder / "dependence.csv", index=True)
         plots = folder / "plots"
         plots.mkdir()
         plot_classes(self.profiles, self.predicted, plots / "classes.png")

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from omegaconf import OmegaConf
-
-from hiexp.commandline import words_typed
-from hiexp.folders import METRICS_FILE
+from hiexp.csv_tables import write_csv
+from hiexp.errors import InputError
+from hiexp.folders import METRICS_FILE, write_whole
+from hiexp.run_files import read_metrics, read_overrides
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,8 +40,8 @@ def compare_pairs(folder: Path, key: str) -> list[str]:
     if len(scores) < 2 or scores.columns.levshape[1] < 2:
         return [f"no interval of a difference: two pairs of jobs that differ in {key} alone are needed at least", ""]
     found = list(_differences(scores, key))
-    scores.to_csv(folder / "pairs.csv")
-    (folder / PAIRS_FILE).write_text(json.dumps(found, indent=2))
+    write_csv(scores, folder / "pairs.csv", index=True)
+    write_whole(folder / PAIRS_FILE, json.dumps(found, indent=2))
     lines = []
     for row in found:
         if row["score"] == SCORES[0]:
@@ -72,15 +72,19 @@ def paired_scores(folder: Path, key: str) -> pd.DataFrame:
 
     rows = []
     for file in sorted(folder.glob(f"*/{METRICS_FILE}"), key=lambda file: (len(file.parent.name), file.parent.name)):
-        metrics = json.loads(file.read_text())
-        words = words_typed(OmegaConf.load(file.parent / ".hydra" / "overrides.yaml"))
+        try:
+            metrics, words = read_metrics(file), read_overrides(file.parent / ".hydra" / "overrides.yaml")
+        except InputError:  # the end of a sweep lists such jobs as failed
+            continue
         own = [word for word in words if word.partition("=")[0] == key]
-        if own and all(score in metrics for score in SCORES):
-            share = metrics["n_test"] / (metrics["n_test"] + metrics["n_train"])
+        n_test, n_train = metrics.get("n_test", 0), metrics.get("n_train", 0)
+        if own and n_test >= 0 and n_train > 0 and all(score in metrics for score in SCORES):
+            share = n_test / (n_test + n_train)
             rest = " ".join(word for word in words if word not in own)
             row = {"settings": rest, "value": own[-1].partition("=")[2], "test_share": share}
             rows.append(row | {score: metrics[score] for score in SCORES})
     table = pd.DataFrame(rows, columns=["settings", "value", "test_share", *SCORES])
+    table = table.drop_duplicates(["settings", "value"], keep="last")
     wide = table.set_index(["settings", "value"]).unstack("value").dropna()  # noqa: PD010
     columns = pd.MultiIndex.from_product([["test_share", *SCORES], table["value"].unique()], names=["score", "value"])
     return wide.reindex(columns=columns)

@@ -16,7 +16,11 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader
 from PIL import Image
 
+from hiexp.errors import InputError
 from hiexp.figures import draw_lines, draw_ranking, in_order
+from hiexp.folders import write_named
+from hiexp.printable import printable
+from hiexp.run_files import read_picture, read_predictions
 from hiexp.runs import Comparison, Run, lower_is_better
 from hiexp.tables import (
     STAGES,
@@ -56,6 +60,7 @@ SCORES = (
 )
 COLOURS, BROADEST = 32, 900  # of an embedded picture, the latter in pixels
 BUDGET = 4_000_000  # bytes of pictures in a page
+MOST_PIXELS = 2**26
 MATRICES, CLASSES = 6, 12  # confusion matrices side by side; classes in one of them
 ROWS, COLUMNS = 40, 14  # of a heat map
 
@@ -109,9 +114,10 @@ def write_page(comparison: Comparison, file: Path) -> Path:
     left, details = BUDGET, []
     with ThreadPoolExecutor() as threads:  # Pillow computes without the interpreter's lock
         for run in runs:
-            pictures = _pictures(run, threads) if left > 0 else []
+            damaged: list[str] = []
+            pictures = _pictures(run, threads, damaged) if left > 0 else []
             left -= sum(len(url) for url, _ in pictures)
-            details.append(_detail(run, pictures))
+            details.append(_detail(run, pictures, damaged))
     template = Environment(loader=PackageLoader("hiexp"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
     text = template.get_template("report.html").render(
         comparison=comparison,
@@ -133,7 +139,7 @@ def write_page(comparison: Comparison, file: Path) -> Path:
         clustered=bool(groups),
         cost=_cost(runs),
     )
-    file.write_text(text)
+    write_named(file, text)
     return file
 
 
@@ -225,7 +231,12 @@ def _number_cell(value: float, digits: int = 3, style: str = "", shaded: bool = 
     return Cell(number(value, digits), repr(float(value)) if known else "", value if shaded and known else 0.0, style)
 
 
-def _detail(run: Run, pictures: list[tuple[str, str]]) -> dict:
+def _detail(run: Run, pictures: list[tuple[str, str]], damaged: list[str]) -> dict:
+    try:
+        matrix = confusion(run)
+    except InputError as error:
+        matrix = None
+        damaged.append(printable(str(error)))
     scores = [
         (
             title(name),
@@ -243,26 +254,47 @@ def _detail(run: Run, pictures: list[tuple[str, str]]) -> dict:
         "scores": scores,
         "stages": [(stage, number(value, 2)) for stage, value in stages if math.isfinite(value)],
         "memory": number(run.number("peak_memory_mb"), 0),
-        "matrix": confusion(run),
+        "matrix": matrix,
         "pictures": pictures,
-        "left_out": not pictures and any(run.file(name) for name in PICTURES),
+        "damaged": damaged,
+        "left_out": not pictures and not damaged and any(run.file(name) for name in PICTURES),
     }
 
 
-def _pictures(run: Run, threads: ThreadPoolExecutor) -> list[tuple[str, str]]:
-    """Return the run's pictures as URLs that hold them, each with what it shows."""
+def _pictures(run: Run, threads: ThreadPoolExecutor, damaged: list[str]) -> list[tuple[str, str]]:
+    """Return the run's pictures as URLs that hold them, each with what it shows; those that are none are noted."""
     files = {words: file for name, words in PICTURES.items() if (file := run.file(name))}
-    return list(zip(threads.map(embedded, files.values()), files, strict=True))
+    drawn = [(threads.submit(embedded, file), words) for words, file in files.items()]
+    pictures = []
+    for url, words in drawn:
+        try:
+            pictures.append((url.result(), words))
+        except InputError as error:
+            damaged.append(printable(str(error)))
+    return pictures
 
 
 def embedded(picture: Path) -> str:
-    """Return the picture in few colours, which a page of many pictures can afford."""
-    file = BytesIO()
-    with Image.open(picture) as original:
-        image = original.convert("RGB")
+    """Return the picture in few colours, which a page of many pictures can afford.
+
+    Raises
+    ------
+    InputError
+        If it is no PNG, or too large to be a picture of a run.
+    """
+    content, file = read_picture(picture), BytesIO()
+    try:
+        with Image.open(BytesIO(content), formats=["PNG"]) as original:
+            if original.width * original.height > MOST_PIXELS:
+                raise InputError(f"{picture} has {original.width} x {original.height} pixels: no picture of a run")
+            image = original.convert("RGB")
         # In 32 colours nobody can tell it from bicubic, which takes twice as long.
         image.thumbnail((BROADEST, BROADEST * 4), Image.Resampling.BILINEAR)
         image.quantize(COLOURS, Image.Quantize.FASTOCTREE).save(file, "PNG")
+    except InputError:
+        raise
+    except Exception as error:  # of Pillow's decoders
+        raise InputError(f"{picture} is no picture: {str(error).partition(chr(10))[0]}") from error
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
@@ -270,11 +302,16 @@ def confusion(run: Run) -> Grid | None:
     """Return a run's confusion matrix of the objects held out, shaded by the share of the true class.
 
     None where nothing is known of them or there are too many classes to show.
+
+    Raises
+    ------
+    InputError
+        If the run's table of predictions is damaged.
     """
     file = run.file("predictions.csv")
     if not file:
         return None
-    table = pd.read_csv(file)
+    table = read_predictions(file, n_test=run.metrics.get("n_test"))
     test = table[table["split"] == "test"]
     truth = test["label"] if table["reference"].isna().all() else test["reference"]
     known = truth.notna()

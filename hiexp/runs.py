@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 import math
 import operator
 import re
@@ -11,16 +10,25 @@ import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import yaml
-from omegaconf import OmegaConf
+from typing import TYPE_CHECKING, Any
 
 from hiexp.command import typed
 from hiexp.errors import InputError
 from hiexp.folders import ERROR_FILE, METRICS_FILE
 from hiexp.pairing import PAIRS_FILE
+from hiexp.printable import printable
 from hiexp.provenance import is_place, leaves
+from hiexp.run_files import (
+    Pair,
+    Verdict,
+    read_config,
+    read_job_settings,
+    read_metrics,
+    read_pairs,
+    read_reason,
+    read_sweep_settings,
+    read_verdict,
+)
 from hiexp.sweep import VERDICT_FILE, jobs_of, sweep_command
 
 if TYPE_CHECKING:
@@ -36,7 +44,7 @@ ORDER = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.g
 
 @dataclass(frozen=True)
 class Run:
-    """One run.
+    """One run; its words are `hiexp.printable.printable`, whoever has written them.
 
     Attributes
     ----------
@@ -51,7 +59,7 @@ class Run:
     state : str
         "done", "failed" or "not finished".
     reason : str
-        Why it has failed.
+        Why it has failed, or which of its files is damaged.
     folder : str
         Where it wrote its files.
     file : callable
@@ -68,9 +76,9 @@ class Run:
     file: Callable[[str], Path | None]
 
     def number(self, metric: str) -> float:
-        """Return a metric; NaN where the run does not have it."""
+        """Return a metric; NaN where the run does not have it, or it is no finite number."""
         value = self.metrics.get(metric)
-        return math.nan if value is None else value
+        return math.nan if value is None or math.isinf(value) else value
 
 
 @dataclass(frozen=True)
@@ -85,26 +93,29 @@ class Comparison:
         The command of the sweep; empty for the runs of an experiment.
     runs : tuple of Run
         As they were started, or ranked.
-    verdict : dict or None
+    verdict : Verdict or None
         What the best of the sweep is worth, as ``sweep.json`` has it.
     measure : str
         What they are ranked by; empty before.
     axes : list of str
         The settings that tell them apart, once they are ranked.
-    pairs : list of dict
+    pairs : list of Pair
         Differences between values of one key, as ``pairs.json`` has them.
     controls : Controls or None
         What the same configurations score with random training labels, as `hiexp.control.against_controls` has it.
+    damaged : tuple of str
+        Which files of the sweep could not be read, and why.
     """
 
     title: str
     command: str
     runs: tuple[Run, ...]
-    verdict: dict | None = None
+    verdict: Verdict | None = None
     measure: str = ""
     axes: list[str] = field(default_factory=list)
-    pairs: list[dict] = field(default_factory=list)
+    pairs: list[Pair] = field(default_factory=list)
     controls: Controls | None = None
+    damaged: tuple[str, ...] = ()
 
     @property
     def done(self) -> list[Run]:
@@ -120,7 +131,7 @@ class Comparison:
         """Return the first `count` of the runs that have ended well, and all that have not."""
         return replace(self, runs=(*self.done[:count], *self.others))
 
-    def judged(self) -> dict | None:
+    def judged(self) -> Verdict | None:
         """Return the verdict where it is about the measure of this ranking."""
         return self.verdict if self.verdict and self.verdict["measure"] == self.measure else None
 
@@ -175,7 +186,11 @@ def lower_is_better(metric: str) -> bool:
 
 def typed_settings(command: str) -> dict[str, str]:
     """Return the keys and values that stand in a command."""
-    words = [word.lstrip("+~").partition("=") for word in shlex.split(command)[3:] if "=" in word]
+    try:
+        typed = shlex.split(command)[3:]
+    except ValueError:  # a store may have half a command
+        return {}
+    words = [word.lstrip("+~").partition("=") for word in typed if "=" in word]
     return {key: value for key, _, value in words if not key.startswith(("-", "hydra.")) and not is_place(key)}
 
 
@@ -201,40 +216,55 @@ def read_sweep(folder: Path) -> Comparison:
     jobs = jobs_of(folder)
     if not jobs:
         raise InputError(f"{folder}: no jobs of a sweep are in this folder; give runs/<date>/<time>_sweep")
-    typed_once, verdict, pairs = folder / "multirun.yaml", folder / VERDICT_FILE, folder / PAIRS_FILE
+    damaged: list[str] = []
+    typed_once = _read(read_sweep_settings, folder / "multirun.yaml", damaged)
     return Comparison(
-        title=f"{folder.parent.name}/{folder.name}",
-        command=sweep_command(OmegaConf.create(_yaml(typed_once))) if typed_once.exists() else "",
+        title=printable(f"{folder.parent.name}/{folder.name}"),
+        command=sweep_command(typed_once) if typed_once else "",
         runs=tuple(_run_of_folder(job) for job in jobs),
-        verdict=json.loads(verdict.read_text()) if verdict.exists() else None,
-        pairs=json.loads(pairs.read_text()) if pairs.exists() else [],
+        verdict=_read(read_verdict, folder / VERDICT_FILE, damaged),
+        pairs=_read(read_pairs, folder / PAIRS_FILE, damaged) or [],
+        damaged=tuple(damaged),
     )
 
 
 def _run_of_folder(job: Path) -> Run:
-    hydra = _yaml(job / ".hydra" / "hydra.yaml")["hydra"]
-    settings = {group: name for group, name in hydra["runtime"]["choices"].items() if not group.startswith("hydra/")}
-    if (job / "config.yaml").exists():  # it has not failed before its settings were complete
-        settings |= leaves(_yaml(job / "config.yaml"))
-    metrics, error, command = job / METRICS_FILE, job / ERROR_FILE, typed(hydra, sweeping=True)
+    metrics, error = job / METRICS_FILE, job / ERROR_FILE
+    damaged: list[str] = []
+    hydra = _read(read_job_settings, job / ".hydra" / "hydra.yaml", damaged, needed=True)
+    command = typed(hydra, sweeping=True) if hydra else ""
+    chosen = hydra["runtime"]["choices"] if hydra else {}
+    settings = {group: name for group, name in chosen.items() if not group.startswith("hydra/")}
+    # It may have failed before its settings were complete.
+    settings |= leaves(_read(read_config, job / "config.yaml", damaged) or {})
+    numbers = {} if error.exists() else _read(read_metrics, metrics, damaged)
     if error.exists():
-        state, reason = "failed", error.read_text().partition("\n\n")[0]
+        state, reasons = "failed", [read_reason(error), *damaged]
+    elif metrics.exists():
+        state, reasons = "failed" if damaged else "done", damaged
     else:
-        state, reason = ("done", "") if metrics.exists() else ("not finished", "")
+        state, reasons = "not finished", damaged
     return Run(
-        name=job.name,
-        settings=typed_settings(command) | {key: str(value) for key, value in settings.items()},
-        metrics=json.loads(metrics.read_text()) if state == "done" else {},
+        name=printable(job.name),
+        settings=typed_settings(command) | {printable(key): printable(str(value)) for key, value in settings.items()},
+        metrics=numbers if state == "done" else {},
         command=command,
         state=state,
-        reason=reason,
-        folder=str(job),
+        reason="; ".join(reasons),
+        folder=printable(str(job)),
         file=lambda name: job / name if (job / name).exists() else None,
     )
 
 
-def _yaml(file: Path) -> dict:
-    return yaml.load(file.read_text(), yaml.CSafeLoader)  # ten times as fast as OmegaConf's own
+def _read(read: Callable[[Path], Any], file: Path, damaged: list[str], *, needed: bool = False) -> Any:
+    """Return what a file says, or None where it is missing or damaged; the latter is noted."""
+    if not needed and not file.exists():
+        return None
+    try:
+        return read(file)
+    except InputError as error:
+        damaged.append(printable(str(error)))
+        return None
 
 
 def _passing(runs: Sequence[Run], text: str) -> tuple[Run, ...]:

@@ -11,12 +11,10 @@ import inspect
 import pkgutil
 import re
 import sys
-import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
-from annotated_types import Ge, Gt, Le, Lt, MinLen
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -24,7 +22,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 
 from hiexp.errors import InputError
-from hiexp.kinds import Count, Device, InnerFraction, Name, NotNegative, Positive, Seed, Several, Whole
+from hiexp.kinds import Count, Device, InnerFraction, Name, NotNegative, Positive, Seed, Several, Whole, describe
 
 REFERENCE = re.compile(r"\$\{([\w.]+)\}")
 
@@ -97,12 +95,13 @@ class DownloadSettings:
     url: str
     tables: Sequence[str] | None
     spectra: Member
-    by_hand: str
     next: str
     connections: Count
     retries: Whole
     pause: NotNegative
     timeout: Positive
+    largest: Count
+    by_hand: str = ""
 
 
 SCHEMAS = {"fit": FitSettings, "train": TrainSettings, "sync": SyncSettings, "download": DownloadSettings}
@@ -322,38 +321,3 @@ def _values(node: object) -> Iterator[object]:
             yield from _values(child)
     else:
         yield node
-
-
-def describe(hint: object) -> str:
-    """Return in words what an annotation allows."""
-    origin, arguments = get_origin(hint), get_args(hint)
-    if origin is Annotated:
-        bounds = [_bound(one) for one in arguments[1:]]
-        return f"{describe(arguments[0])} {' and '.join(filter(None, bounds))}".strip()
-    if origin is Literal:
-        return f"one of {', '.join(map(str, arguments))}"
-    if origin in (Union, types.UnionType):
-        return " or ".join(dict.fromkeys(describe(one) for one in arguments))
-    if hint is None or hint is type(None):
-        return "null"
-    if inspect.isclass(origin) and issubclass(origin, Mapping):
-        return "a mapping {name: value}"
-    if inspect.isclass(origin) and issubclass(origin, Sequence):
-        return f"a list of {describe(arguments[0])}" + (";" if " or " in describe(arguments[0]) else "")
-    words = {int: "a whole number", float: "a number", bool: "true or false", str: "text (quoted, if it is a number)"}
-    return words.get(hint, getattr(hint, "__name__", str(hint)))
-
-
-def _bound(constraint: object) -> str:
-    match constraint:
-        case MinLen():
-            return "that is not empty"
-        case Ge(ge=least):
-            return f"from {least} up"
-        case Gt(gt=least):
-            return f"above {least}"
-        case Le(le=most):
-            return f"to {most}"
-        case Lt(lt=most):
-            return f"below {most}"
-    return ""

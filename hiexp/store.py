@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -10,6 +9,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from hiexp.errors import InputError
+from hiexp.printable import printable
+from hiexp.run_files import LARGEST, read_verdict
 from hiexp.runs import Comparison, Run, typed_settings
 from hiexp.sweep import VERDICT_FILE
 from hiexp.tracking import PARENT_TAG, SQLITE, SWEEP
@@ -79,12 +80,17 @@ class Store:
         children.sort(key=lambda run: (run.info.status == "FINISHED", run.info.start_time))
         by_job = {run.data.tags.get("job", run.info.run_id[:8]): run for run in children}
         runs = [self._run(run, job) for job, run in sorted(by_job.items(), key=lambda item: (len(item[0]), item[0]))]
-        verdict = self._files(parent)(VERDICT_FILE)
+        file, verdict, damaged = self._files(parent)(VERDICT_FILE), None, ()
+        try:
+            verdict = read_verdict(file) if file else None
+        except InputError as error:
+            damaged = (printable(str(error)),)
         return Comparison(
-            title="/".join(Path(tags.get("folder", parent.info.run_name)).parts[-2:]),
-            command=tags.get("command", ""),
+            title=printable("/".join(Path(tags.get("folder", parent.info.run_name)).parts[-2:])),
+            command=printable(tags.get("command", "")),
             runs=tuple(runs),
-            verdict=json.loads(verdict.read_text()) if verdict else None,
+            verdict=verdict,
+            damaged=damaged,
         )
 
     def _search(self, experiments: Iterable[str], condition: str = "") -> list[Recorded]:
@@ -96,11 +102,12 @@ class Store:
                 return found
 
     def _run(self, recorded: Recorded, name: str) -> Run:
-        tags = recorded.data.tags
+        tags = {key: printable(value) for key, value in recorded.data.tags.items()}
+        params = {printable(key): printable(value) for key, value in recorded.data.params.items()}
         return Run(
-            name=name,
-            settings=typed_settings(tags.get("command", "")) | recorded.data.params,
-            metrics=recorded.data.metrics,
+            name=printable(name),
+            settings=typed_settings(tags.get("command", "")) | params,
+            metrics={name: value for name, value in recorded.data.metrics.items() if not abs(value) > LARGEST},
             command=tags.get("command", ""),
             state=STATES.get(recorded.info.status, "not finished"),
             reason=tags.get("error", ""),

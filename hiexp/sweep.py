@@ -12,7 +12,7 @@ import shlex
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from multiprocessing import parent_process
@@ -26,15 +26,19 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.experimental.callback import Callback
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf, read_write
+from omegaconf import DictConfig, read_write
 
 from hiexp.checks import exit_on_error
 from hiexp.commandline import words_typed
-from hiexp.folders import ERROR_FILE, METRICS_FILE, REUSED_FILE, write_whole
+from hiexp.csv_tables import write_csv
+from hiexp.errors import InputError
+from hiexp.folders import ERROR_FILE, METRICS_FILE, REUSED_FILE, staged, write_whole
 from hiexp.locks import locked
 from hiexp.pairing import compare_pairs
+from hiexp.printable import printable
 from hiexp.ranking import best_text, rank, ranking_text
 from hiexp.reuse import close_dead, work_lock
+from hiexp.run_files import read_metrics, read_overrides, read_predictions, read_reason
 from hiexp.signals import received
 from hiexp.summary import python_command, shown
 from hiexp.tracking import PARENT_TAG, SWEEP, SWEEP_UID_TAG, UID_TAG, Record
@@ -142,7 +146,7 @@ class SweepCallback(Callback):
         from hiexp.provenance import run_tags
         from hiexp.workers import start_workers
 
-        self.command = sweep_command(config)  # before the folder is added to the words
+        self.command = sweep_command(config.hydra)  # before the folder is added to the words
         self.tracking = instantiate(config.tracking)
         n_jobs, axes = _grid(config)
         _bound_workers(config, n_jobs)
@@ -196,14 +200,21 @@ class SweepCallback(Callback):
 
         folder = self.folder
         jobs = jobs_of(folder)
-        done = [job for job in jobs if (job / METRICS_FILE).exists()]
-        failed = [job for job in jobs if job not in done]
-        settings = _settings(jobs)
+        settings, reasons = _settings(jobs)
+        rows = []
+        for job in jobs:
+            try:
+                if job not in reasons and (job / METRICS_FILE).exists():
+                    rows.append({"job": job.name, "settings": settings[job]} | read_metrics(job / METRICS_FILE))
+                else:
+                    reasons.setdefault(job, _reason(job))
+            except InputError as error:
+                reasons[job] = str(error)
+        done = [job for job in jobs if job not in reasons]
         lines = [""]
-        reasons = [(job.name, settings[job], _reason(job)) for job in failed]
         if done:
-            ranking = rank(pd.DataFrame([_row(job, settings[job]) for job in done]))
-            ranking.to_csv(folder / "ranking.csv", index=False)
+            ranking = rank(pd.DataFrame(rows))
+            write_csv(ranking, folder / "ranking.csv")
             lines += [ranking_text(ranking), ""]
             if "n_test" in ranking:  # classifications, not fits alone
                 lines += _judged(ranking, folder, config.seed, self.record.metrics)
@@ -213,12 +224,15 @@ class SweepCallback(Callback):
         lines.append(f"sort, filter, export:  {python_command()} -m hiexp.compare --sweep {shown(folder)}")
         reused = sum((job / REUSED_FILE).exists() for job in done)
         taken = f", {reused} of them in an earlier sweep (tracking.reuse=false runs them again)" if reused else ""
-        lines += [f"FAILED  {name}  {words}\n        {reason}" for name, words, reason in reasons]
+        lines += [
+            f"FAILED  {printable(job.name)}  {settings[job]}\n        {printable(reason)}"
+            for job, reason in reasons.items()
+        ]
         lines.append(
-            f"{len(done)} of {len(jobs)} jobs done{taken}, {len(failed)} failed; all of it in {shown(folder)}"
+            f"{len(done)} of {len(jobs)} jobs done{taken}, {len(reasons)} failed; all of it in {shown(folder)}"
         )
-        self.record.metrics |= {"n_jobs": len(jobs), "n_failed": len(failed), "n_reused": reused}
-        self.record.status = "FAILED" if failed else "FINISHED"
+        self.record.metrics |= {"n_jobs": len(jobs), "n_failed": len(reasons), "n_reused": reused}
+        self.record.status = "FAILED" if reasons else "FINISHED"
         self.tracking.end(self.record, folder, begun=self.begun)
         self.lock.close()
         atexit.unregister(self._broken_off)
@@ -226,7 +240,7 @@ class SweepCallback(Callback):
         if ui:
             lines.append(f"compare runs in a browser:  {ui}")
         log.info("\n".join(lines))
-        if failed:
+        if reasons:
             sys.exit(1)
 
 
@@ -243,17 +257,26 @@ def _errors_end_it() -> Iterator[None]:
 
 def _judged(ranking: pd.DataFrame, folder: Path, seed: int, metrics: dict[str, float]) -> list[str]:
     """Write what the best is worth, and the figure; add it to the sweep's metrics; return the lines that say so."""
-    import pandas as pd
-
     from hiexp.evaluation import judge_sweep
     from hiexp.plots import plot_sweep
 
-    files = {job: folder / job / "predictions.csv" for job in ranking["job"]}
-    predictions = {job: pd.read_csv(file) for job, file in files.items() if file.exists()}
+    predictions = {}
+    for job, n_test in zip(ranking["job"], ranking["n_test"], strict=True):
+        file = folder / job / "predictions.csv"
+        try:
+            if file.exists():
+                predictions[job] = read_predictions(file, n_test=n_test)
+        except InputError as error:
+            log.warning("Job %s is left out of the verdict: %s", job, error)
     verdict = judge_sweep(predictions, seed=seed) if predictions else None
     lines = []
     if verdict is not None:
-        verdict.write(folder / VERDICT_FILE)
+        try:
+            verdict.write(folder / VERDICT_FILE)
+        except ValueError:  # JSON has no NaN
+            log.warning("No verdict on the best of the sweep: too few objects are held out to permute their classes")
+            verdict = None
+    if verdict is not None:
         lines = [best_text(ranking, verdict), ""]
         metrics |= {
             verdict.measure: verdict.best["score"],
@@ -263,7 +286,8 @@ def _judged(ranking: pd.DataFrame, folder: Path, seed: int, metrics: dict[str, f
             f"p_{verdict.measure}": verdict.best["p_family"],
         }
     if "success_rate" in ranking:
-        plot_sweep(ranking, verdict, folder / PICTURE)
+        with staged(folder) as stage:
+            plot_sweep(ranking, verdict, stage / PICTURE)
         lines.append(f"success rates in a figure:  {shown(folder / PICTURE)}")
     return lines
 
@@ -274,16 +298,17 @@ def _shown_together(ranking: pd.DataFrame, folder: Path) -> str:
     from hiexp.report import write_page
     from hiexp.runs import read_sweep
 
-    plot_learning_curve(ranking, folder / "learning_curve.png")
+    with staged(folder) as stage:
+        plot_learning_curve(ranking, stage / "learning_curve.png")
     page = write_page(read_sweep(folder).ranked(), folder / "sweep.html")
     return f"everything on one page:  {shown(page)}"
 
 
-def sweep_command(config: DictConfig) -> str:
-    """Return the command of a sweep, from its configuration or its ``multirun.yaml``."""
-    hydra = config.hydra
-    words = [word for word in words_typed(hydra.overrides.hydra) if word != "hydra.mode=MULTIRUN"]
-    return f"python -m hiexp.{hydra.job.name} -m {shlex.join([*words_typed(hydra.overrides.task), *words])}"
+def sweep_command(hydra: DictConfig | Mapping) -> str:
+    """Return the command of a sweep, from Hydra's configuration of it or its ``multirun.yaml``."""
+    task, of_hydra = (words_typed(hydra["overrides"][kind]) for kind in ("task", "hydra"))
+    words = [word for word in of_hydra if word != "hydra.mode=MULTIRUN"]
+    return f"python -m hiexp.{hydra['job']['name']} -m {shlex.join([*task, *words])}"
 
 
 def _new_folder(config: DictConfig) -> Path:
@@ -354,17 +379,19 @@ def jobs_of(folder: Path) -> list[Path]:
     return sorted(jobs, key=lambda job: (len(job.name), job.name))  # 2 before 10
 
 
-def _settings(jobs: list[Path]) -> dict[Path, str]:
-    """Return what was set in each job and not in all of them."""
-    overrides = {job: words_typed(OmegaConf.load(job / ".hydra" / "overrides.yaml")) for job in jobs}
-    common = set.intersection(*map(set, overrides.values())) if len(jobs) > 1 else set()
-    return {job: " ".join(word for word in words if word not in common) for job, words in overrides.items()}
-
-
-def _row(job: Path, settings: str) -> dict[str, object]:
-    return {"job": job.name, "settings": settings} | json.loads((job / METRICS_FILE).read_text())
+def _settings(jobs: list[Path]) -> tuple[dict[Path, str], dict[Path, str]]:
+    """Return what was set in each job and not in all of them, and why that cannot be read where it cannot."""
+    overrides, damaged = {}, {}
+    for job in jobs:
+        try:
+            overrides[job] = read_overrides(job / ".hydra" / "overrides.yaml")
+        except InputError as error:
+            damaged[job] = str(error)
+    common = set.intersection(*map(set, overrides.values())) if len(overrides) > 1 else set()
+    words = {job: " ".join(word for word in overrides.get(job, []) if word not in common) for job in jobs}
+    return words, damaged
 
 
 def _reason(job: Path) -> str:
     error = job / ERROR_FILE
-    return error.read_text().partition("\n\n")[0] if error.exists() else "the process ended without a word"
+    return read_reason(error) if error.exists() else "the process ended without a word"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import textwrap
 from collections.abc import Sequence
 
 import numpy as np
 
+from hiexp.csv_tables import csv_text
 from hiexp.runs import Comparison, Run, lower_is_better
 
 SCORES = ("success_rate", "balanced_accuracy", "macro_f1", "accuracy", "log_loss", "agreement")
@@ -61,6 +60,8 @@ def number(value: float, digits: int = 3) -> str:
     """Return a number for a table; empty where there is none."""
     if not math.isfinite(value):
         return ""
+    if abs(value) >= 1e15:  # more digits than a number has
+        return f"{value:.3e}"
     return f"{value:.{digits}f}" if abs(value) < 1000 else f"{value:.0f}"
 
 
@@ -200,14 +201,12 @@ def csv_table(comparison: Comparison) -> str:
     """Return a row a run, in the order of the ranking: state, settings that differ, every metric, command, folder."""
     axes = comparison.axes
     metrics = list(dict.fromkeys(name for run in comparison.runs for name in run.metrics))
-    file = io.StringIO()
-    rows = csv.writer(file, lineterminator="\n")
-    rows.writerow(["run", "state", *axes, *metrics, "command", "folder"])
+    rows: list[Sequence[object]] = [["run", "state", *axes, *metrics, "command", "folder"]]
     for run in comparison.runs:
         numbers = ["" if math.isnan(run.number(name)) else run.metrics[name] for name in metrics]
         settings = [run.settings.get(key, "") for key in axes]
-        rows.writerow([run.name, run.state, *settings, *numbers, run.command, run.folder])
-    return file.getvalue()
+        rows.append([run.name, run.state, *settings, *numbers, run.command, run.folder])
+    return csv_text(rows)
 
 
 def latex_table(comparison: Comparison) -> str:

@@ -35,10 +35,11 @@ def finished(tmp_path, store):
     cfg.tracking.experiment = "mine"
     key, folder = work_key(cfg), tmp_path / "first"
     folder.mkdir()
-    tags = {WORK_TAG: key, UID_TAG: begin(folder, key), "folder": str(folder), "host": "here"}
+    run = begin(folder, key)
+    tags = {WORK_TAG: key, UID_TAG: run.uid, "folder": str(folder), "host": "here"}
     with tracking.run("first", {}, tags, folder):
         write(folder)
-        seal(folder)
+        seal(folder, run)
     return cfg, key, folder
 
 
@@ -96,9 +97,9 @@ def test_a_folder_that_another_run_has_been_given_serves_nobody(finished, tmp_pa
     shutil.rmtree(tmp_path / "mlruns" / "artifacts")
     shutil.rmtree(first)
     first.mkdir()
-    begin(first, key)
+    other = begin(first, key)
     write(first, FILES | {"metrics.json": '{"success_rate": 0.9}'})
-    seal(first)
+    seal(first, other)
     assert taken_over(cfg, key, tmp_path / "second") is None
 
 

@@ -8,8 +8,8 @@ from omegaconf import OmegaConf
 
 from hiexp.command import CONFIGS
 from hiexp.errors import InputError
-from hiexp.kinds import Count, Fraction
-from hiexp.settings import check_settings, describe
+from hiexp.kinds import Count, Fraction, describe
+from hiexp.settings import check_settings
 
 GROUPS = ["dataset", "fit", "feature", "clusterer", "labels", "classifier", "model", "evaluation"]
 

@@ -5,17 +5,36 @@ from __future__ import annotations
 import csv
 import fcntl
 import os
+import re
 import shutil
 import stat
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from hiexp.csv_tables import csv_text, unescaped
 from hiexp.errors import InputError
+from hiexp.printable import printable
 
+LISTS = ABSENT_FILE, FAILED_FILE = "not_on_server.csv", "failed.csv"
 RECORD, COLUMNS = "downloaded.csv", ("file", "bytes", "sha256", "url")
 INCOMING = ".incoming"
+LARGEST_RECORD = 2**30  # bytes
+LONGEST = 200  # bytes of a name: file systems allow 255, and transfers under way have longer ones
+
+
+def not_plain(name: str) -> str:
+    """Return why a file of an archive cannot have this name, with its folders on the server; empty if it can."""
+    parts = name.split("/")
+    # Only the last of them becomes a name here; none may lead out of the archive on the server.
+    if any(part in ("", ".", "..") or len(os.fsencode(part)) > LONGEST for part in parts):
+        return "not the name of a file: it has empty or too long parts, or points elsewhere"
+    if printable(name) != name or "\\" in name:
+        return "not the name of a file: it has control characters or backslashes"
+    if parts[-1].startswith(".") or parts[-1].removesuffix(".gz") in (RECORD, *LISTS):
+        return "this name is needed for the download itself, or would hide the file"
+    return ""
 
 
 @dataclass
@@ -41,9 +60,11 @@ class Store:
     def complete(self, file: str) -> bool:
         """Say whether a file is recorded, as it is or with ``.gz``, and still has its size."""
         for name in (file, f"{file}.gz"):
-            path = self.folder / name
-            if name in self.sizes and path.is_file() and path.stat().st_size == self.sizes[name]:
-                return True
+            if name in self.sizes:
+                with suppress(OSError):
+                    status = (self.folder / name).lstat()  # a link is no file that has come
+                    if stat.S_ISREG(status.st_mode) and status.st_size == self.sizes[name]:
+                        return True
         return False
 
     def accept(self, path: Path) -> None:
@@ -55,8 +76,9 @@ class Store:
     def record(self, file: str, size: int, sha256: str, url: str) -> None:
         """Write down a complete file, at once: the next moment may be the process's last."""
         self.sizes[file] = size
-        with (self.folder / RECORD).open("a", newline="") as handle:
-            csv.writer(handle).writerow([file, size, sha256, url])
+        descriptor = os.open(self.folder / RECORD, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as handle:
+            handle.write(csv_text([[file, size, sha256, url]]))
 
     def write_list(self, file: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Write a list of files, or remove an earlier one where there is nothing to list."""
@@ -80,11 +102,15 @@ def open_store(folder: Path, url: str) -> Iterator[Store]:
     Raises
     ------
     InputError
-        If another download is under way in the folder, or it holds files of another archive.
+        If another download is under way in the folder, it holds files of another archive, or links in the place of
+        the download's own files: what they point to is left alone.
     """
     incoming = folder / INCOMING
+    for own in (incoming, *(folder / name for name in (RECORD, *LISTS))):
+        if own.is_symlink():
+            raise InputError(f"dataset.path={folder}: its {own.name} is a link, which is not followed; remove it")
     incoming.mkdir(parents=True, exist_ok=True)
-    lock = os.open(incoming, os.O_RDONLY)
+    lock = os.open(incoming, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
@@ -92,7 +118,10 @@ def open_store(folder: Path, url: str) -> Iterator[Store]:
         raise InputError(f"dataset.path={folder}: another download is under way in this folder") from error
     try:
         for half in incoming.iterdir():
-            half.unlink()
+            if half.is_dir() and not half.is_symlink():
+                shutil.rmtree(half)
+            else:
+                half.unlink()
         rows = _read_record(folder / RECORD)
         other = next((row for row in rows if not row["url"].startswith(url)), None)
         if other:
@@ -111,14 +140,19 @@ def open_store(folder: Path, url: str) -> Iterator[Store]:
 def _read_record(path: Path) -> list[dict[str, str]]:
     if not path.exists():
         return []
-    text = path.read_text()
+    if not path.is_file() or path.stat().st_size > LARGEST_RECORD:
+        raise InputError(f"{path}: no record of a download; remove it: sizes are then compared instead")
+    text = path.read_text(encoding="utf-8", errors="replace")
     lines = csv.reader(text[: text.rfind("\n") + 1].splitlines()[1:])  # the last line may be half a line
-    rows = [dict(zip(COLUMNS, line, strict=True)) for line in lines if len(line) == 4 and line[1].isdigit()]
+    rows = [dict(zip(COLUMNS, map(unescaped, line), strict=True)) for line in lines if _is_entry(line)]
     return list({row["file"]: row for row in rows}.values())
+
+
+def _is_entry(line: Sequence[str]) -> bool:
+    return len(line) == len(COLUMNS) and re.fullmatch("[0-9]{1,18}", line[1]) is not None
 
 
 def _write(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     half = path.with_name(INCOMING) / path.name
-    with half.open("w", newline="") as handle:
-        csv.writer(handle).writerows([columns, *rows])
+    half.write_text(csv_text([columns, *rows]), encoding="utf-8", errors="backslashreplace")
     half.replace(path)

@@ -20,6 +20,7 @@ from scipy.sparse import csr_array
 
 from hiexp.errors import InputError
 from hiexp.evaluation.measures import MEASURES, accuracy, best_relabeling, success_rate
+from hiexp.folders import write_whole
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +63,7 @@ class SweepVerdict:
     def write(self, file: Path) -> None:
         """Write everything as JSON."""
         rows = self.configurations.to_dict("records")
-        file.write_text(json.dumps(asdict(self) | {"configurations": rows}, indent=2, allow_nan=False))
+        write_whole(file, json.dumps(asdict(self) | {"configurations": rows}, indent=2, allow_nan=False))
 
     @classmethod
     def read(cls, file: Path) -> Self:

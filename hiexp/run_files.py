@@ -1,0 +1,310 @@
+"""The files of runs and sweeps, read as what they are: data that a full disk, a copy or a stranger may have damaged.
+
+Every function here returns what the rest can compute with, or raises an `InputError` in one line that names the file.
+No link is followed, nothing but a regular file is opened, and none is read that is larger than such a file can be.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import json
+import math
+import os
+import stat
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import yaml
+from annotated_types import MinLen
+from pydantic import AfterValidator, ConfigDict, TypeAdapter, ValidationError
+from typing_extensions import TypedDict  # pydantic asks for it before Python 3.12
+
+from hiexp.csv_tables import unescaped
+from hiexp.errors import InputError
+from hiexp.printable import printable
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOST_BYTES = 2**25  # of a file of settings or scores
+MOST_BYTES_OF_A_TABLE = 2**30
+LARGEST = 1e100  # of a score or a count: larger ones are no measurements and would overflow in what is made of them
+AGAIN = "run it again"
+DEEPEST = 100  # levels of settings
+WHOLE = 2**53  # classes beyond are not told apart as floating-point numbers
+
+Words = Annotated[str, AfterValidator(printable)]
+
+
+class _Job(TypedDict):
+    name: Words
+
+
+class _Overrides(TypedDict):
+    task: list[Words]
+    hydra: list[Words]
+
+
+class _Runtime(TypedDict):
+    choices: dict[Words, Any]
+
+
+class SweepSettings(TypedDict):
+    """What is needed of Hydra's own settings to tell the command of a sweep."""
+
+    job: _Job
+    overrides: _Overrides
+
+
+class JobSettings(SweepSettings):
+    """What is needed of Hydra's own settings to tell the command of a job and the members it chose."""
+
+    runtime: _Runtime
+
+
+class _Configuration(TypedDict):
+    __pydantic_config__ = ConfigDict(extra="allow")
+    job: Words
+    like_best: bool
+
+
+def _sane(value: float) -> float:
+    if abs(value) > LARGEST:
+        raise ValueError(f"{value:g} is too large")
+    return value
+
+
+Number = Annotated[float, AfterValidator(_sane)]
+
+
+class _Best(TypedDict):
+    __pydantic_config__ = ConfigDict(extra="allow")
+    job: Words
+    score: Number
+    p_family: Number
+    corrected: Number
+    corrected_low: Number
+    corrected_high: Number
+
+
+class _Maximum(TypedDict):
+    mean: Number
+    p05: Number
+    p50: Number
+    p95: Number
+
+
+class Verdict(TypedDict):
+    """What ``sweep.json`` says, as `hiexp.evaluation.SweepVerdict` writes it."""
+
+    __pydantic_config__ = ConfigDict(extra="allow")
+    measure: Words
+    configurations: Annotated[list[_Configuration], MinLen(1)]
+    best: _Best
+    maximum: _Maximum
+
+
+class Pair(TypedDict):
+    """A difference in ``pairs.json``, as `hiexp.pairing` writes it."""
+
+    __pydantic_config__ = ConfigDict(extra="allow")
+    pair: Words
+    score: Words
+    mean: Number
+    low: Number
+    high: Number
+    n: int
+
+
+def read_verdict(file: Path) -> Verdict:
+    """Return what a ``sweep.json`` says."""
+    return _checked(file, _json(file), Verdict)
+
+
+def read_pairs(file: Path) -> list[Pair]:
+    """Return what a ``pairs.json`` says."""
+    return _checked(file, _json(file), list[Pair])
+
+
+def read_metrics(file: Path) -> dict[str, float]:
+    """Return the numbers of a ``metrics.json``; those that are infinite are no numbers to compare by, and NaN."""
+    found = _json(file)
+    if not isinstance(found, dict):
+        raise InputError(f"{file} is damaged: it holds no numbers by name; {AGAIN}")
+    metrics = {}
+    for name, value in found.items():
+        if value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise InputError(f"{file} is damaged: {_short(name)} is {_short(value)} and no number; {AGAIN}")
+        if LARGEST < abs(value) < math.inf:
+            raise InputError(f"{file} is damaged: {_short(name)} is {_short(value)}, which is no score; {AGAIN}")
+        metrics[printable(name)] = math.nan if math.isinf(value) else value
+    return metrics
+
+
+def read_job_settings(file: Path) -> JobSettings:
+    """Return what a job's ``.hydra/hydra.yaml`` says."""
+    return _hydra(file, JobSettings)
+
+
+def read_sweep_settings(file: Path) -> SweepSettings:
+    """Return what a sweep's ``multirun.yaml`` says."""
+    return _hydra(file, SweepSettings)
+
+
+def read_config(file: Path) -> dict[str, object]:
+    """Return the settings in a run's ``config.yaml``, which may be nested."""
+    return _checked(file, _yaml(file), dict[str, Any])
+
+
+def read_overrides(file: Path) -> list[str]:
+    """Return the words in a job's ``.hydra/overrides.yaml``."""
+    return _checked(file, _yaml(file), list[Words])
+
+
+def read_reason(file: Path) -> str:
+    """Return why a run has failed, from its ``error.txt``, in one line."""
+    try:
+        return printable(_content(file, MOST_BYTES).decode("utf-8", "replace").partition("\n\n")[0])
+    except InputError as error:
+        return str(error)
+
+
+def read_predictions(
+    file: Path,
+    columns: Sequence[str] = ("id", "split", "reference", "label", "predicted"),
+    dtype: Mapping[str, type] | None = None,
+    n_test: float | None = None,
+) -> pd.DataFrame:
+    """Return a ``predictions.csv``.
+
+    Parameters
+    ----------
+    file : Path
+        Of a run.
+    columns : sequence of str
+        What the table must have. Classes among them, ``reference``, ``label`` and ``predicted``, are whole numbers
+        or missing; those predicted of the objects held out are there.
+    dtype : mapping of str to type, optional
+        As pandas takes it.
+    n_test : float, optional
+        How many objects the run has held out, by its metrics: a table that was cut may have fewer.
+    """
+    import pandas as pd
+
+    content = _content(file, MOST_BYTES_OF_A_TABLE)
+    try:
+        table = pd.read_csv(io.BytesIO(content), dtype=dtype)
+    except Exception as error:  # pandas raises a dozen kinds at what is no table
+        raise InputError(f"{file} is damaged: {_first_line(error)}; {AGAIN}") from error
+    missing = [name for name in columns if name not in table]
+    if missing:
+        raise InputError(f"{file} is damaged: it has no column {missing[0]}; {AGAIN}")
+    if table["id"].isna().any():  # names that pandas takes for a missing value
+        words = pd.read_csv(io.BytesIO(content), usecols=["id"], dtype=str, keep_default_na=False)
+        table["id"] = words["id"]
+    if not pd.api.types.is_numeric_dtype(table["id"]):
+        table["id"] = table["id"].map(unescaped)
+    n_rows = int((table["split"] == "test").sum())
+    if table["split"].isna().any() or n_rows < (n_test or 0):
+        raise InputError(f"{file} is damaged: it ends after {len(table)} rows; {AGAIN}")
+    for name in {"reference", "label", "predicted", "repeat"} & {*table}:
+        values = pd.to_numeric(table[name], errors="coerce")
+        wrong = (values.isna() & table[name].notna()) | (values.abs() >= WHOLE) | (values % 1 > 0)
+        if name in ("predicted", "repeat"):
+            wrong |= table[name].isna() & (table["split"] == "test")
+        if wrong.any() or table[name].dtype == bool:
+            value = table[name][wrong].iloc[0] if wrong.any() else table[name].iloc[0]
+            raise InputError(f"{file} is damaged: {name} is {_short(value)} and no class; {AGAIN}")
+    return table
+
+
+def read_picture(file: Path) -> bytes:
+    """Return the bytes of a picture, whatever they are."""
+    return _content(file, MOST_BYTES)
+
+
+def _content(file: Path, most: int) -> bytes:
+    """Return the bytes of a regular file."""
+    try:
+        with open(file, "rb", opener=_open_regular) as stream:
+            content = stream.read(most + 1)
+    except OSError as error:
+        reason = "it is a link, and links are not followed" if error.errno == errno.ELOOP else error.strerror
+        raise InputError(f"{file} cannot be read: {reason}; {AGAIN}") from error
+    if len(content) > most:
+        raise InputError(f"{file} is larger than {most / 2**20:.0f} MiB, which no such file is; {AGAIN}")
+    return content
+
+
+def _open_regular(file: str, flags: int) -> int:
+    # A pipe would block here, and some devices never end.
+    descriptor = os.open(file, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is no regular file")
+    return descriptor
+
+
+def _parsed(file: Path, parse: Callable[[str], object]) -> object:
+    content = _content(file, MOST_BYTES)
+    if not content.strip(b"\0 \t\r\n"):
+        raise InputError(f"{file} is damaged: it is empty; {AGAIN}")
+    try:
+        return parse(content.decode())
+    except Exception as error:  # parsers raise a dozen kinds at what is damaged, RecursionError among them
+        raise InputError(f"{file} is damaged: {_first_line(error)}; {AGAIN}") from error
+
+
+def _json(file: Path) -> object:
+    return _parsed(file, json.loads)
+
+
+def _yaml(file: Path) -> object:
+    return _parsed(file, _load_yaml)
+
+
+def _load_yaml(text: str) -> object:
+    # A few lines of aliases stand for gigabytes, and thousands of levels overflow the stack of the parser's C code.
+    # Where a look at the text says that it has neither, it is not parsed twice.
+    deepest = max(map(len, text.splitlines())) + text.count("[") + text.count("{")
+    if "*" in text or deepest > 10 * DEEPEST:
+        depth = 0
+        for event in yaml.parse(text, yaml.CSafeLoader):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if isinstance(event, yaml.AliasEvent) or depth > DEEPEST:
+                raise ValueError("it has aliases or too many levels, which Hydra does not write")
+    return yaml.load(text, yaml.CSafeLoader)  # ten times as fast as OmegaConf's own
+
+
+def _hydra(file: Path, kind: object) -> Any:
+    found = _yaml(file)
+    return _checked(file, found.get("hydra") if isinstance(found, dict) else found, kind)
+
+
+def _checked(file: Path, found: object, kind: object) -> Any:
+    """Return what a file holds if it is of the kind that the rest computes with."""
+    try:
+        return _adapter(kind).validate_python(found)
+    except ValidationError as error:
+        first = error.errors()[0]
+        said = " ".join(filter(None, [".".join(map(str, first["loc"])), first["msg"]]))
+        raise InputError(f"{file} is damaged: {_short(said)}; {AGAIN}") from error
+
+
+@cache
+def _adapter(kind: object) -> TypeAdapter:
+    return TypeAdapter(kind)
+
+
+def _first_line(error: Exception) -> str:
+    return _short(str(error).strip().partition("\n")[0] or type(error).__name__)
+
+
+def _short(value: object) -> str:
+    """Return what an error message can hold of a value."""
+    return printable(str(value) if isinstance(value, (str, float)) else repr(value), at_most=80)
