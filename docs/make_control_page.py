@@ -22,16 +22,16 @@ from scipy.stats import kstest
 from sklearn.model_selection import StratifiedShuffleSplit
 from tqdm import tqdm
 
-from hiexp.configs import CONFIGS
 from hiexp.comparison.controls import against_controls
+from hiexp.comparison.runs import read_sweep
+from hiexp.comparison.text import control_text
+from hiexp.configs import CONFIGS
 from hiexp.evaluation import SweepVerdict, judge_sweep
 from hiexp.evaluation.measures import success_rate
 from hiexp.evaluation.selection import p_values
 from hiexp.labels import RandomLabels, ReferenceLabels
-from hiexp.run.pipeline import extract, learn, learned_from, predict
 from hiexp.plots.canvas import new_figure, write
-from hiexp.comparison.runs import read_sweep
-from hiexp.comparison.text import control_text
+from hiexp.run.pipeline import extract, learn, learned_from, predict
 
 DOCS = Path(__file__).resolve().parent
 SIZES, STATES = (0.3, 0.5, 0.7), (42, 99)

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from hiexp.fitting import fit_spectra
-from hiexp.spectral.widths import edges
 from hiexp.plots.canvas import new_figure, write
+from hiexp.spectral.widths import edges
 
 DOCS = Path(__file__).resolve().parent
 REFERENCE = DOCS.parents[1] / "shared" / "data" / "busyfit_reference"

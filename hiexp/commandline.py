@@ -7,7 +7,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from hydra.errors import (
@@ -17,6 +17,7 @@ from hydra.errors import (
     OverrideParseException,
 )
 from omegaconf import OmegaConf
+from omegaconf.errors import InterpolationResolutionError
 
 from hiexp.configs import ARCHIVES, CONFIGS
 from hiexp.errors import InputError
@@ -67,11 +68,23 @@ def _message(error: Exception) -> str | None:
         case ConfigCompositionException() if "Ambiguous" in first:
             word = first.partition("'")[2].rpartition("'")[0]
             return f"{word}: several values are a sweep, asked for by -m as the first word; a list has [brackets]"
+        case ConfigCompositionException() if there := re.search(
+            "item is already at '(.+)'|Multiple values for (.+?)\\.", first
+        ):
+            return f"{there[1] or there[2]}: it is there already; leave out the +"
+        case InterpolationResolutionError():
+            return f"{error.full_key}: {first}; correct what it refers to"
         case HydraException():
-            return first
+            cause = str(error.__cause__ or "").partition("\n")[0]
+            return f"{first}: {cause}" if cause else first
     if isinstance(error, ValueError | AssertionError) and re.search("/(hydra|omegaconf)/", _raised_in(error)):
         return f"{shlex.join(sys.argv[1:])}: {first or 'not understood'}; see --help for examples"
     return None
+
+
+def words_typed(overrides: Sequence[str]) -> list[str]:
+    """Return the words in one of Hydra's lists as they were typed, with each ``${...}``."""
+    return OmegaConf.to_container(overrides, resolve=False) if OmegaConf.is_config(overrides) else list(overrides)
 
 
 def _how_to_quote(word: str) -> str:
@@ -89,11 +102,16 @@ def _unknown_key(key: str) -> str:
     from hydra.core.global_hydra import GlobalHydra
 
     command = Path(sys.argv[0]).stem
+    if key.startswith("hydra."):
+        of_joblib = "; hydra.launcher.n_jobs needs hydra/launcher=joblib" if key.startswith("hydra.launcher.") else ""
+        return f"{key}: there is no such key; --cfg hydra shows those of Hydra{of_joblib}"
+    if key == "experiment":
+        return "experiment: a preset is added to the rest, by +experiment=NAME"
     if (CONFIGS / key).is_dir():
         return f"{key}: hiexp.{command} has no such group; --help lists those it has"
     folder = CONFIGS if (CONFIGS / f"{command}.yaml").exists() else ARCHIVES
     GlobalHydra.instance().clear()
-    groups = [word for word in sys.argv[1:] if (folder / word.lstrip("+").partition("=")[0]).is_dir()]
+    groups = [word for word in sys.argv[1:] if (folder / f"{word.lstrip('+').replace('=', '/', 1)}.yaml").is_file()]
     with initialize_config_dir(str(folder.absolute()), version_base="1.3"):
         known = dict(leaves(OmegaConf.to_container(compose(command, overrides=groups), resolve=False)))
     known |= {".".join(name.split(".")[:depth]): 0 for name in known for depth in range(1, name.count(".") + 1)}

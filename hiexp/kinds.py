@@ -7,8 +7,9 @@ import types
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal, Union, get_args, get_origin
 
-from annotated_types import Ge, Gt, Le, Lt
+from annotated_types import Ge, Gt, Le, Lt, MinLen
 
+Name = Annotated[str, MinLen(1)]
 Whole = Annotated[int, Ge(0)]
 Count = Annotated[int, Ge(1)]
 Several = Annotated[int, Ge(2)]
@@ -43,6 +44,8 @@ def describe(hint: object) -> str:
 
 def _bound(constraint: object) -> str:
     match constraint:
+        case MinLen():
+            return "that is not empty"
         case Ge(ge=least):
             return f"from {least} up"
         case Gt(gt=least):

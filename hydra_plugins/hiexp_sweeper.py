@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.errors import CompactHydraException
 
-from hiexp.run.checks import without_hydra
 from hiexp.errors import InputError
+from hiexp.run.checks import without_hydra
 
 
 class GridSweeper(BasicSweeper):

@@ -91,6 +91,11 @@ def test_npz_with_everything(tmp_path):
     assert spectra.rms.tolist() == [2.5] * 6
 
 
+def test_keys_of_an_npz_that_are_not_read_are_said(tmp_path, caplog):
+    read_arrays(write_npz(tmp_path, X=X, vel=np.arange(40)))
+    assert "not read: vel; what is read is named X (or flux), y (or labels), velocity, ids" in caplog.text
+
+
 def test_npz_with_axes_of_their_own_and_a_third_dimension(tmp_path):
     velocity = 4 * np.arange(40) + 100.0 * np.arange(6)[:, None]
     spectra = read_arrays(write_npz(tmp_path, X=X[:, None], velocity=velocity, rms=3))
@@ -148,7 +153,8 @@ OBJECTS = np.array([{"a": 1}] * 6, dtype=object)
 NPZ_FAULTS = {
     "no data": ({"data": X}, r"needs one key X \(or flux\).*it has data"),
     "data twice": ({"X": X, "flux": X}, "needs one key X"),
-    "labels twice": ({"X": X, "y": np.arange(6), "labels": np.arange(6)}, "at most one y"),
+    "labels twice": ({"X": X, "y": np.arange(6), "labels": np.arange(6)}, "at most one of each other"),
+    "velocities twice": ({"X": X, "velocity": X[0], "Velocity": X[0]}, "at most one of each other"),
     "objects": ({"X": OBJECTS}, "X holds Python objects"),
     "labels of objects": ({"X": X, "y": OBJECTS}, "y holds Python objects"),
     "text": ({"X": X.astype(str)}, "X is not of real numbers but of type <U"),
@@ -268,6 +274,13 @@ def test_csv_as_pandas_and_spreadsheets_write_it(tmp_path):
     np.testing.assert_array_equal(read_arrays(str(tmp_path / "ends.csv")).flux, [[1, 2, 3], [4, 5, 6]])
 
 
+def test_csv_with_decimal_commas_and_with_classes_written_as_floating_point(tmp_path):
+    (tmp_path / "x.csv").write_text("class;1000,5;1040,5;1080,5\na;1,5;2,5;3,5\nb;1,5;2,5;3,5\n")
+    assert read_arrays(str(tmp_path / "x.csv")).velocity[0].tolist() == [1000.5, 1040.5, 1080.5]
+    (tmp_path / "x.csv").write_text("class,a,b\n1.0,1,2\n-1.0,1,2\n10.0,1,2\n")
+    assert read_arrays(str(tmp_path / "x.csv")).reference.tolist() == [1, UNKNOWN, 10]
+
+
 CSV_FAULTS = {
     "empty": ("", "is empty"),
     "names alone": ("a,b,c\n", "has no rows"),
@@ -277,6 +290,7 @@ CSV_FAULTS = {
     "one column": ("a\n1\n2\n", "1 columns of samples"),
     "ids alone": ("id,class\n1,2\n2,3\n", "0 columns of samples"),
     "no names": ("0.3,0.1,0.2\n1,2,3\n", "first line is neither names nor velocities in order"),
+    "numbers and words": ("ra,1000,1010\n180,1,2\n190,1,2\n", "columns named by numbers, .* beside ra; leave out"),
     "a velocity twice": ("1,2,2\n1,2,3\n", "is no table with the columns 1, 2, 2"),
     "an id twice": ("id,a,b\nq,1,2\nq,3,4\n", "the id 'q' is given to 2 series"),
     "ragged": ("a,b\n1,2\n1,2,3\n", "is no table with the columns a, b"),

@@ -213,7 +213,9 @@ def test_an_agc_number_of_a_binary_table_too(tmp_path, number):
         read_agc_catalogue(str(tmp_path / "a.fits"))
 
 
-@pytest.mark.parametrize("value", ["-", "--", "?", "NA", "null", "", "5500*", "inf", "-999", "-9999.0", "n.a."])
+@pytest.mark.parametrize(
+    "value", ["-", "--", "?", "NA", "null", "", "5500*", "inf", "-999", "-9999.0", "n.a.", "4400000"]
+)
 def test_what_is_no_velocity_is_missing_and_said(tmp_path, value, caplog):
     file = written(tmp_path / "a.csv", f"AGC,Vhel,W50\n1,{value},100\n2,5000,120\n")
     catalogue, _ = read_agc_catalogue(str(file))

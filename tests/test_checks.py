@@ -34,6 +34,9 @@ QUICK = ["dataset.n_galaxies=60", "fit=none", "feature=raw", "classifier=knn", "
         (["root=a?b"], r"root=a\?b: MLflow reads"),
         (["root=a%20b"], "root=a%20b: MLflow reads"),
         (["root=file"], "root=file: .*choose another folder"),
+        (["tracking.uri=file:///tmp/mlruns"], "tracking.uri=file:///tmp/mlruns: give http://HOST:PORT"),
+        (["tracking.uri=elsewhere"], "tracking.uri=elsewhere: give http://HOST:PORT"),
+        (["tracking.uri=https://secret@127.0.0.1"], "tracking.uri=https://127.0.0.1: a password in a file"),
         (["tracking.uri=http://me:secret@127.0.0.1"], "tracking.uri=http://127.0.0.1: a password in a file"),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
@@ -57,10 +60,14 @@ def test_places_that_can(tmp_path, monkeypatch, words):
     [
         (["hydra.run.dir=."], "hydra.run.dir=.: runs lies in this folder"),
         (["-m", "random_state=1,2", "hydra.sweep.dir=."], "hydra.sweep.dir=.: runs lies in this folder"),
+        (["hydra.run.dir=link"], "hydra.run.dir=link: File exists (link); choose another folder"),
+        ([f"hydra.run.dir={'a' * 300}"], f"hydra.run.dir={'a' * 300}: File name too long; choose another folder"),
+        (["-m", "random_state=1,2", "hydra.sweep.dir=/dev/null"], "hydra.sweep.dir=/dev/null: this is no folder"),
         (["-m", "random_state=1,2", "hydra.sweep.subdir=one"], "hydra.sweep.subdir=one: all jobs would share"),
     ],
 )
 def test_the_command_refuses_them_in_one_line(tmp_path, words, said):
+    (tmp_path / "link").symlink_to("nowhere/at/all")
     result = train(*words, *QUICK, cwd=tmp_path)
     assert result.returncode == 1
     assert result.stderr.startswith(said)
@@ -119,7 +126,14 @@ def test_a_password_goes_into_the_environment(monkeypatch, text, without, variab
 
 
 @pytest.mark.parametrize(
-    "text", ["mysql://me:secret@host/d", "http://me:se/cret@host", "http://me:se@cret@host", "http://me:se?cret@host"]
+    "text",
+    [
+        "mysql://me:secret@host/d",
+        "http://me:se/cret@host",
+        "http://me:se@cret@host",
+        "http://me:se?cret@host",
+        "https://secret@host/x",
+    ],
 )
 def test_a_password_that_cannot_is_refused_and_not_shown(text):
     with pytest.raises(InputError) as refused:
@@ -128,7 +142,7 @@ def test_a_password_that_cannot_is_refused_and_not_shown(text):
 
 
 @pytest.mark.parametrize(
-    "text", ["sqlite:///runs/me@home/mlflow.db", "http://host:5000", "a:b@c", "http://me@host/x"]
+    "text", ["sqlite:///runs/me@home/mlflow.db", "http://host:5000", "a:b@c", "postgresql://me@host/x"]
 )
 def test_addresses_without_a_password_stay_as_they_are(text):
     assert take_credentials(text) == redacted(text) == text

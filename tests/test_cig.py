@@ -129,6 +129,9 @@ def test_rows_of_one_velocity_are_averaged(folder):
     spectra = read_cig(str(folder))
     assert spectra.velocity.shape == (5, N)
     assert spectra.flux[1, 3] == pytest.approx(FLUX[3] + 1, abs=1e-4)
+    # Two polarisations below each other.
+    write_spectrum(folder / "CIG2_arecibo.asc", velocity=np.tile(VELOCITY, 2), flux=np.concatenate([FLUX, FLUX + 2]))
+    np.testing.assert_allclose(read_cig(str(folder)).flux[1], FLUX + 1, atol=1e-4)
 
 
 def test_channels_left_out_are_put_in_masked(folder):

@@ -210,6 +210,11 @@ FAULTS = {
     "too little to train on": (["test_size=0.999"], "test_size"),
     "an unknown member": (["clusterer=magic"], "clusterer=magic: there are"),
     "an unknown key": (["classifier.magic=1"], "magic"),
+    "a value Hydra refuses": (["hydra.run.dir=null"], "hydra.run.dir=null: field 'hydra.run.dir' is not Optional"),
+    "a preset in place of a group": (["experiment=learning_curve"], "by +experiment=NAME"),
+    "a key there is already": (["+root=x"], "root: it is there already; leave out the +"),
+    "a group there is already": (["+dataset=cig"], "dataset: it is there already; leave out the +"),
+    "a circle": (["root=${root}"], "hydra.run.dir: Recursive interpolation detected; correct"),
     "images too small for the network": (["feature=image2d", "feature.size=3", "classifier=cnn"], "feature.size"),
     "a bad setting": (["classifier.n_neighbors=1000"], "KNeighborsClassifier"),
 }
@@ -222,7 +227,14 @@ def test_faults_are_told_in_a_few_lines(tmp_path, fault):
     assert result.returncode == 1
     assert said in result.stderr
     assert "Traceback" not in result.stdout + result.stderr
-    assert result.stderr.strip().count("\n") == 0
+    assert said in result.stderr.splitlines()[-1]
+
+
+def test_a_key_of_another_launcher_is_told_in_a_sweep_too(tmp_path):
+    result = train("-m", "classifier=knn,svm", "hydra.launcher.n_jobs=2", cwd=tmp_path)
+    assert result.returncode == 1
+    assert result.stderr.endswith("hydra.launcher.n_jobs needs hydra/launcher=joblib\n")
+    assert "Traceback" not in result.stderr
 
 
 def test_the_traceback_is_there_for_who_asks(tmp_path):

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from conftest import only_run
 
-from hiexp import containers, provenance
+from hiexp import containers
+from hiexp.run import provenance
 
 FOREIGN = ["setpriv", "--reuid=54321", "--regid=54321", "--clear-groups", "env", "-i", f"PATH={os.environ['PATH']}"]
 

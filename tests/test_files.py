@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hiexp.datasets import read_alfalfa, read_arrays, read_cig
 from hiexp.datasets.files import read_content
 from hiexp.errors import InputError
 
@@ -74,3 +75,11 @@ def test_what_is_no_file_is_named(tmp_path):
     }.items():
         with pytest.raises(InputError, match=said):
             read_content(tmp_path / name)
+
+
+@pytest.mark.parametrize("reader", [read_alfalfa, read_arrays, read_cig])
+def test_a_name_that_no_file_can_have_is_said(reader):
+    with pytest.raises(
+        InputError, match=r"dataset\.path=a{300} cannot be read: File name too long; correct the path"
+    ):
+        reader("a" * 300)

@@ -127,6 +127,19 @@ def test_masks_are_kept(kind):
     pd.testing.assert_frame_equal(by_valid.table, plain.table)
 
 
+def test_columns_of_pandas_are_arrays_like_any_other():
+    plain = fit_spectra(AXIS, FLUX, fit=fit_none).table
+    frame = pd.DataFrame(FLUX)
+    pd.testing.assert_frame_equal(fit_spectra(pd.Series(AXIS), frame, fit=fit_none).table, plain)
+    pd.testing.assert_frame_equal(fit_spectra(AXIS, [row for _, row in frame.iterrows()], fit=fit_none).table, plain)
+    holes = FLUX[:1].copy()
+    holes[0, 100:105] = np.nan
+    nullable = pd.Series(holes[0]).convert_dtypes()  # NA, where a NumPy array has any number
+    pd.testing.assert_frame_equal(
+        fit_spectra(AXIS, nullable, fit=fit_none).table, fit_spectra(AXIS, holes, fit=fit_none).table
+    )
+
+
 class Pint:
     """What a quantity of another library looks like."""
 
@@ -184,7 +197,8 @@ def test_a_sample_takes_plain_numbers_alone(name, wrap):
         ({"valid": np.ones(5, bool)}, r"flux has shape \(3, 241\)"),
         ({"systemic": [1.0, 2.0]}, r"flux has shape \(3, 241\)"),
         ({"velocity": np.abs(AXIS)}, "velocity: every spectrum's has to ascend, or to descend"),
-        ({"velocity": np.where(AXIS > 0, AXIS, np.nan)}, "velocity: every spectrum's has to ascend"),
+        ({"velocity": np.where(AXIS > 0, AXIS, np.nan)}, "velocity: has values that are not finite"),
+        ({"flux": FLUX * 1e300}, r"flux: a value of .*e\+301 is beyond single precision"),
         ({"ids": ["a", "b"]}, "ids: give a name of its own to each of the 3 spectra"),
         ({"ids": ["a", "b", "a"]}, "ids: give a name of its own"),
         (

@@ -53,6 +53,18 @@ def test_groups_are_not_divided_and_objects_without_one_stand_alone():
     assert len({part.fold for part in parts for row in part.test if np.isnan(night[row])}) > 1
 
 
+@pytest.mark.parametrize("how", ["random", "given"])
+def test_a_split_that_knows_no_groups_does_not_divide_them(how):
+    spectra = replace(
+        sample(np.tile([0, 1], 10), night=np.repeat(np.arange(4), 5), object=np.arange(20)),
+        held_out=np.arange(20) % 3 == 0,
+    )
+    halves = StratifiedShuffleSplit(1, test_size=0.5, random_state=0)
+    with pytest.raises(InputError, match=r"evaluation\.groups=night: this split has objects of one value on both"):
+        split(spectra, how, halves, "night")
+    assert len(split(spectra, how, halves, "object")) == 1
+
+
 @pytest.mark.parametrize(
     ("splitter", "groups", "said"),
     [

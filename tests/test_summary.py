@@ -4,9 +4,13 @@ import os
 import stat
 
 import numpy as np
+import pytest
 from conftest import command, train
+from hydra import compose, initialize_config_dir
 
+from hiexp.configs import CONFIGS
 from hiexp.evaluation import score
+from hiexp.run.summary import _next_sweep
 
 
 def test_an_interval_of_nothing_but_right_answers_is_that_of_the_binomial_distribution():
@@ -39,6 +43,24 @@ def test_the_next_command_keeps_no_word_that_it_makes_pointless(tmp_path):
     assert "filters" not in line
     assert "epochs=1" in line
     assert "srun" not in result.stdout + result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "suggested", "pointless"),
+    [
+        (["labels=cluster", "clusterer=kmeans"], "n_classes=2,3,4,5", "clusterer="),
+        (["labels=cluster", "clusterer=hdbscan"], "clusterer=kmeans,gaussian_mixture,spectral", "n_classes="),
+        (["classifier=cnn"], "test_size=0.3,0.5,0.7", None),
+        (["classifier=cnn", "evaluation=kfold"], "model=simple,medium,complex", "test_size="),
+        (["classifier=cnn", "evaluation.split=given"], "model=simple,medium,complex", "test_size="),
+    ],
+)
+def test_what_no_stage_reads_is_not_suggested(words, suggested, pointless):
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        cfg = compose("train", overrides=words, return_hydra_config=True)
+    suggestion = " ".join(_next_sweep(cfg, cfg.hydra))
+    assert suggested in suggestion
+    assert pointless is None or pointless not in suggestion
 
 
 def test_series_without_units_have_no_flux_in_jy(tmp_path):

@@ -10,7 +10,7 @@ import time
 
 import pandas as pd
 import pytest
-from conftest import command
+from conftest import command, train
 from mlflow import MlflowClient
 
 QUICK = ["dataset.n_galaxies=60", "fit=none", "feature=raw", "classifier=knn", "evaluation.permutations=20"]
@@ -143,3 +143,12 @@ def test_parallel_jobs_give_the_numbers_of_serial_ones_in_a_folder_of_their_own(
     for job in "012":
         serial, parallel = (tmp_path / name / job / "predictions.csv" for name in ("mine", "mine_2"))
         assert serial.read_bytes() == parallel.read_bytes()
+
+
+def test_words_that_refer_to_others_stay_as_they_were_typed(tmp_path):
+    words = ["seed=1,2", "random_state=${seed}", "hydra.sweep.subdir=job_${hydra.job.num}", "tracking=none"]
+    result = train("-m", "dataset.n_galaxies=60", "fit=none", "feature=raw", "classifier=knn", *words, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    (sweep,) = tmp_path.glob("runs/*/*_sweep")
+    assert sorted(job.name for job in sweep.glob("job_*")) == ["job_0", "job_1"]
+    assert "random_state=${seed}" in (sweep / "sweep.html").read_text()

@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from hiexp.datasets.arecibo import HEADER_KEYS, ArchiveSpectrum, read_spectrum
 from hiexp.datasets.catalogue import read_agc_catalogue, within, without_value
+from hiexp.datasets.files import is_folder
 from hiexp.datasets.stacking import Channels, stack
 from hiexp.datasets.tables import shown
 from hiexp.errors import InputError
@@ -26,7 +27,7 @@ from hiexp.spectra import Spectra
 
 log = logging.getLogger(__name__)
 
-PACK_FORMAT = "2"
+PACK_FORMAT = "3"
 # What a pack has: kinds of numbers and shapes, N spectra of L channels, K and U entries.
 PACK_ARRAYS = {
     "ids": ("U", "N"),
@@ -70,7 +71,7 @@ def read_alfalfa(
     Spectra
         In the order of the AGC numbers, without reference classes. Shorter spectra are padded at their end with
         channels that are not valid. `systemic` is the catalogue's Vhel, else the header's V21SYS. Numbers that a
-        header writes as text are missing, and listed in `unmatched`.
+        header writes as text, or that no galaxy has, are missing, and listed in `unmatched`.
 
     Raises
     ------
@@ -99,7 +100,12 @@ def read_alfalfa(
     )
     chosen = within(table, where or {})
     if not chosen.any():
-        raise InputError(f"no spectrum of dataset.path={path} is within dataset.where={dict(where or {})}; widen it")
+        limits = {column: list(range_) for column, range_ in (where or {}).items() if range_ is not None}
+        n_unknown = len(without_value(table, limits))
+        raise InputError(
+            f"no spectrum of dataset.path={path} is within dataset.where={limits}: {n_unknown} of {len(table)} "
+            "have no value there, the others lie outside; widen it"
+        )
     if chosen.all():
         return spectra
     unknown = without_value(table, where or {})
@@ -109,7 +115,7 @@ def read_alfalfa(
 
 def _spectrum_files(path: str) -> list[Path]:
     folder = Path(path)
-    if not folder.is_dir():
+    if not is_folder(folder, "dataset.path"):
         raise InputError(f"dataset.path={path}: no such folder; give the folder that holds the A######.fits files")
     try:
         entries = list(os.scandir(folder))
@@ -218,7 +224,7 @@ def _pack(files: list[Path]) -> dict[str, np.ndarray]:
             bar.update(len(task))
     ids = sorted(read)
     header = [read[name].header for name in ids]
-    unread = [(name, f"{key} in its header is no number") for name in ids for key in read[name].unread]
+    unread = [(name, f"{key} in its header is no number of a galaxy") for name in ids for key in read[name].unread]
     shape = len(ids), max((one.channels.flux.size for one in read.values()), default=0)
     # Each spectrum is let go when it is stacked: 31,502 of them twice would be near a gigabyte.
     columns = stack((read.pop(name).channels for name in ids), shape, np.float32)

@@ -19,18 +19,20 @@ from hiexp.datasets.stacking import Channels
 from hiexp.errors import InputError
 
 FLUX_COLUMNS = ("FLUX", "FLUXDENS")
+LIGHT_SPEED = 299_792.458  # km/s
 HEADER_KEYS = {"RA": "RAJ2000", "DEC": "DEJ2000", "V21SYS": "Vhel"}
+# Values of a galaxy; -999 or 1e9 stand for a missing one, and a line would be looked for there.
+HEADER_RANGES = {"RA": (0.0, 360.0), "DEC": (-90.0, 90.0), "V21SYS": (-900.0, LIGHT_SPEED)}
 MISSING_VALUE = -999.0  # where the header has no NANVALUE
 MOST_BYTES = 64 * 2**20  # a spectrum of the archives has 0.07 MiB
 FILL_FLUX = 1e30  # mJy: what is beyond, 1e38 or so, stands for a missing value in some programmes
-LIGHT_SPEED = 299_792.458  # km/s
 
 
 class ArchiveSpectrum(NamedTuple):
     """What a file holds.
 
     ``header`` has a number for each of the `HEADER_KEYS`, NaN where the header is silent or has none;
-    ``unread`` the keywords whose value is no number.
+    ``unread`` the keywords whose value is no number, or none of a galaxy.
     """
 
     channels: Channels
@@ -70,7 +72,7 @@ def read_spectrum(file: Path) -> ArchiveSpectrum:
             given = {key: columns[name].unit or "" for key, name in names.items()}
             unread: list[str] = []
             fill = _header_number(hdu.header, "NANVALUE", MISSING_VALUE, unread)
-            numbers = [_header_number(hdu.header, key, np.nan, unread) for key in HEADER_KEYS]
+            numbers = [_of_a_galaxy(hdu.header, key, unread) for key in HEADER_KEYS]
     except InputError:
         raise
     except Exception as error:  # astropy raises OSError, TypeError, IndexError, ... on damaged files
@@ -144,6 +146,16 @@ def _header_number(header: fits.Header, key: str, default: float, unread: list[s
         return number
     unread.append(key)
     return default
+
+
+def _of_a_galaxy(header: fits.Header, key: str, unread: list[str]) -> float:
+    """Return the number of one of the `HEADER_KEYS`; NaN, and noted in `unread`, where it is outside its range."""
+    number = _header_number(header, key, np.nan, unread)
+    low, high = HEADER_RANGES[key]
+    if low <= number <= high or np.isnan(number):
+        return number
+    unread.append(key)
+    return np.nan
 
 
 def _factor(name: str, unit: str, wanted: str) -> float:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import logging
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from hiexp.datasets.tables import column_named, read_table
+from hiexp.datasets.files import is_folder
+from hiexp.datasets.tables import column_named, listed, read_table
 from hiexp.datasets.ts import read_ts
 from hiexp.errors import InputError
 from hiexp.spectra import UNKNOWN, Spectra
 from hiexp.spectral.axis import check_velocities, plausible
-from hiexp.spectral.channels import find_fill_values, noise_rms, unusual_noise
+from hiexp.spectral.channels import LARGEST, find_fill_values, noise_rms, unusual_noise
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +24,6 @@ KEYS = {"x": "X", "flux": "X", "y": "y", "labels": "y"} | {key: key for key in (
 CSV_COLUMNS = {"ids": ("id", ""), "labels": ("class", "label"), "split": ("split",)}
 PARTS = {"train": False, "test": True}
 NO_LABEL = ("", "?", "--", "nan", "NaN", str(UNKNOWN))
-LARGEST = float(np.finfo(np.float32).max)  # classifiers compute in single precision
 EXACT = 2**53  # whole numbers beyond it are merged in double precision
 MOST_DIGITS = 15  # of a class number, so that it stays below EXACT
 
@@ -128,11 +129,12 @@ def _reasons_to_skip(flux: np.ndarray, valid: np.ndarray) -> np.ndarray:
 def _read(path: Path) -> _Sample:
     """Read by the name's ending; a name without one is that of a pair of files."""
     readers = {".npz": _read_npz, ".csv": _read_csv, ".ts": lambda file: _Sample(*read_ts(file))}
+    folder = is_folder(path, "dataset.path")
     if path.is_file():
         if path.suffix.lower() not in readers:
             raise InputError(f"dataset.path={path}: not one of {', '.join(readers)}; convert it to one of these")
         return readers[path.suffix.lower()](path)
-    if path.is_dir():
+    if folder:
         found = sorted(path.glob("*_TRAIN.ts"))
         if len(found) != 1:
             raise InputError(
@@ -170,9 +172,15 @@ def _read_npz(file: Path) -> _Sample:
     try:
         with file.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             names = {name: KEYS[name.lower()] for name in stored if name.lower() in KEYS}
-            if sorted(names.values()).count("X") != 1 or sorted(names.values()).count("y") > 1:
+            if "X" not in names.values() or len(set(names.values())) < len(names):
                 raise InputError(
-                    f"{file}: needs one key X (or flux) and at most one y (or labels); it has {', '.join(stored)}"
+                    f"{file}: needs one key X (or flux) and at most one of each other; it has {', '.join(stored)}"
+                )
+            unread = [name for name in stored if name not in names]
+            if unread:
+                log.warning(
+                    "%s: not read: %s; what is read is named X (or flux), y (or labels), %s",
+                    *(file, listed(unread), ", ".join(key for key in KEYS.values() if key not in "Xy")),
                 )
             found = {key: _stored(stored, name, file) for name, key in names.items()}
     except InputError:
@@ -262,7 +270,13 @@ def _read_csv(file: Path) -> _Sample:
             "spectrum in columns, where a row has to be a series; dataset=cig reads a folder of such files named "
             "CIG<number>_*.asc"
         )
-    velocity = pd.to_numeric(table.columns, errors="coerce").to_numpy(dtype=float)
+    velocity = pd.to_numeric(table.columns.str.replace(",", "."), errors="coerce").to_numpy(dtype=float)
+    words = table.columns[np.isnan(velocity)]
+    if 0 < len(words) < table.shape[1]:
+        raise InputError(
+            f"{file}: columns named by numbers, which would be velocities, beside {listed(words)}; "
+            "leave out what is no sample of the series"
+        )
     steps = np.diff(velocity)
     if np.isfinite(velocity).all() and np.unique(np.sign(steps)).size != 1:
         raise InputError(
@@ -270,9 +284,13 @@ def _read_csv(file: Path) -> _Sample:
         )
     counted = velocity[0] in (0, 1) and (steps == 1).all()
     labels = _text(columns.get("labels"))
+    if labels is not None:
+        # A column with empty cells has been written as 1.0 and -1.0 by many a programme.
+        labels = np.array([re.sub(r"^(-?[0-9]+)\.0*$", r"\1", label) for label in labels])
+        labels = np.where(np.isin(labels, NO_LABEL), "", labels)
     return _Sample(
         series=table.to_numpy(dtype=float),
-        labels=None if labels is None else np.where(np.isin(labels, NO_LABEL), "", labels),
+        labels=labels,
         velocity=velocity if np.isfinite(velocity).all() and not counted else None,
         ids=_text(columns.get("ids")),
         split=_text(columns.get("split")),

@@ -16,6 +16,7 @@ import pandas as pd
 from hiexp.datasets.files import read_content
 from hiexp.datasets.tables import NO_NUMBER, listed, read_table, shown
 from hiexp.errors import InputError
+from hiexp.spectral.axis import LIGHT_SPEED
 
 log = logging.getLogger(__name__)
 
@@ -64,9 +65,9 @@ def read_agc_catalogue(file: str) -> tuple[pd.DataFrame, list[str]]:
 
     Notes
     -----
-    In the columns of `NUMBERS`, what is no number (a mark such as ``5500*``), infinite or far below what is possible
-    (-999) is missing, with a warning. A fill value that could be a measurement, such as 999 km/s, is not found:
-    choose by ``dataset.where``.
+    In the columns of `NUMBERS`, what is no number (a mark such as ``5500*``), infinite, far below what is possible
+    (-999) or beyond the speed of light is missing, with a warning. A fill value that could be a measurement, such as
+    999 km/s, is not found: choose by ``dataset.where``.
     """
     path = Path(file)
     with suppress(OSError):  # a name too long, or a folder that is closed: reading says so
@@ -127,7 +128,8 @@ def _numbers(column: pd.Series, file: str) -> pd.Series:
         column = text.mask(text.isin(NO_NUMBER))
     else:
         numbers = column.astype(float)
-    wrong = column.notna() & ~(np.isfinite(numbers) & (numbers > NUMBERS[column.name]))
+    above = LIGHT_SPEED if column.name in ("Vhel", "W50", "W20") else np.inf
+    wrong = column.notna() & ~(np.isfinite(numbers) & (numbers > NUMBERS[column.name]) & (numbers < above))
     if not wrong.any():
         return numbers
     row = wrong.idxmax()

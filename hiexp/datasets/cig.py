@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from hiexp.datasets.cleaning import clean
 from hiexp.datasets.columns import read_columns
+from hiexp.datasets.files import is_folder
 from hiexp.datasets.selection import select_classes
 from hiexp.datasets.stacking import Channels, stack
 from hiexp.datasets.tables import NO_NUMBER, column_named, columns_named, listed, read_table, shown
@@ -142,11 +143,15 @@ def _read_folder(
 ) -> tuple[dict[int, Channels], list[dict[str, str]]]:
     """Read every spectrum of a folder: by CIG number, ascending, and what could not be read."""
     folder = Path(path)
-    if not folder.is_dir():
+    if not is_folder(folder, "dataset.path"):
         raise InputError(
             f"dataset.path={path}: no such folder; give the folder that holds the CIG<number>_*.asc files"
         )
-    named = [(re.fullmatch(r"CIG0*(\d+)(_.*)?\.asc", f.name, re.IGNORECASE | re.ASCII), f) for f in folder.iterdir()]
+    try:
+        entries = list(folder.iterdir())
+    except OSError as error:
+        raise InputError(f"dataset.path={path} cannot be read: {error.strerror}") from error
+    named = [(re.fullmatch(r"CIG0*(\d+)(_.*)?\.asc", f.name, re.IGNORECASE | re.ASCII), f) for f in entries]
     files = sorted((int(match[1]), file) for match, file in named if match)
     if not files:
         raise InputError(f"dataset.path={path}: no CIG<number>_*.asc in this folder; give the folder that holds them")
@@ -194,25 +199,26 @@ def _velocities(
     axis: np.ndarray, axis_unit: str | None, channel_width: float | None, file: Path
 ) -> tuple[np.ndarray, bool]:
     """Return the axis as velocities in km/s, and whether they are relative: made of channel numbers."""
-    if axis.size < 2:
-        raise InputError(f"{axis.size} of its lines have a velocity")
+    distinct = np.unique(axis)
+    if distinct.size < 2:
+        raise InputError(f"{distinct.size} different velocities in its {axis.size} lines with a number")
     if axis_unit is not None:
         velocity = to_velocity(u.Quantity(axis, axis_unit))
-        if axis_unit not in units_that_fit(axis):
+        if axis_unit not in units_that_fit(distinct):
             raise InputError(
                 f"its first column, {axis.min():.7g} to {axis.max():.7g}, cannot be dataset.axis_unit={axis_unit}: "
-                f"it looks like {' or '.join(units_that_fit(axis)) or 'no unit of a spectrum'}"
+                f"it looks like {' or '.join(units_that_fit(distinct)) or 'no unit of a spectrum'}"
             )
         return velocity, False
-    if _counts_channels(axis):
+    if _counts_channels(distinct):
         if channel_width is None:
             raise _SettingError(
                 f"{file}: its first column counts channels, {axis.min():g} to {axis.max():g}; give their width in "
                 "km/s as dataset.channel_width=... (or dataset.axis_unit=km/s if these are velocities)"
             )
         return axis * channel_width, True
-    check_velocities(axis, "give dataset.axis_unit={unit}")
-    if could_be_frequencies(axis):
+    check_velocities(distinct, "give dataset.axis_unit={unit}")
+    if could_be_frequencies(distinct):
         raise InputError(
             f"its first column, {axis.min():.7g} to {axis.max():.7g}, could be in km/s or in MHz; "
             "give dataset.axis_unit=km/s or dataset.axis_unit=MHz"
@@ -220,9 +226,8 @@ def _velocities(
     return axis, False
 
 
-def _counts_channels(axis: np.ndarray) -> bool:
-    """Whether the numbers are consecutive whole ones from anywhere, in any order, a few of them left out."""
-    values = np.unique(axis)
+def _counts_channels(values: np.ndarray) -> bool:
+    """Whether ascending numbers are consecutive whole ones from anywhere, a few of them left out."""
     return bool(np.all(values == np.round(values))) and np.median(np.diff(values)) == 1
 
 

@@ -16,6 +16,22 @@ CHUNK = 2**20
 KINDS = {stat.S_IFDIR: "Is a directory", stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
 
 
+def is_folder(path: Path, setting: str) -> bool:
+    """Tell whether a path of a setting is a folder; False where there is nothing.
+
+    Raises
+    ------
+    InputError
+        If nobody can tell: a name that is too long, or a folder on the way that may not be entered.
+    """
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a name with a null character
+        return False
+    except OSError as error:
+        raise InputError(f"{setting}={path} cannot be read: {error.strerror}; correct the path") from error
+
+
 def read_content(file: Path, most: int = MOST_BYTES) -> bytes:
     """Read a regular file, decompressed where it is gzipped.
 

@@ -84,13 +84,13 @@ def split(
         If the sample cannot be divided so, or the dataset has no split of its own, or there are several divisions of
         a sample without classes in common.
     """
+    together = None if groups is None else _group_numbers(spectra, groups)
     if how == "given":
-        return [_given_split(spectra.held_out)]
+        return _undivided([_given_split(spectra.held_out)], together, groups)
     if how != "random":
         raise InputError(f"evaluation.split={how}: choose random or given")
     n_objects, reference = len(spectra), spectra.reference
     strata = np.zeros(n_objects, dtype=int) if reference is None else reference
-    together = None if groups is None else _group_numbers(spectra, groups)
     try:
         parts = list(splitter.split(np.zeros((n_objects, 1)), strata, together))
     except (ValueError, TypeError) as error:
@@ -100,7 +100,19 @@ def split(
             f"cannot divide {n_objects} objects ({held}): {error} Change test_size or evaluation.folds, or bring "
             "more spectra."
         ) from error
-    return _numbered(parts, spectra)
+    return _undivided(_numbered(parts, spectra), together, groups)
+
+
+def _undivided(divisions: list[Division], together: np.ndarray | None, groups: str | None) -> list[Division]:
+    """Return the divisions if each leaves groups whole; most splitters of scikit-learn pass over what they are."""
+    if together is not None:
+        for division in divisions:
+            if np.isin(together[division.train], together[division.test]).any():
+                raise InputError(
+                    f"evaluation.groups={groups}: this split has objects of one value on both sides; use "
+                    "evaluation=kfold, which keeps them together"
+                )
+    return divisions
 
 
 def _numbered(parts: list[tuple[np.ndarray, np.ndarray]], spectra: Spectra) -> list[Division]:

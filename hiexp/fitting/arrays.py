@@ -15,7 +15,7 @@ from hiexp.fitting.quantities import KM_S, MJY, plain
 from hiexp.fitting.result import FitResult
 from hiexp.spectra import Spectra
 from hiexp.spectral.axis import check_velocities, plausible
-from hiexp.spectral.channels import noise_rms, unusual_noise
+from hiexp.spectral.channels import LARGEST, noise_rms, unusual_noise
 
 log = logging.getLogger(__name__)
 
@@ -80,11 +80,17 @@ def fit_spectra(
     """
     flux = np.atleast_2d(plain(flux, MJY, "flux")[0])
     velocity, has_velocity = plain(velocity, KM_S, "velocity")
-    if not has_velocity.all():
-        raise InputError("velocity: has masked values; leave these channels out, or mask the flux there")
+    if not (has_velocity.all() and np.isfinite(velocity).all()):
+        missing = "values that are not finite" if has_velocity.all() else "masked values"
+        raise InputError(f"velocity: has {missing}; leave these channels out")
     if flux.ndim != 2 or 0 in flux.shape:
         raise InputError(f"flux has shape {flux.shape}: give one spectrum, (L,), or many, (N, L)")
     n, length = flux.shape
+    largest = np.abs(flux[np.isfinite(flux)]).max(initial=0)
+    if largest > LARGEST:
+        raise InputError(
+            f"flux: a value of {largest:.3g} is beyond single precision; give mJy, NaN where it is missing"
+        )
     try:
         velocity = np.broadcast_to(velocity, flux.shape)
         usable = np.isfinite(flux) & np.broadcast_to(_usable(valid), flux.shape)

@@ -18,9 +18,9 @@ def plain(values: ArrayLike, unit: u.Unit, name: str) -> tuple[np.ndarray, np.nd
     Parameters
     ----------
     values : array_like
-        Plain numbers, which are in `unit` already; or with a unit: an astropy Quantity, a column of an astropy Table,
-        a list of them. NumPy's and astropy's masks are kept. Frequencies and wavelengths become velocities in the
-        optical convention, cz = c (f0 / f - 1) with f0 = 1420.40575177 MHz.
+        Plain numbers (also of pandas), which are in `unit` already; or with a unit: an astropy Quantity, a column of
+        an astropy Table, a list of them. NumPy's and astropy's masks are kept. Frequencies and wavelengths become
+        velocities in the optical convention, cz = c (f0 / f - 1) with f0 = 1420.40575177 MHz.
     unit : astropy unit
         mJy or km/s.
     name : str
@@ -46,13 +46,15 @@ def plain(values: ArrayLike, unit: u.Unit, name: str) -> tuple[np.ndarray, np.nd
             raise InputError(f"{name}: a list of arrays of unlike shape; give spectra of one length")
         return np.array([numbers for numbers, _ in parts]), np.array([given for _, given in parts])
     mask = getattr(values, "mask", None)
-    mask = False if mask is None or mask is np.ma.nomask else np.asarray(mask, dtype=bool)
+    # pandas has a method of that name.
+    mask = False if mask is None or mask is np.ma.nomask or callable(mask) else np.asarray(mask, dtype=bool)
     values = getattr(values, "unmasked", values)  # astropy's Masked
     own = getattr(values, "unit", getattr(values, "units", None))
     if own is not None and not isinstance(own, u.UnitBase):
         raise InputError(f"{name}: has units that astropy does not know ({own}); give an astropy Quantity, or {unit}")
     try:
-        numbers = np.asarray(np.ma.getdata(values if own is None else values.value))
+        bare = values if own is None else values.value
+        numbers = np.asarray(bare.data if np.ma.isMA(bare) else bare)
     except (TypeError, ValueError) as error:
         raise InputError(f"{name}: is no array of numbers ({error})") from error
     if numbers.dtype.kind not in "fiub":

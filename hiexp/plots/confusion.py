@@ -40,17 +40,7 @@ def plot_confusion(confusion: np.ndarray, classes: np.ndarray, truth_name: str, 
             colour = "white" if share[row, column] > 0.5 else "0.2"
             x, y = panel.inches(column, row)
             put_text(figure, x, y, count, ha="center", va="center", color=colour)
-    panel.draw_axes(
-        "predicted class", f"class by the {truth_name}", f"{confusion.sum()} test objects", ticks=(names, names)
-    )
-    colour_bar(
-        figure,
-        panel.left + side + 0.2,
-        panel.bottom,
-        side,
-        round_values(0, 1),
-        "fraction of reference class",
-        COLOURS,
-        room=0.8,
-    )
+    panel.draw_axes("predicted class", f"{truth_name} class", f"{confusion.sum()} test objects", ticks=(names, names))
+    place = panel.left + side + 0.2, panel.bottom, side
+    colour_bar(figure, *place, round_values(0, 1), "fraction of reference class", COLOURS, room=0.8)
     write(figure, file)

@@ -91,12 +91,8 @@ def plot_saliency(
     for number, (cmap, (ticks, label)) in enumerate(bars.items()):
         left = LEFT + width + number * BAR
         colour_bar(figure, left, BOTTOM + height / 8, height * 3 / 4, ticks, label, cmap, room=BAR - 0.15)
-    what = (
-        "profile, disc image, saliency (integrated gradients)"
-        if images
-        else "profile, coloured by saliency (integrated gradients)"
-    )
-    caption(figure, f"Objects held out, by predicted class: {what}")
+    what = "profile, disc image, saliency" if images else "profile, coloured by saliency"
+    caption(figure, f"Test set, by predicted class: {what} (integrated gradients)")
     write(figure, file)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import InterpolationResolutionError
 
 from hiexp.errors import InputError
 from hiexp.run.files import refuse_others_folder
@@ -18,6 +19,7 @@ from hiexp.run.summary import opening
 from hiexp.tracking.credentials import has_password, redacted
 
 SQLITE = "sqlite:///"
+STORES = (SQLITE, "http://", "https://", "postgresql", "mysql", "mssql")
 
 log = logging.getLogger(__name__)
 
@@ -35,10 +37,11 @@ class ChecksCallback(Callback):
             check_settings(settings, config.hydra.job.name)
             check_places(config, "hydra.run.dir")
             folder = Path(config.hydra.run.dir)
-            if folder.exists():
+            if _is_there(folder, "hydra.run.dir"):
                 from hiexp.run.provenance import work_key
 
                 refuse_others_folder(folder, work_key(settings), "hydra.run.dir")
+            _make(folder, f"hydra.run.dir={folder}")
 
     def on_multirun_start(self, config: DictConfig, **kwargs: object) -> None:
         """Look at the places of a sweep; its settings are checked when its jobs are composed."""
@@ -53,6 +56,29 @@ class ChecksCallback(Callback):
                     f"hydra.sweep.subdir={subdir}: all jobs would share one folder; name each by a value of its own, "
                     "'${hydra.job.num}' for example"
                 )
+            folder = Path(config.hydra.sweep.dir)
+            if (
+                _is_there(folder, "hydra.sweep.dir") and not folder.is_dir()
+            ):  # beside a folder that is there, another one is made
+                raise InputError(
+                    f"hydra.sweep.dir={folder}: this is no folder; give one, or a name that is not there yet"
+                )
+            _make(folder.parent, f"hydra.sweep.dir={folder}")
+
+
+def _is_there(folder: Path, setting: str) -> bool:
+    try:
+        return folder.exists()
+    except OSError as error:  # a name too long, or a folder on the way that is closed
+        raise InputError(f"{setting}={folder}: {error.strerror}; choose another folder") from error
+
+
+def _make(folder: Path, said: str) -> None:
+    """Make the folder of a run, or that which a sweep's lies in, as Hydra would next."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{said}: {error.strerror} ({error.filename}); choose another folder") from error
 
 
 @contextmanager
@@ -62,6 +88,9 @@ def exit_on_error() -> Iterator[None]:
         yield
     except InputError as error:
         sys.stderr.write(f"{error}\n")
+        sys.exit(1)
+    except InterpolationResolutionError as error:
+        sys.stderr.write(f"{error.full_key}: {str(error).partition(chr(10))[0]}; correct what it refers to\n")
         sys.exit(1)
 
 
@@ -94,6 +123,10 @@ def check_places(config: DictConfig, setting: str) -> None:
     if not root.strip():
         raise InputError("root=: name the folder that receives runs/, mlruns/ and cache/, or leave it out")
     uri = str(config.tracking.get("uri") or "")
+    if uri and not uri.startswith(STORES):
+        raise InputError(
+            f"tracking.uri={uri}: give http://HOST:PORT of an MLflow server, or the database of a store, sqlite:///FILE"
+        )
     if uri.startswith(SQLITE) and re.search(r"\?|%[0-9A-Fa-f]{2}", uri):
         raise InputError(
             f"root={root}: MLflow reads ? and % with two digits in a path as more than a name; choose another"

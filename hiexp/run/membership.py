@@ -11,6 +11,7 @@ from typing import Self
 
 from hydra.conf import HydraConf
 
+from hiexp.commandline import words_typed
 from hiexp.run.files import ERROR_FILE, METRICS_FILE, REUSED_FILE
 from hiexp.tracking.mlflow_store import PARENT_TAG, SWEEP_UID_TAG
 from hiexp.writing import write_whole
@@ -69,7 +70,7 @@ class Sweep:
             counts += f", {self.n_jobs - len(jobs)} left"
             if fresh and len(ended) < self.n_jobs:
                 counts += f" ({_duration((time.time() - self.started) / fresh * (self.n_jobs - len(ended)))})"
-        settings = " ".join(word for word in job.overrides.task if word.partition("=")[0] in self.axes)
+        settings = " ".join(word for word in words_typed(job.overrides.task) if word.partition("=")[0] in self.axes)
         log.info("%s:  #%d %s  %s", counts, job.job.num, settings, said)
 
 

@@ -12,7 +12,7 @@ import pkgutil
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from typing import Any, Literal, get_args, get_origin
 
 from hydra.utils import instantiate
@@ -22,7 +22,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 
 from hiexp.errors import InputError
-from hiexp.kinds import Count, Device, InnerFraction, NotNegative, Positive, Seed, Several, Whole, describe
+from hiexp.kinds import Count, Device, InnerFraction, Name, NotNegative, Positive, Seed, Several, Whole, describe
 
 REFERENCE = re.compile(r"\$\{([\w.]+)\}")
 
@@ -39,8 +39,6 @@ class EvaluationSettings:
     permutations: Count
     parameters: Sequence[str]
     split: Literal["random", "given"] = "random"
-    folds: Several = 2
-    repeats: Count = 1
     groups: str | None = None
 
 
@@ -55,7 +53,7 @@ class FitSettings:
     seed: Seed
     device: Device
     root: str
-    experiment_name: str | int
+    experiment_name: Name
 
 
 @dataclass(frozen=True)
@@ -97,13 +95,13 @@ class DownloadSettings:
     url: str
     tables: Sequence[str] | None
     spectra: Member
-    by_hand: str
     next: str
     connections: Count
     retries: Whole
     pause: NotNegative
     timeout: Positive
     largest: Count
+    by_hand: str = ""
 
 
 SCHEMAS = {"fit": FitSettings, "train": TrainSettings, "sync": SyncSettings, "download": DownloadSettings}
@@ -133,7 +131,7 @@ def check_settings(cfg: DictConfig, command: str) -> None:
         reason = str(error).partition("\n")[0]
         raise InputError(f"{error.full_key or 'settings'}: {reason}; correct what it refers to") from error
     read = {name for value in _values(raw) for name in REFERENCE.findall(str(value))}
-    _check_keys("", settings, raw, _hints_of_class(SCHEMAS[command]), read)
+    _check_settings_class("", settings, raw, SCHEMAS[command], read)
 
 
 def _check_keys(prefix: str, node: Mapping, raw: object, hints: Mapping[str, object], read: set[str]) -> None:
@@ -161,6 +159,18 @@ def _check_keys(prefix: str, node: Mapping, raw: object, hints: Mapping[str, obj
             raise _unknown(key, value, [f"{prefix}{known}" for known in hints])
 
 
+def _check_settings_class(prefix: str, node: Mapping, raw: object, kind: type, read: set[str]) -> None:
+    """Check a mapping against a class of settings: every key without a default has to be there."""
+    _check_present(prefix, node, [one.name for one in fields(kind) if one.default is MISSING])
+    _check_keys(prefix, node, raw, _hints_of_class(kind), read)
+
+
+def _check_present(prefix: str, node: Mapping, wanted: Sequence[str]) -> None:
+    for name in wanted:
+        if name not in node:
+            raise InputError(f"{prefix}{name} is not there; leave out what removes it (~{prefix}{name})")
+
+
 def _check(key: str, value: object, raw: object, hint: object, read: set[str]) -> None:
     """Check one value, and what it has inside."""
     if isinstance(value, Mapping) and "_target_" in value:
@@ -168,7 +178,7 @@ def _check(key: str, value: object, raw: object, hint: object, read: set[str]) -
     elif hint is Member or (is_dataclass(hint) and not isinstance(value, Mapping)):
         raise InputError(f"{key}={_shown(value)}: a group has settings of its own; choose a member of it, see --help")
     elif is_dataclass(hint):
-        _check_keys(f"{key}.", value, raw, _hints_of_class(hint), read)
+        _check_settings_class(f"{key}.", value, raw, hint, read)
     elif _has_target(value):
         for place, one in enumerate(value):
             inner = raw[place] if isinstance(raw, list) else None
@@ -181,6 +191,8 @@ def _check_member(key: str, node: Mapping, raw: object, read: set[str]) -> None:
     """Check the settings of what names a callable."""
     target = _target(key, node["_target_"])
     hints, open_ended = _hints(target)
+    if not node.get("_partial_") and "_args_" not in node:
+        _check_present(f"{key}.", node, _without_default(target))
     own = {name: value for name, value in node.items() if not re.fullmatch("_.*_", str(name))}
     if open_ended:
         own = {name: value for name, value in own.items() if name in hints}
@@ -262,6 +274,19 @@ def _hints(target: Callable) -> tuple[dict[str, object], bool]:
         elif parameter.kind != parameter.VAR_POSITIONAL:
             hints[name] = _evaluated(parameter.annotation, module)
     return hints, open_ended
+
+
+def _without_default(target: Callable) -> list[str]:
+    """Return the arguments that a callable has to be given."""
+    try:
+        parameters = inspect.signature(target).parameters.values()
+    except (ValueError, TypeError):  # compiled code of a library
+        return []
+    return [
+        one.name
+        for one in parameters
+        if one.default is one.empty and one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)
+    ]
 
 
 def _hints_of_class(kind: type) -> dict[str, object]:

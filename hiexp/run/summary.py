@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 
 from hydra.conf import HydraConf
 from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
+
+from hiexp.commandline import words_typed
 
 if TYPE_CHECKING:
     from hiexp.fitting import FitResult
@@ -56,7 +58,7 @@ def summary(outcome: Outcome, metrics: Mapping[str, float], cfg: DictConfig, job
     command = f"{python_command()} -m hiexp.train"
     lines = ["", *_score_table(outcome, metrics), *_groups(metrics), *_followed(outcome), ""]
     lines.append(f"predictions  {display_path(folder / 'predictions.csv')}")
-    return "\n".join([*lines, *_places(cfg, folder), f"try next:  {command} -m {_words(job, _next_sweep(job))}"])
+    return "\n".join([*lines, *_places(cfg, folder), f"try next:  {command} -m {_words(job, _next_sweep(cfg, job))}"])
 
 
 def fit_one_line(metrics: Mapping[str, float]) -> str:
@@ -199,12 +201,21 @@ def _places(cfg: DictConfig, folder: Path) -> list[str]:
     return [*lines, f"compare runs in a browser:  {ui}"] if ui else lines
 
 
-def _next_sweep(job: HydraConf) -> list[str]:
-    """Suggest a sweep over what most changes this run's answer."""
+def _next_sweep(cfg: DictConfig, job: HydraConf) -> list[str]:
+    """Suggest a sweep over what most changes this run's answer, of what its stages read."""
+
+    def reads(group: str, key: str) -> bool:
+        return f"${{{key}}}" in OmegaConf.to_yaml(cfg[group], resolve=False)
+
     if job.runtime.choices["labels"] == "cluster":
-        return ["n_classes=2,3,4,5"]
+        return [
+            "n_classes=2,3,4,5" if reads("clusterer", "n_classes") else "clusterer=kmeans,gaussian_mixture,spectral"
+        ]
     if job.runtime.choices["classifier"] == "cnn":
-        return ["model=simple,medium,complex", "test_size=0.3,0.5,0.7"]
+        sizes = (
+            ["test_size=0.3,0.5,0.7"] if reads("evaluation", "test_size") and cfg.evaluation.split == "random" else []
+        )
+        return ["model=simple,medium,complex", *sizes]
     return ["classifier=knn,svm,random_forest"]
 
 
@@ -216,5 +227,6 @@ def _words(job: HydraConf, added: Sequence[str]) -> str:
         key = word.lstrip("+~").partition("=")[0]  # model.filters says nothing of another model
         return key not in changed and key.partition(".")[0] not in changed
 
-    typed = [*job.overrides.task, *(word for word in job.overrides.hydra if word.startswith("hydra.searchpath="))]
+    of_hydra = words_typed(job.overrides.hydra)
+    typed = [*words_typed(job.overrides.task), *(word for word in of_hydra if word.startswith("hydra.searchpath="))]
     return shlex.join([*(word for word in typed if stays(word)), *added])

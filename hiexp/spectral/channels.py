@@ -13,9 +13,10 @@ WIDE_BAND = 512  # channels: enough beside any line
 LARGEST_LINE = 1 / 3  # of a band, beside which median and spread of the whole are those of the noise
 NOISE_RANGE = 0.02, 1e4  # mJy a channel: beyond a deep survey's, and a strong line taken for noise
 BLANK_RUN = 4  # channels in a row that are exactly 0
+LARGEST = float(np.finfo(np.float32).max)  # flux that can be: classifiers compute in single precision
 # What people and libraries write for "no value", and the negatives of it.
 DECIMAL_FILLS = (99.99, 999, 999.9, 999.99, 9999, 9999.99, 99999, 1e20, 1e30, 1e36)
-LIBRARY_FILLS = (2**15 - 1, 2**15, 2**31, 9.96921e36, float(np.finfo(np.float32).max))  # netCDF, FITS integers
+LIBRARY_FILLS = (2**15 - 1, 2**15, 2**31, 9.96921e36, LARGEST)  # netCDF, FITS integers
 FILL_VALUES = np.array(DECIMAL_FILLS + LIBRARY_FILLS)
 
 

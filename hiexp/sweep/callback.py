@@ -25,6 +25,7 @@ from hydra.experimental.callback import Callback
 from hydra.utils import instantiate
 from omegaconf import DictConfig, read_write
 
+from hiexp.commandline import words_typed
 from hiexp.comparison.pairs import compare_pairs
 from hiexp.comparison.ranking import best_text, rank, ranking_text
 from hiexp.comparison.run_files import read_metrics, read_overrides, read_predictions, read_reason
@@ -262,7 +263,10 @@ def _new_folder(config: DictConfig) -> Path:
 def _swept(config: DictConfig) -> list[str]:
     """Return the words that say what is swept, those of a preset first, as Hydra's own sweeper takes them."""
     words = [f"{key}={value}" for key, value in (config.hydra.sweeper.get("params") or {}).items()]
-    by_key = {override.get_key_element(): override for override in _parsed([*words, *config.hydra.overrides.task])}
+    by_key = {
+        override.get_key_element(): override
+        for override in _parsed([*words, *words_typed(config.hydra.overrides.task)])
+    }
     return [override.input_line for override in by_key.values() if override.is_sweep_override()]
 
 
@@ -295,7 +299,7 @@ def _key(config: DictConfig) -> str:
     from hiexp.cache import fingerprint
     from hiexp.run.provenance import is_place
 
-    words = [word for word in config.hydra.overrides.task if not is_place(word.partition("=")[0])]
+    words = [word for word in words_typed(config.hydra.overrides.task) if not is_place(word.partition("=")[0])]
     asked = [config.hydra.job.name, words, _swept(config), fingerprint()]
     return hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:12]
 

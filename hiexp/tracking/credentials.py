@@ -22,15 +22,17 @@ ADDRESS = re.compile(
     r"(?P<scheme>[A-Za-z][A-Za-z0-9]*)(?P<driver>\+\w+)?://(?P<user>[^/:@\s'\"]*):(?P<password>[^\s'\"]*)@"
 )
 
+TOKEN = re.compile(r"(?P<scheme>https?)://[^/:@\s'\"]+@", re.IGNORECASE)  # or a user, which nobody can tell
+
 
 def redacted(text: str) -> str:
-    """Return a text without the ``user:password@`` of the addresses in it."""
-    return ADDRESS.sub(r"\g<scheme>\g<driver>://", text)
+    """Return a text without the ``user:password@`` or ``token@`` of the addresses in it."""
+    return TOKEN.sub(r"\g<scheme>://", ADDRESS.sub(r"\g<scheme>\g<driver>://", text))
 
 
 def has_password(text: str) -> bool:
-    """Return whether there is an address with a password in a text."""
-    return ADDRESS.search(text) is not None
+    """Return whether there is an address with a password or a token in a text."""
+    return ADDRESS.search(text) is not None or TOKEN.search(text) is not None
 
 
 def take_credentials(text: str) -> str:
@@ -41,6 +43,11 @@ def take_credentials(text: str) -> str:
     InputError
         If an address is ambiguous, or the password of such a store cannot be given by an environment variable.
     """
+    if TOKEN.search(text):
+        raise InputError(
+            f"{redacted(text)}: a token or a user without a password in an address would be written into every run; "
+            "give MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+        )
     for address in ADDRESS.finditer(text):
         variables = VARIABLES.get(address["scheme"].lower())
         if re.search("[/?#@]", address["password"]):  # it may be no password at all: http://HOST:80/x@y
