@@ -170,7 +170,7 @@ def test_an_assignment_is_read_as_it_was_written(sample, tmp_path):
     written = cluster_labels(KMeans(3, random_state=0), 0.5).assign(profiles, truth, train)
     written.save(tmp_path)
     read = Assignment.load(tmp_path)
-    for name in ("classes", "used_for_training", "clustered"):
+    for name in ("classes", "training", "clustered"):
         np.testing.assert_array_equal(getattr(read, name), getattr(written, name))
     assert read.scores == written.scores
 
