@@ -217,8 +217,8 @@ def tracked_run(tmp_path_factory):
     return root, tracking, from_folder
 
 
-def test_the_store_has_what_the_folder_had(recorded):
-    _, tracking, before = recorded
+def test_the_store_has_what_the_folder_had(tracked_run):
+    _, tracking, before = tracked_run
     store = Store(tracking.uri)
     found = store.sweep(store.sweeps()[0])
     assert names(found) == names(before)
@@ -236,16 +236,16 @@ def test_the_store_has_what_the_folder_had(recorded):
         store.experiment("trail")
 
 
-def test_the_command_finds_the_sweep_in_the_store(recorded):
-    root, _, before = recorded
+def test_the_command_finds_the_sweep_in_the_store(tracked_run):
+    root, _, before = tracked_run
     code, screen, error = compare("--html", "a.html", "--sweep", before.runs[0].folder.rpartition("/")[0], cwd=root)
     assert (code, error) == (0, "")
     assert "4 runs of 2026-11-22/12-00-00_sweep" in screen
     assert (root / "a.html").read_text().count("data:image/png") == 4
 
 
-def test_of_a_job_done_again_the_one_that_ended_well_counts(recorded):
-    _, tracking, _ = recorded
+def test_of_a_job_done_again_the_one_that_ended_well_counts(tracked_run):
+    _, tracking, _ = tracked_run
     client, store = MlflowClient(tracking.uri), Store(tracking.uri)
     parent = store.sweeps()[0]
     again = client.create_run(parent.info.experiment_id, tags={PARENT_TAG: parent.info.run_id, "job": "0"})
