@@ -1,4 +1,4 @@
-"""Runs side by side: ``python -m hiexp.compare [FILTER ...] [--sweep FOLDER] [--control SWEEP ...]``."""
+"""Runs side by side: ``python -m hiexp.compare [root=FOLDER] [FILTER ...] [--sweep FOLDER]``."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hiexp.commandline import start
+from hiexp.configs import store_uri
 from hiexp.errors import InputError
 
 if TYPE_CHECKING:  # --help waits for nothing
     from hiexp.comparison.mlflow_runs import Store
     from hiexp.comparison.runs import Comparison
 
-URI = "sqlite:///mlruns/mlflow.db"
 ON_SCREEN = 60  # runs, unless --top asks for more
 EXAMPLES = """\
+root=FOLDER                         compare runs below another folder, as in  python -m hiexp.train root=FOLDER
+
 filters:
   key=value, key=a,b, key!=value    a setting: classifier=knn  test_size=0.3,0.5  'classifier!=svm'
   'key<value', 'key>=value'         a setting or a metric: 'balanced_accuracy>=0.5'
@@ -60,8 +62,25 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--html", type=Path, metavar="FILE", help="write one page, complete in itself")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write a table of every metric")
     parser.add_argument("--latex", type=Path, metavar="FILE", help="write a table for a paper (booktabs)")
-    parser.add_argument("--uri", default=URI, help=f"the MLflow store ({URI}), or a server's http://...")
+    parser.add_argument("--uri", help="another MLflow store than the one below root, or a server's http://...")
     return parser
+
+
+def parsed(words: list[str]) -> argparse.Namespace:
+    """Return what was typed; the last ``root=FOLDER`` is no filter but the attribute ``root``.
+
+    Raises
+    ------
+    InputError
+        If the root is no folder.
+    """
+    options = arguments().parse_intermixed_args(words)
+    roots = [word for word in options.filters if word.startswith("root=")]
+    options.filters = [word for word in options.filters if word not in roots]
+    options.root = roots[-1].removeprefix("root=") if roots else "."
+    if not Path(options.root).is_dir():
+        raise InputError(f"root={options.root}: no such folder")
+    return options
 
 
 def _count(text: str) -> int:
@@ -71,7 +90,7 @@ def _count(text: str) -> int:
     return count
 
 
-def read(sweep: str | None, experiment: str | None, uri: str) -> Comparison:
+def read(sweep: str | None, experiment: str | None, uri: str | None, root: str) -> Comparison:
     """Return the runs of a sweep or an experiment, from their folders or from the store.
 
     Parameters
@@ -80,8 +99,10 @@ def read(sweep: str | None, experiment: str | None, uri: str) -> Comparison:
         A sweep's folder or "latest".
     experiment : str or None
         An experiment of the store. With neither: the latest sweep.
-    uri : str
-        The store.
+    uri : str or None
+        The store. None for the one below the root.
+    root : str
+        The folder that has runs/ and mlruns/.
 
     Raises
     ------
@@ -91,33 +112,33 @@ def read(sweep: str | None, experiment: str | None, uri: str) -> Comparison:
     from hiexp.comparison.runs import read_sweep
 
     if experiment is not None:
-        return _store(uri).experiment(experiment)
+        return _store(uri, root).experiment(experiment)
     latest = sweep in (None, "latest")
-    if latest and uri == URI:
-        folders = sorted({file.parents[2] for file in Path("runs").glob("*/*_sweep*/*/.hydra/overrides.yaml")})
+    if latest and uri is None:
+        folders = sorted({file.parents[2] for file in Path(root, "runs").glob("*/*_sweep*/*/.hydra/overrides.yaml")})
         if folders:
             return read_sweep(folders[-1])
-        if not Path(uri.removeprefix("sqlite:///")).exists():
+        if not Path(root, "mlruns").exists():
             raise InputError(
                 "no sweep in runs/ and no store in mlruns/: type this in the folder where the runs were started, "
-                "or give --sweep FOLDER or --uri"
+                "or give root=FOLDER, --sweep FOLDER or --uri"
             )
     elif not latest and Path(sweep).is_dir():
         return read_sweep(Path(sweep))
-    store = _store(uri)
+    store = _store(uri, root)
     parents = store.sweeps()
     if not latest:
         wanted = str(Path(sweep).absolute())
         parents = [parent for parent in parents if parent.data.tags.get("folder") == wanted]
     if not parents:
         raise InputError(
-            f"sweep {sweep or 'latest'}: no such folder, and no such sweep in {uri}; --experiment NAME takes all "
-            f"runs of an experiment: {', '.join(store.experiments)}"
+            f"sweep {sweep or 'latest'}: no such folder, and no such sweep in {store.uri}; --experiment NAME takes "
+            f"all runs of an experiment: {', '.join(store.experiments)}"
         )
     return store.sweep(parents[0])
 
 
-def read_control(name: str, uri: str) -> Comparison:
+def read_control(name: str, uri: str | None, root: str) -> Comparison:
     """Return the runs of a sweep, from its folder or the store, or of an experiment of the store.
 
     Raises
@@ -125,14 +146,14 @@ def read_control(name: str, uri: str) -> Comparison:
     InputError
         If there is neither.
     """
-    experiment = not Path(name).is_dir() and name in _store(uri).experiments
-    return read(None, name, uri) if experiment else read(name, None, uri)
+    experiment = not Path(name).is_dir() and name in _store(uri, root).experiments
+    return read(None, name, uri, root) if experiment else read(name, None, uri, root)
 
 
-def _store(uri: str) -> Store:
+def _store(uri: str | None, root: str) -> Store:
     from hiexp.comparison.mlflow_runs import Store
 
-    return Store(uri)
+    return Store(uri or store_uri(root))
 
 
 def compare(options: argparse.Namespace, words: list[str]) -> str:
@@ -141,20 +162,22 @@ def compare(options: argparse.Namespace, words: list[str]) -> str:
     Parameters
     ----------
     options : Namespace
-        Of `arguments`.
+        Of `parsed`.
     words : list of str
         What was typed.
     """
     from hiexp.comparison.text import control_text, csv_table, heading, latex_table, screen_table, verdict_text
     from hiexp.writing import write_named
 
-    found = read(options.sweep, options.experiment, options.uri)
+    found = read(options.sweep, options.experiment, options.uri, options.root)
     comparison = found.where(options.filters).ranked(options.sort)
     if options.control:
         from hiexp.comparison.controls import against_controls
 
         _refuse_metrics(options.filters, found)
-        comparison = against_controls(comparison, [read_control(name, options.uri) for name in options.control])
+        comparison = against_controls(
+            comparison, [read_control(name, options.uri, options.root) for name in options.control]
+        )
     if options.top:
         comparison = comparison.best(options.top)
     width = shutil.get_terminal_size((120, 24)).columns
@@ -206,7 +229,7 @@ def main() -> None:
     """Compare the runs that the command line asks for."""
     words = sys.argv[1:]
     try:
-        sys.stdout.write(compare(arguments().parse_intermixed_args(words), words) + "\n")
+        sys.stdout.write(compare(parsed(words), words) + "\n")
     except (InputError, OSError) as error:  # the latter name the file that cannot be written
         sys.exit(f"hiexp.compare: {error}")
 

@@ -1,4 +1,4 @@
-"""Runs that their tracker could not take are sent: ``python -m hiexp.sync [runs=FOLDER] [uri=URI]``."""
+"""Runs that their tracker could not take are sent: ``python -m hiexp.sync [root=FOLDER] [runs=FOLDER] [uri=URI]``."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def main(cfg: DictConfig) -> None:
     check_settings(cfg, "sync")
     folder = Path(cfg.runs)
     if not folder.is_dir():
-        raise InputError(f"runs={cfg.runs}: no such folder")
+        raise InputError(f"runs={display_path(folder)}: no such folder")
     n_sent = 0
     for record, place in resend_pending(folder, uri=cfg.uri):
         n_sent += 1

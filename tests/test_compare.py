@@ -15,6 +15,7 @@ from sweeps import GRID, HEAD, verdict, write_sweep
 from hiexp.comparison.mlflow_runs import Store
 from hiexp.comparison.runs import Run, axes, read_sweep
 from hiexp.comparison.text import csv_table, latex_table, latex_text, screen_table
+from hiexp.configs import CONFIGS, store_uri
 from hiexp.errors import InputError
 from hiexp.tracking.mlflow_store import PARENT_TAG, MlflowTracking, Record
 
@@ -180,6 +181,7 @@ def test_the_command(sweep, tmp_path):
         (["--uri", "sqlite:///none.db"], "--uri sqlite:///none.db: no such store"),
         (["--uri", "http://127.0.0.1:9", "--experiment", "a"], "--uri http://127.0.0.1:9: cannot be read"),
         (["--top", "0"], "--top: invalid"),
+        (["root=nowhere"], "root=nowhere: no such folder"),
     ],
 )
 def test_what_cannot_be_is_said_in_a_line(tmp_path, words, said):
@@ -262,6 +264,24 @@ def test_the_latest_sweep_is_a_table_of_54_lines(tmp_path):
     _, screen, _ = compare(cwd=tmp_path)
     assert len(re.findall(r"^ +\d+  0\.\d+ \[", screen, re.MULTILINE)) == 54
     assert compare("--help", cwd=tmp_path)[0] == 0
+
+
+def test_runs_below_another_root_are_found_with_the_word_that_put_them_there(tmp_path, tracked_run):
+    write_sweep(tmp_path / "there" / "runs" / "2026-11-22" / "11-00-00_sweep", SMALL)
+    here = tmp_path / "here"
+    here.mkdir()
+    code, screen, error = compare("root=../there", "model=simple", cwd=here)
+    assert (code, error) == (0, "")
+    assert " 2 runs of " in f" {screen}"
+    root, _, _ = tracked_run  # of which only the store is left
+    code, screen, error = compare(f"root={root}", "--experiment", "trial", cwd=here)
+    assert (code, error) == (0, "")
+    assert list(here.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["README.md", "Makefile"])
+def test_the_store_that_is_named_in_words_is_the_one_of_the_configuration(name):
+    assert f"--backend-store-uri {store_uri().replace('/./', '/')}\n" in (CONFIGS.parent / name).read_text()
 
 
 def test_a_comparison_is_a_table_of_pandas(tmp_path):

@@ -107,7 +107,7 @@ def interrupted(words, folder, how, rng):
 @pytest.mark.parametrize("launcher", ["basic", "joblib"])
 def test_what_a_killed_sweep_has_finished_is_neither_lost_nor_done_twice(tmp_path, launcher):
     seed = random.SystemRandom().getrandbits(32)
-    print("moments of the kills: random.Random", seed)  # pytest shows it where the test fails
+    print("moments of the kills: random.Random", seed)  # noqa: T201, pytest shows it where the test fails
     rng = random.Random(seed)
     words = [*SWEEP, f"hydra/launcher={launcher}"]
     finished = {}

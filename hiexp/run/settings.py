@@ -76,6 +76,7 @@ class TrainSettings(FitSettings):
 class SyncSettings:
     """``conf/sync.yaml``."""
 
+    root: str
     runs: str
     uri: str | None
 
