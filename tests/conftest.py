@@ -21,15 +21,24 @@ from hiexp.configs import CONFIGS
 settings.register_profile("patient", settings.default, deadline=None)
 settings.load_profile("patient")
 
-SHARED = Path(__file__).parents[2] / "shared" / "data"
+SHARED = Path(__file__).parents[2] / "shared"
 
 
 @pytest.fixture(scope="session")
 def appss() -> Path:
     """Folder of the 13 real Arecibo spectra."""
-    folder = SHARED / "appss"
+    folder = SHARED / "data" / "appss"
     if not folder.is_dir():
         pytest.skip("the real spectra (../shared/data/appss) are not on this machine")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def faults() -> Path:
+    """Folder of the small inputs that failed once."""
+    folder = SHARED / "faults"
+    if not folder.is_dir():
+        pytest.skip("the collection of faulty files (../shared/faults) is not on this machine")
     return folder
 
 
@@ -48,6 +57,19 @@ def command(
 
 
 train = partial(command, "hiexp.train")
+
+
+def start_training(*words: str, cwd: Path) -> subprocess.Popen[str]:
+    """Start the command as the leader of a process group of its own, which can be stopped."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "hiexp.train", *words],
+        cwd=cwd,
+        env=os.environ | {"COLUMNS": "120"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
 
 
 @pytest.fixture

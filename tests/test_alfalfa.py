@@ -3,7 +3,6 @@
 import gzip
 import logging
 import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +15,6 @@ from hiexp.datasets.arecibo import read_spectrum
 from hiexp.errors import InputError
 
 N = 256
-SHARED = Path(__file__).parents[2] / "shared" / "faults"
 
 
 def write_spectrum(file, *, change=None, header=None, n=N, units=None):
@@ -441,13 +439,6 @@ def test_a_pack_that_cannot_be_written_is_no_error(tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
         assert len(read_alfalfa(str(folder), cache=str(tmp_path / "cache"))) == 1
     assert "dataset.cache=null goes without" in caplog.text
-
-
-@pytest.fixture
-def faults():
-    if not SHARED.is_dir():
-        pytest.skip("the collection of faulty files (../shared/faults) is not on this machine")
-    return SHARED
 
 
 @pytest.mark.parametrize("name", ["vunit00", "vunit01", "lower", "image_first", "nan_velocity"])

@@ -20,7 +20,7 @@ BAND = np.linspace(-2700, 2700, 1024)
 
 @pytest.fixture(scope="module")
 def reference():
-    folder = SHARED / "busyfit_reference"
+    folder = SHARED / "data" / "busyfit_reference"
     if not folder.is_dir():
         pytest.skip("BusyFit's results (../shared/data/busyfit_reference) are not on this machine")
     return folder

@@ -3,7 +3,6 @@
 import gzip
 import socket
 import subprocess
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -19,7 +18,6 @@ from hiexp.datasets import read_alfalfa
 from hiexp.datasets.catalogue import read_agc_catalogue, within
 from hiexp.errors import InputError
 
-SHARED = Path(__file__).parents[2] / "shared" / "faults" / "catalogue"
 ROWS = pd.DataFrame(
     {"AGC": [1, 12896, 331060], "Vhel": [4400, 7653, 4463], "W50": [100, 170, 160], "SNR": [12.5, 22.0, np.nan]}
 )
@@ -397,18 +395,11 @@ def test_a_name_that_the_command_line_does_not_take(tmp_path):
         within(ROWS.rename(columns={"W50": "Größe"}), {"Mass": [1, 2]})
 
 
-@pytest.fixture
-def faults():
-    if not SHARED.is_dir():
-        pytest.skip("the collection of faulty files (../shared/faults) is not on this machine")
-    return SHARED
-
-
 @pytest.mark.parametrize("name", ["vhel_dash", "trailing_empty_row", "european", "units_in_names"])
 def test_the_collection_of_odd_catalogues_is_read_as_the_good_one(faults, name, caplog):
-    good, _ = read_agc_catalogue(str(faults / "good.csv"))
+    good, _ = read_agc_catalogue(str(faults / "catalogue" / "good.csv"))
     assert not caplog.text
-    odd, _ = read_agc_catalogue(str(faults / f"{name}.csv"))
+    odd, _ = read_agc_catalogue(str(faults / "catalogue" / f"{name}.csv"))
     odd = odd.rename(columns={"W50(km/s)": "W50", "S/N, peak": "SNR"})
     if name == "vhel_dash":
         assert odd["Vhel"].isna().tolist() == [True, False, False]
@@ -427,12 +418,12 @@ def test_the_collection_of_odd_catalogues_is_read_as_the_good_one(faults, name, 
 )
 def test_the_collection_of_wrong_catalogues_is_named(faults, name, said):
     with pytest.raises(InputError, match=said) as caught:
-        read_agc_catalogue(str(faults / f"{name}.csv"))
+        read_agc_catalogue(str(faults / "catalogue" / f"{name}.csv"))
     assert f"{name}.csv" in str(caught.value)
 
 
 def test_the_collection_s_velocity_with_a_star(faults, caplog):
-    catalogue, _ = read_agc_catalogue(str(faults / "vhel-star-cat.csv"))
+    catalogue, _ = read_agc_catalogue(str(faults / "catalogue" / "vhel-star-cat.csv"))
     np.testing.assert_array_equal(catalogue["Vhel"], [np.nan, 5400, 5600, 5300])
     assert "'5500*' in row 1" in caplog.text
 

@@ -1,7 +1,5 @@
 """The reader of text spectra with their classes, on files as people write them and on files with faults."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -348,10 +346,8 @@ def test_more_than_one_row_of_a_galaxy_is_said(folder, caplog):
     ("name", "said"),
     [("huge", "CIG 1 has the class '10000000000000000000'"), ("dashes_start", "no rows below its column names ----")],
 )
-def test_the_collection_of_wrong_class_tables_is_named(folder, name, said):
-    file = Path(__file__).parents[2] / "shared" / "faults" / "classes" / f"{name}.csv"
-    if not file.is_file():
-        pytest.skip("the collection of faulty files (../shared/faults) is not on this machine")
+def test_the_collection_of_wrong_class_tables_is_named(folder, faults, name, said):
+    file = faults / "classes" / f"{name}.csv"
     with pytest.raises(InputError, match=said) as caught:
         read_cig(str(folder), classes_file=str(file))
     assert len(str(caught.value)) < 300

@@ -20,17 +20,9 @@ from hiexp.labels import ReferenceLabels
 from hiexp.spectral.axis import UNITS, plausible, units_that_fit
 from hiexp.spectral.channels import find_blanks, find_fill_values, noise_rms
 
-FAULTS = Path(__file__).parents[2] / "shared" / "faults"
 LIGHT, REST = 299_792.458, 1420.40575177
 VELOCITY = 4000 + 5.5 * np.arange(512)
 FLUX = gaussian(VELOCITY, 40, 5300, 60) + noise(3, 2.0, VELOCITY.size)
-
-
-@pytest.fixture
-def faults():
-    if not FAULTS.is_dir():
-        pytest.skip("the inputs that failed (../shared/faults) are not on this machine")
-    return FAULTS
 
 
 def read_one(folder, lines, **options):

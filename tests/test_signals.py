@@ -7,6 +7,7 @@ import sys
 import time
 
 import pytest
+from conftest import start_training
 from mlflow import MlflowClient
 
 from hiexp.signals import ENDING
@@ -16,15 +17,7 @@ LONG = ["dataset.n_galaxies=60", "fit=none", "feature.size=16", "epochs=100000",
 
 def started(folder, *words, until):
     """Start the command and wait until it has made some file."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "hiexp.train", *words],
-        cwd=folder,
-        env=os.environ | {"COLUMNS": "120"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
+    process = start_training(*words, cwd=folder)
     while process.poll() is None and not list(folder.glob(until)):
         time.sleep(0.05)
     time.sleep(3)  # into the training

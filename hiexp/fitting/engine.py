@@ -11,6 +11,7 @@ from joblib import Parallel, delayed
 from torch import Tensor
 from tqdm import tqdm
 
+from hiexp.devices import torch_device
 from hiexp.fitting.covariance import covariance, standard_deviations
 from hiexp.fitting.least_squares import Solution, rows_at_once
 from hiexp.fitting.line import Channels, Lines, cache_lines, cached_lines, find_lines, tensors
@@ -49,7 +50,7 @@ def fit_lines(spectra: Spectra, model: Model, rules: Sequence[Rule], settings: S
     FitResult
         A spectrum that cannot be fitted has NaN and the reason as its status; the others do not notice.
     """
-    device = settings.torch_device()
+    device = torch_device(settings.device)
     starts = range(0, len(spectra), BATCH[device.type])
     known = cached_lines(spectra, device)
     batches = (

@@ -11,6 +11,7 @@ from typing import NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
+from hiexp.devices import torch_device
 from hiexp.errors import InputError
 from hiexp.fitting.covariance import products
 from hiexp.fitting.least_squares import Curve, Solution, least_squares, linear_least_squares
@@ -124,14 +125,7 @@ class Settings:
         for name, least in (("n_samples", 2), ("max_steps", 1), ("realisations", 0), ("tolerance", 0)):
             if getattr(self, name) < least:
                 raise InputError(f"fit.{name}={getattr(self, name)}: must be at least {least}")
-        if self.device not in ("cpu", "cuda", "auto"):
-            raise InputError(f"device={self.device}: use cpu, cuda or auto")
-        if self.device == "cuda" and not torch.cuda.is_available():
-            raise InputError("device=cuda: torch finds no CUDA device here; use device=cpu, or device=auto")
-
-    def torch_device(self) -> torch.device:
-        """Return where to compute."""
-        return torch.device("cuda" if self.device != "cpu" and torch.cuda.is_available() else "cpu")
+        torch_device(self.device)  # an error before the first spectrum
 
 
 def takes_settings(fit: F) -> F:
