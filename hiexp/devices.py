@@ -18,5 +18,5 @@ def torch_device(name: str) -> torch.device:
     if name not in ("cpu", "cuda", "auto"):
         raise InputError(f"device={name}: use cpu, cuda or auto")
     if name == "cuda" and not torch.cuda.is_available():
-        raise InputError("device=cuda: torch sees no CUDA device on this machine; use device=cpu or device=auto")
+        raise InputError("device=cuda: torch sees no CUDA device on this machine; use device=cpu, or device=auto")
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
