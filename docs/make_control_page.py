@@ -26,9 +26,8 @@ from hiexp.comparison.controls import against_controls
 from hiexp.comparison.runs import read_sweep
 from hiexp.comparison.text import control_text
 from hiexp.configs import CONFIGS
-from hiexp.evaluation import SweepVerdict, judge_sweep
 from hiexp.evaluation.measures import success_rate
-from hiexp.evaluation.selection import p_values
+from hiexp.evaluation.selection import SweepVerdict, judge_sweep, p_values
 from hiexp.labels import RandomLabels, ReferenceLabels
 from hiexp.plots.canvas import new_figure, write
 from hiexp.run.pipeline import extract, learn, learned_from, predict
@@ -229,13 +228,13 @@ class Grid:
         tables = {}
         for train, test in splits(reference):
             assigned = labels.assign(self.profiles, reference, np.sort(train))
-            taught, classes = assigned.taught, assigned.classes
+            training, classes = assigned.training, assigned.classes
             part = np.full(len(reference), "train", dtype=object)
             part[test] = "test"
             for number, make in enumerate(self.transformers):
-                features = self.known.get(number) or extract(make(), self.profiles, taught, classes)
+                features = self.known.get(number) or extract(make(), self.profiles, training, classes)
                 for classifier in self.classifiers:
-                    predicted, _ = predict(learn(features, classifier(), taught, classes), features)
+                    predicted, _ = predict(learn(features, classifier(), training, classes), features)
                     tables[str(len(tables))] = pd.DataFrame(
                         {"id": self.ids, "split": part, "reference": reference, "predicted": predicted}
                     )
@@ -301,11 +300,11 @@ def network_table(honest: Path, controls: list[Path]) -> dict[str, object]:
     found = [against_controls(read_sweep(honest).ranked(measure), repeats) for measure in measures]
     drawn = [list(each.controls.scores.values()) for each in found]
     control = [f"{np.mean(scores):.3f} ({min(scores):.3f} - {max(scores):.3f})" for scores in drawn]
-    taught = [f"{each.controls.score:.3f}" for each in found]
+    honest_scores = [f"{each.controls.score:.3f}" for each in found]
     return {
         "seeds": ",".join(sorted(found[0].controls.scores)),
         "networks": f"| *control*: {SITUATIONS['control']} | {len(drawn[0])} | {' | '.join(control)} |\n"
-        f"| *honest*: {SITUATIONS['honest']} | 1 | {' | '.join(taught)} |",
+        f"| *honest*: {SITUATIONS['honest']} | 1 | {' | '.join(honest_scores)} |",
         "verdicts": "\n\n".join(textwrap.fill(control_text(each), 118) for each in found),
     }
 

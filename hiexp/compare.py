@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import shutil
 import sys
-import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hiexp.commandline import start
 from hiexp.configs import store_uri
 from hiexp.errors import InputError
+from hiexp.run.files import OVERRIDES_FILE
 
 if TYPE_CHECKING:  # --help waits for nothing
     from hiexp.comparison.mlflow_runs import Store
     from hiexp.comparison.runs import Comparison
 
-ON_SCREEN = 60  # runs, unless --top asks for more
 EXAMPLES = """\
 root=FOLDER                         compare runs below another folder, as in  python -m hiexp.train root=FOLDER
 
@@ -58,7 +56,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument(
         "--sort", metavar="METRIC", help="rank by this metric (success_rate; of fits median_chi2_dof)"
     )
-    parser.add_argument("--top", type=_count, metavar="N", help=f"only the best N (on the screen {ON_SCREEN})")
+    parser.add_argument("--top", type=_count, metavar="N", help="only the best N (default: all, some on screen)")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write one page, complete in itself")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write a table of every metric")
     parser.add_argument("--latex", type=Path, metavar="FILE", help="write a table for a paper (booktabs)")
@@ -115,7 +113,7 @@ def read(sweep: str | None, experiment: str | None, uri: str | None, root: str) 
         return _store(uri, root).experiment(experiment)
     latest = sweep in (None, "latest")
     if latest and uri is None:
-        folders = sorted({file.parents[2] for file in Path(root, "runs").glob("*/*_sweep*/*/.hydra/overrides.yaml")})
+        folders = sorted({file.parents[2] for file in Path(root, "runs").glob(f"*/*_sweep*/*/{OVERRIDES_FILE}")})
         if folders:
             return read_sweep(folders[-1])
         if not Path(root, "mlruns").exists():
@@ -166,7 +164,7 @@ def compare(options: argparse.Namespace, words: list[str]) -> str:
     words : list of str
         What was typed.
     """
-    from hiexp.comparison.text import control_text, csv_table, heading, latex_table, screen_table, verdict_text
+    from hiexp.comparison.text import ON_SCREEN, csv_table, latex_table, report_text
     from hiexp.writing import write_named
 
     found = read(options.sweep, options.experiment, options.uri, options.root)
@@ -180,14 +178,6 @@ def compare(options: argparse.Namespace, words: list[str]) -> str:
         )
     if options.top:
         comparison = comparison.best(options.top)
-    width = shutil.get_terminal_size((120, 24)).columns
-    lines = [*textwrap.wrap(heading(comparison), width), ""]
-    if comparison.done:
-        lines += [screen_table(comparison, width, options.top or ON_SCREEN), ""]
-    lines += textwrap.wrap(verdict_text(comparison), width)
-    lines += textwrap.wrap(control_text(comparison), width)
-    lines += [f"{run.state.upper()}  {run.name}  {run.reason}" for run in comparison.others]
-    lines += [f"LEFT OUT  {reason}" for reason in comparison.damaged]
     if options.csv:
         write_named(options.csv, csv_table(comparison))
     if options.latex:
@@ -196,7 +186,8 @@ def compare(options: argparse.Namespace, words: list[str]) -> str:
         from hiexp.comparison.html import write_page
 
         write_page(comparison, options.html)
-    return "\n".join([*lines, *_next(comparison, options, words)])
+    report = report_text(comparison, options.top or ON_SCREEN)
+    return "\n".join([report, "", *_next(comparison, options, words)])
 
 
 def _refuse_metrics(filters: list[str], found: Comparison) -> None:

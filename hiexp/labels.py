@@ -22,7 +22,7 @@ from sklearn.metrics.cluster import contingency_matrix
 
 from hiexp.clustering import place
 from hiexp.errors import InputError, NoGroupsError
-from hiexp.evaluation import group_scores, stability
+from hiexp.evaluation.groups import group_scores, stability
 from hiexp.kinds import Count, Seed, Several, Whole
 from hiexp.spectra import UNKNOWN
 

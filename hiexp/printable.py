@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 SEQUENCES = re.compile(  # of ECMA-48: what follows an escape character up to where the terminal goes on with text
@@ -31,3 +32,20 @@ def printable(text: str, at_most: int | None = None) -> str:
         shown = UNSEEN.sub("", BREAKS.sub(" ", SEQUENCES.sub("", text)))
         shown = SURROGATES.sub("\ufffd", shown)
     return shown if at_most is None or len(shown) <= at_most else f"{shown[: at_most - 1]}…"
+
+
+def natural_order(text: str) -> tuple[bool, float, list[str | int]]:
+    """Return a sort key that has numbers before words, 2 before 10, and job2 before job10."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    parts = [int(part) if place % 2 else part for place, part in enumerate(re.split(r"(\d{1,18})", text))]
+    return (False, value, parts) if math.isfinite(value) else (True, 0.0, parts)
+
+
+def duration(seconds: float) -> str:
+    """Return how long something takes, with the digits that matter."""
+    if seconds < 100:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

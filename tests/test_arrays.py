@@ -11,7 +11,7 @@ from sklearn.model_selection import StratifiedShuffleSplit
 
 from hiexp.datasets import read_arrays
 from hiexp.errors import InputError
-from hiexp.evaluation import split
+from hiexp.evaluation.split import split
 from hiexp.fitting import fit_none, fit_whole
 from hiexp.spectra import UNKNOWN, Spectra
 

@@ -166,7 +166,7 @@ def test_the_command(sweep, tmp_path):
     ]
     said = " ".join(lines)
     assert "reaches 0.520 on average and 0.580 in 5 % of the draws: family-wise p = 0.031" in said
-    assert "Corrected for the choice: 0.620 [0.510, 0.710]" in said
+    assert "Corrected for selection bias: 0.620 [0.510, 0.710]" in said
     assert "FAILED  2  no spectra; give dataset.path=FOLDER" in said
     assert f"the best again:  {HEAD} model=simple epochs=50" in said
     assert (tmp_path / "a.csv").read_text().count("\n") == 4

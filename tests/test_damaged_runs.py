@@ -18,10 +18,10 @@ from sweeps import verdict, write_sweep
 
 from hiexp.comparison.controls import against_controls
 from hiexp.comparison.html import write_page
-from hiexp.comparison.pairs import compare_pairs
+from hiexp.comparison.pairs import with_pairs
 from hiexp.comparison.runs import read_sweep
 from hiexp.comparison.svg import nice_ticks
-from hiexp.comparison.text import control_text, csv_table, heading, latex_table, screen_table, verdict_text
+from hiexp.comparison.text import csv_table, latex_table, report_text
 from hiexp.csv_tables import unescaped
 from hiexp.errors import InputError
 from hiexp.printable import printable
@@ -30,7 +30,8 @@ from hiexp.tracking.mlflow_store import NoTracking, Record
 
 SMALL = {"model": ["simple", "medium"], "epochs": [50, 80]}
 COUNTS = {job: {"n_train": 4, "n_test": 8, "n_training": 4} for job in range(4)}
-PAIR = {"pair": "b less a", "score": "accuracy", "n": 2, "mean": 0.1, "low": 0.0, "high": 0.2, "p": 0.1}
+PAIR = {"pair": "b less a", "score": "accuracy", "n": 2, "first": 0.5, "second": 0.6, "p": 0.1}
+PAIR |= {"mean": 0.1, "low": 0.0, "high": 0.2}
 HOSTILE = "<script>alert(1)</script> \\input{/etc/passwd} \x1b[2J\x1b]0;title\x07=1+1"
 
 
@@ -45,9 +46,7 @@ def sweep(tmp_path):
 def everything(folder, page):
     """Return all that is shown of a sweep."""
     found = read_sweep(folder).ranked()
-    texts = [heading(found), screen_table(found, 120, 60), verdict_text(found), control_text(found)]
-    texts += [csv_table(found), latex_table(found), write_page(found, page).read_text()]
-    return "\n".join([*texts, *(f"{run.state} {run.name} {run.reason}" for run in found.others), *found.damaged])
+    return "\n".join([report_text(found), csv_table(found), latex_table(found), write_page(found, page).read_text()])
 
 
 def link(file):
@@ -140,7 +139,7 @@ def test_a_score_that_is_not_finite_is_none(sweep, tmp_path, value):
     (sweep / "0" / "metrics.json").write_text(json.dumps(metrics | {"success_rate": value}))
     found = read_sweep(sweep).ranked()
     assert [run.name for run in found.runs] == ["1", "2", "3", "0"]
-    assert "inf" not in screen_table(found, 120, 60).split()
+    assert "inf" not in report_text(found).split()
     everything(sweep, tmp_path / "page.html")
 
 
@@ -260,13 +259,19 @@ def test_the_end_of_a_sweep_leaves_out_what_cannot_be_read_and_says_so(sweep, ca
     assert {row["job"] for row in found["configurations"]} == {"1", "2", "3"}
     caplog.clear()
     (sweep / "1" / "metrics.json").write_text("")
-    (sweep / "2" / ".hydra" / "overrides.yaml").write_text("a: [")
+    (sweep / "2" / ".hydra" / "hydra.yaml").write_text("a: [")
     assert not ended(sweep)
     said = caplog.records[-1].message
     assert "2 of 4 jobs done, 2 failed" in said
     assert "metrics.json is damaged: it is empty" in said
-    assert "overrides.yaml is damaged" in said
-    assert pd.read_csv(sweep / "ranking.csv")["job"].tolist() == [0, 3]
+    assert "hydra.yaml is damaged" in said
+    ranking = pd.read_csv(sweep / "ranking.csv")
+    assert dict(zip(ranking["run"], ranking["state"], strict=True)) == {
+        0: "done",
+        1: "failed",
+        2: "failed",
+        3: "done",
+    }
     assert not list(sweep.glob(".*partial*"))
 
 
@@ -315,7 +320,7 @@ def test_random_damage_ends_in_output_or_one_line(tmp_path, caplog):
         try:
             text = everything(sweep, sweep / "page.html")
             assert not [sign for sign in text if sign != "\n" and not sign.isprintable()], damaged
-            compare_pairs(sweep, "model")
+            with_pairs(read_sweep(sweep).ranked(), "model", sweep)
             outcomes["shown"] += 1
         except InputError as error:
             assert "\n" not in str(error)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from scipy.stats import kruskal
 
-from hiexp.evaluation import catalogue_parameters, dependence, medians_by_class
+from hiexp.evaluation.dependence import catalogue_parameters, dependence, medians_by_class
 from hiexp.plots import plot_parameters_by_class
 
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from sklearn import metrics
 from sklearn.cluster import DBSCAN, KMeans
 
-from hiexp.evaluation import group_scores, stability
+from hiexp.evaluation.groups import group_scores, stability
 from hiexp.spectra import UNKNOWN
 
 SEPARATION = {"silhouette", "davies_bouldin", "calinski_harabasz"}

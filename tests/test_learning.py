@@ -1,44 +1,48 @@
 """The learning curve: where it is drawn, and what."""
 
-import numpy as np
-import pandas as pd
+import itertools
+
 import pytest
+from sweeps import write_sweep
 
-from hiexp.plots import learning, plot_learning_curve
+from hiexp.comparison import png
+from hiexp.comparison.png import draw_learning_curve
+from hiexp.comparison.runs import read_sweep
 
-
-def runs(sizes, words=""):
-    rows = [
-        {"settings": f"{words} test_size={size} random_state={state}".strip(), "n_training": round(100 * (1 - size))}
-        for size in sizes
-        for state in (1, 2)
-    ]
-    numbers = {f"{kind}{name}": 0.5 for kind in ("", "chance_", "chance95_") for name in learning.SCORES}
-    table = pd.DataFrame(rows).assign(**numbers)
-    table["balanced_accuracy"] = table["n_training"] / 100 + np.tile([0, 0.02], len(sizes))
-    return table
+STATES = [1, 2]
 
 
-def test_means_over_splits_are_drawn_over_the_objects_learned_from(monkeypatch):
+def sweep(folder, grid):
+    """Return a sweep whose balanced accuracy is the share of training objects, a little more in every other split."""
+    scores = {}
+    for job, values in enumerate(itertools.product(*grid.values())):
+        settings = dict(zip(grid, values, strict=True))
+        n_training = round(100 * (1 - settings.get("test_size", 0.5)))
+        score = n_training / 100 + (0.02 if settings["random_state"] == 2 else 0)
+        scores[job] = {"n_training": n_training, "balanced_accuracy": score}
+    return read_sweep(write_sweep(folder, grid, scores)).ranked()
+
+
+def test_means_over_splits_are_drawn_over_the_training_objects(tmp_path, monkeypatch):
     figures = []
-    monkeypatch.setattr(learning, "write", lambda figure, file: figures.append(figure))
-    table = pd.concat([runs((0.8, 0.2, 0.5), "classifier=knn"), runs((0.2, 0.5, 0.8), "classifier=svm")])
-    plot_learning_curve(table.sample(frac=1, random_state=0), "unused")
-    panel = figures[0].axes[0]
-    curves = {line.get_label(): line for line in panel.lines if line.get_label().startswith("classifier")}
-    assert sorted(curves) == ["classifier=knn", "classifier=svm"]
+    monkeypatch.setattr(png, "write", lambda figure, file: figures.append(figure))
+    grid = {"feature": ["raw", "image2d"], "test_size": [0.8, 0.2, 0.5], "random_state": STATES}
+    draw_learning_curve(sweep(tmp_path, grid), "unused")
+    axes = figures[0].axes[0]
+    curves = {line.get_label(): line for line in axes.lines if line.get_label().startswith("feature")}
+    assert sorted(curves) == ["feature=image2d", "feature=raw"]
     for line in curves.values():
         assert line.get_xdata().tolist() == [20, 50, 80]
         assert line.get_ydata() == pytest.approx([0.21, 0.51, 0.81])
 
 
 @pytest.mark.parametrize(
-    "table",
-    [runs((0.3, 0.5)), runs((0.3, 0.5, 0.7)).assign(settings="model=simple"), pd.DataFrame({"settings": ["a"]})],
+    "grid",
+    [{"test_size": [0.3, 0.5], "random_state": STATES}, {"model": ["simple"], "random_state": STATES}],
 )
-def test_no_curve_of_fewer_than_three_sizes(table, tmp_path):
-    plot_learning_curve(table, tmp_path / "curve.png")
-    assert not list(tmp_path.iterdir())
+def test_no_curve_of_fewer_than_three_sizes(grid, tmp_path):
+    draw_learning_curve(sweep(tmp_path / "sweep", grid), tmp_path / "curve.png")
+    assert not (tmp_path / "curve.png").exists()
 
 
 def test_the_preset(hiexp_train, tmp_path):

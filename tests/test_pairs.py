@@ -1,14 +1,17 @@
-import json
+import itertools
 
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from omegaconf import OmegaConf
 from scipy import stats
+from sweeps import write_sweep
 
-from hiexp.comparison.pairs import compare_pairs, paired_scores
+from hiexp.comparison.pairs import paired_scores, with_pairs
+from hiexp.comparison.runs import read_sweep
+from hiexp.comparison.text import pairs_text
+from hiexp.evaluation.metrics import shown_in
 from hiexp.evaluation.pairs import paired_difference
 
 scores = st.lists(st.floats(0, 1), min_size=3, max_size=12)
@@ -44,28 +47,28 @@ def test_equal_scores_do_not_differ():
         paired_difference([0.5], [0.6])
 
 
-def test_pairs_of_a_sweep_are_found(tmp_path):
-    expected = {}
-    for job, (value, seed) in enumerate([("image2d", 0), ("image2d", 1), ("raw", 0), ("raw", 1), ("raw", 2)]):
-        folder = tmp_path / str(job)
-        (folder / ".hydra").mkdir(parents=True)
-        OmegaConf.save(OmegaConf.create([f"feature={value}", f"seed={seed}"]), folder / ".hydra" / "overrides.yaml")
-        score = 0.5 + 0.1 * seed + (0.2 if value == "raw" else 0) + 0.001 * job
-        expected[value, seed] = score
-        metrics = dict.fromkeys(("balanced_accuracy", "accuracy", "success_rate"), score)
-        (folder / "metrics.json").write_text(json.dumps(metrics | {"n_train": 70, "n_test": 30}))
-    found = paired_scores(tmp_path, "feature")
-    assert found.index.tolist() == ["seed=0", "seed=1"]  # seed 2 has no partner
-    for (value, seed), score in expected.items():
-        if seed < 2:
-            assert found.loc[f"seed={seed}", ("accuracy", value)] == score
+def test_pairs_of_a_sweep_are_found(tmp_path, caplog):
+    grid = {"feature": ["image2d", "raw"], "seed": [0, 1, 10]}
+    numbers = {}
+    for job, (value, seed) in enumerate(itertools.product(*grid.values())):
+        score = 0.5 + 0.01 * seed + (0.2 if value == "raw" else 0) + 0.001 * job
+        numbers[job] = dict.fromkeys(shown_in("pairs"), score) | {"n_train": 70, "n_test": 30}
+    folder = write_sweep(tmp_path, grid, numbers)
+    (folder / "5" / "metrics.json").unlink()  # raw with seed 10: its partner is left out
+    comparison = read_sweep(folder).ranked()
+    found = paired_scores(comparison, "feature")
+    assert found.index.tolist() == ["seed=0", "seed=1"]
+    assert found["accuracy"].columns.tolist() == ["image2d", "raw"]  # the sweep's order, not the ranking's
+    assert found["accuracy", "raw"].tolist() == [numbers[3]["accuracy"], numbers[4]["accuracy"]]
     assert (found["test_share"] == 0.3).all(axis=None)
-    said = compare_pairs(tmp_path, "feature")
+    said = pairs_text(with_pairs(comparison, "feature", folder))
     assert said[0] == "feature=raw less feature=image2d, 2 pairs on the same splits with the same seeds:"
-    assert "0.550 -> 0.752   +0.202" in said[1]
+    assert said[1].split()[:2] == ["balanced", "accuracy"]
+    assert "0.506 -> 0.708   +0.203" in said[1]
     assert len(pd.read_csv(tmp_path / "pairs.csv", header=[0, 1], index_col=0)) == 2
-    assert json.loads((tmp_path / "pairs.json").read_text())[0]["mean"] == pytest.approx(0.202)
-    assert "no interval" in compare_pairs(tmp_path, "model")[0]
+    assert read_sweep(folder).pairs[0]["mean"] == pytest.approx(0.203)
+    assert with_pairs(comparison, "model", folder) is comparison
+    assert "No differences by model" in caplog.text
 
 
 def test_1d_against_2d_is_a_command(hiexp_train, tmp_path):

@@ -66,7 +66,7 @@ def test_every_run_has_its_row_command_matrix_and_picture(tmp_path):
     for words in (
         "best of 4 by chance 0.520 95th percentile 0.580",
         "family-wise p 0.031",
-        "corrected for the choice 0.620",
+        "corrected for selection bias 0.620",
     ):
         assert words in said
     assert text.count('class="band"') == 1

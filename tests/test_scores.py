@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn import metrics
 
-from hiexp.evaluation import score
+from hiexp.evaluation.scores import score
 
 labels = st.integers(2, 60).flatmap(
     lambda n: st.tuples(

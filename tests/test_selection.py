@@ -12,7 +12,7 @@ from sklearn.model_selection import StratifiedShuffleSplit
 from sklearn.neighbors import KNeighborsClassifier
 
 from hiexp.errors import InputError
-from hiexp.evaluation import SweepVerdict, judge_sweep
+from hiexp.evaluation.selection import SweepVerdict, judge_sweep
 from hiexp.labels import RandomLabels
 
 CLASSES = np.repeat([0, 1, 2], [40, 25, 15])
@@ -222,7 +222,7 @@ def test_no_verdict_where_no_job_tells_classes_apart(caplog):
 
 
 def test_an_unknown_measure_is_an_error():
-    with pytest.raises(InputError, match=r"measure=skill: choose one of accuracy"):
+    with pytest.raises(InputError, match=r"measure=skill: choose one of balanced_accuracy, accuracy"):
         judge_sweep({}, "skill")
 
 

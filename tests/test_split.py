@@ -12,7 +12,7 @@ from lines import AXIS, make_spectra
 from sklearn.model_selection import StratifiedShuffleSplit
 
 from hiexp.errors import InputError
-from hiexp.evaluation import RepeatedFolds, split
+from hiexp.evaluation.split import RepeatedFolds, split
 
 
 def sample(reference, **catalogue):

@@ -9,7 +9,7 @@ from conftest import command, train
 from hydra import compose, initialize_config_dir
 
 from hiexp.configs import CONFIGS
-from hiexp.evaluation import score
+from hiexp.evaluation.scores import score
 from hiexp.run.summary import _next_sweep
 
 

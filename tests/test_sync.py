@@ -102,7 +102,7 @@ def test_a_server_that_goes_away_in_mid_sweep_gets_everything_later(tmp_path):
         assert sorted(run.data.params["random_state"] for run in jobs) == ["1", "2", "3"]
         assert {run.data.tags["mlflow.parentRunId"] for run in jobs} == {parent.info.run_id}
         (ranking,) = tmp_path.glob("runs/*/*/ranking.csv")
-        scores = pd.read_csv(ranking).set_index("job")["success_rate"]
+        scores = pd.read_csv(ranking).set_index("run")["success_rate"]
         for run in jobs:
             assert run.data.metrics["success_rate"] == scores[int(run.data.tags["job"])]
             assert "predictions.csv" in {file.path for file in client.list_artifacts(run.info.run_id)}

@@ -10,9 +10,11 @@ import numpy as np
 import pandas as pd
 
 from hiexp.comparison.run_files import read_predictions
-from hiexp.comparison.runs import Comparison, Controls, Run, lower_is_better
+from hiexp.comparison.runs import Comparison, Controls, Run
 from hiexp.errors import InputError
+from hiexp.evaluation.metrics import metric
 from hiexp.evaluation.selection import p_values
+from hiexp.run.files import PREDICTIONS_FILE
 from hiexp.run.provenance import is_place
 
 # What a control may have otherwise: labels, whatever is drawn with the seed, and what changes no score.
@@ -67,7 +69,7 @@ def against_controls(sweep: Comparison, controls: Sequence[Comparison]) -> Compa
                     f"{sweep.title}, or has other reference classes; run the control on the sample of the sweep"
                 )
             scores[seed] = _best(replace(sweep, runs=tuple(matching)), name)
-    sign = -1 if lower_is_better(measure) else 1
+    sign = 1 if metric(measure).greater_is_better else -1
     (p,) = p_values(sign * np.array([*scores.values()])[:, None], np.array([sign * score]))
     return replace(sweep, controls=Controls(score, scores, len(wanted), float(p)))
 
@@ -137,7 +139,7 @@ def _best(runs: Comparison, name: str) -> float:
 
 def _held_out(run: Run, name: str) -> pd.DataFrame:
     """Return id and reference class of the objects that a run held out."""
-    file = run.file("predictions.csv")
+    file = run.file(PREDICTIONS_FILE)
     if file is None:
         raise InputError(f"{name}: run {run.name} has lost its predictions.csv, which tells the sample; run it again")
     columns = ["id", "split", "reference"]

@@ -17,10 +17,9 @@ from jinja2 import Environment, PackageLoader
 from PIL import Image
 
 from hiexp.comparison.run_files import read_picture, read_predictions
-from hiexp.comparison.runs import Comparison, Run, lower_is_better
-from hiexp.comparison.svg import draw_lines, draw_ranking, in_order
+from hiexp.comparison.runs import Comparison, Run
+from hiexp.comparison.svg import draw_lines, draw_ranking
 from hiexp.comparison.text import (
-    STAGES,
     control_text,
     heading,
     indistinguishable_from_best,
@@ -30,34 +29,20 @@ from hiexp.comparison.text import (
     seconds,
     short_names,
     tail,
-    title,
+    value_text,
+    verdict_text,
 )
 from hiexp.errors import InputError
-from hiexp.printable import printable
+from hiexp.evaluation.metrics import metric, shown_in
+from hiexp.printable import duration, natural_order, printable
+from hiexp.run.files import CLASSES_PICTURE, PARAMETERS_PICTURE, PREDICTIONS_FILE
 from hiexp.writing import write_named
 
 PICTURES = {  # of each run, where it has them
-    "plots/classes.png": "profiles of each predicted class",
-    "plots/parameters_by_class.png": "catalogue parameters of each class",
-}
-GROUPS = {
-    "cluster_n_groups": ("groups", 0),
-    "cluster_noise_fraction": ("noise", 2),
-    "cluster_silhouette": ("silhouette", 2),
-    "cluster_stability": ("stability", 2),
-    "cluster_adjusted_rand": ("ARI", 2),
-    "agreement": ("agreement", 3),
+    CLASSES_PICTURE: "profiles of each predicted class",
+    PARAMETERS_PICTURE: "catalogue parameters of each class",
 }
 STRENGTH = "epsilon2_"
-SCORES = (
-    "success_rate",
-    "balanced_accuracy",
-    "macro_f1",
-    "accuracy",
-    "log_loss",
-    "brier",
-    "expected_calibration_error",
-)
 COLOURS, BROADEST = 32, 900  # of an embedded picture, the latter in pixels
 BUDGET = 4_000_000  # bytes of pictures in a page
 MOST_PIXELS = 2**26
@@ -123,11 +108,12 @@ def write_page(comparison: Comparison, file: Path) -> Path:
     )
     text = template.get_template("report.html").render(
         comparison=comparison,
-        measure=title(measure),
+        measure=metric(measure).title,
         heading=heading(comparison),
         like=indistinguishable_from_best(comparison),
         facts=_facts(comparison),
         ranking=draw_ranking(comparison),
+        verdict=verdict_text(comparison),
         control=control_text(comparison),
         intervals=any(interval(run, measure) for run in runs),
         grid=grid,
@@ -151,7 +137,9 @@ def _facts(comparison: Comparison) -> list[tuple[str, str, str]]:
     if not runs:
         return []
     best, verdict = runs[0], comparison.judged()
-    facts = [(f"best {title(measure)}", number(best.number(measure)), f"run {best.name} {interval(best, measure)}")]
+    facts = [
+        (f"best {metric(measure).title}", value_text(best, measure), f"run {best.name} {interval(best, measure)}")
+    ]
     if verdict:
         chance, won = verdict["maximum"], verdict["best"]
         many = len(verdict["configurations"])
@@ -159,7 +147,7 @@ def _facts(comparison: Comparison) -> list[tuple[str, str, str]]:
             (f"best of {many} by chance", number(chance["mean"]), f"95th percentile {number(chance['p95'])}"),
             ("family-wise p", number(won["p_family"]), f"of the best, among {many}"),
             (
-                "corrected for the choice",
+                "corrected for selection bias",
                 number(won["corrected"]),
                 f"[{number(won['corrected_low'])}, {number(won['corrected_high'])}]",
             ),
@@ -173,17 +161,11 @@ def _facts(comparison: Comparison) -> list[tuple[str, str, str]]:
         mean, high, p = (number(best.number(f"{prefix}_{measure}")) for prefix in ("chance", "chance95", "p"))
         facts.append(("that run by chance", mean, f"95th percentile {high}, p = {p}"))
     for row in comparison.pairs[:1]:
-        interval_of_pairs = f"[{row['low']:+.3f}, {row['high']:+.3f}], {title(row['score'])}, {row['n']} pairs"
+        interval_of_pairs = f"[{row['low']:+.3f}, {row['high']:+.3f}], {metric(row['score']).title}, {row['n']} pairs"
         facts.append((row["pair"], f"{row['mean']:+.3f}", interval_of_pairs))
     total = sum(value for value in map(seconds, runs) if value == value)
-    facts.append(("computing", _duration(total), f"{len(runs)} runs, without what they shared"))
+    facts.append(("computing", duration(total), f"{len(runs)} runs, without what they shared"))
     return facts
-
-
-def _duration(taken: float) -> str:
-    if taken < 120:
-        return f"{taken:.1f} s"
-    return f"{taken / 60:.1f} min" if taken < 7200 else f"{taken / 3600:.1f} h"
 
 
 def _settings(runs: Sequence[Run], names: Mapping[str, str]) -> list[Column]:
@@ -197,10 +179,11 @@ def _settings(runs: Sequence[Run], names: Mapping[str, str]) -> list[Column]:
     ]
 
 
-def _metric(
-    runs: Sequence[Run], metric: str, name: str, digits: int = 3, style: str = "", shaded: bool = False
-) -> Column:
-    return Column(name, style, [_number_cell(run.number(metric), digits, style, shaded) for run in runs])
+def _metric(runs: Sequence[Run], name: str, heading: str = "", style: str = "") -> Column:
+    """Return the column of a metric, under its own name unless another heading is given."""
+    known = metric(name)
+    cells = [_number_cell(run.number(name), known.digits, style) for run in runs]
+    return Column(heading or known.column, style, cells)
 
 
 def _filled(columns: Iterable[Column]) -> list[Column]:
@@ -215,15 +198,15 @@ def _columns(comparison: Comparison, names: Mapping[str, str]) -> list[Column]:
     intervals = [Cell(interval(run, measure), low) for run, low in zip(runs, lows, strict=True)]
     return _filled(
         [
-            _metric(runs, measure, title(measure), style="score"),
+            _metric(runs, measure, metric(measure).title, "score"),
             Column("95 % interval", "", intervals),
             *_settings(runs, names),
             _metric(runs, f"chance_{measure}", "chance"),
             _metric(runs, f"chance95_{measure}", f"{tail(measure)} of chance"),
             _metric(runs, f"p_{measure}", "p"),
-            *(_metric(runs, name, title(name)) for name in other_scores(comparison)),
+            *(_metric(runs, name) for name in other_scores(comparison)),
             Column("seconds", "", [_number_cell(seconds(run), 2) for run in runs]),
-            _metric(runs, "peak_memory_mb", "MB", 0),
+            _metric(runs, "peak_memory_mb"),
         ]
     )
 
@@ -241,21 +224,21 @@ def _detail(run: Run, pictures: list[tuple[str, str]], damaged: list[str]) -> di
         damaged.append(printable(str(error)))
     scores = [
         (
-            title(name),
-            [number(run.number(name)), interval(run, name)]
+            known.title,
+            [value_text(run, name), interval(run, name)]
             + [number(run.number(f"{prefix}_{name}")) for prefix in ("chance", "chance95", "p")],
         )
-        for name in SCORES
+        for name, known in shown_in("run").items()
         if math.isfinite(run.number(name))
     ]
-    stages = [(stage, run.number(f"{stage}_seconds")) for stage in STAGES]
+    stages = {known.title: value_text(run, name) for name, known in shown_in("cost").items()}
     return {
         "name": run.name,
         "command": run.command,
         "folder": run.folder,
         "scores": scores,
-        "stages": [(stage, number(value, 2)) for stage, value in stages if math.isfinite(value)],
-        "memory": number(run.number("peak_memory_mb"), 0),
+        "stages": [(stage, taken) for stage, taken in stages.items() if taken],
+        "memory": value_text(run, "peak_memory_mb"),
         "matrix": matrix,
         "pictures": pictures,
         "damaged": damaged,
@@ -310,7 +293,7 @@ def confusion(run: Run) -> Grid | None:
     InputError
         If the run's table of predictions is damaged.
     """
-    file = run.file("predictions.csv")
+    file = run.file(PREDICTIONS_FILE)
     if not file:
         return None
     table = read_predictions(file, n_test=run.metrics.get("n_test"))
@@ -351,7 +334,7 @@ def heat_map(comparison: Comparison) -> Grid | None:
         [[run.settings.get(key, "") for key in order] + [run.number(measure)] for run in comparison.done],
         columns=[*order, "score"],
     ).dropna(subset="score")
-    levels = {key: sorted(set(scores[key]), key=in_order) for key in order}
+    levels = {key: sorted(set(scores[key]), key=natural_order) for key in order}
     if len(order) < 2 or scores.empty:
         return None
     cells = scores.groupby(order)["score"].mean()
@@ -361,7 +344,9 @@ def heat_map(comparison: Comparison) -> Grid | None:
     if len(cells) * 2 < n_rows * n_columns or n_rows > ROWS or n_columns > COLUMNS:
         return None
     names = short_names(keys)
-    worst, best = (cells.max(), cells.min()) if lower_is_better(measure) else (cells.min(), cells.max())
+    worst, best = cells.min(), cells.max()
+    if not metric(measure).greater_is_better:
+        worst, best = best, worst
     grid = Grid([names[key] for key in down], [(names[key], _labels(across, key, levels)) for key in across])
     rows = list(product(*(levels[key] for key in down)))
     for line, row in enumerate(rows):
@@ -391,22 +376,25 @@ def _labels(across: Sequence[str], key: str, levels: dict[str, list[str]]) -> li
 
 def _groups(runs: Sequence[Run]) -> list[Column]:
     """Return what the clusterer found."""
-    return _filled(_metric(runs, metric, name, digits) for metric, (name, digits) in GROUPS.items())
+    return _filled(_metric(runs, name) for name in shown_in("groups"))
 
 
 def _strengths(runs: Sequence[Run]) -> list[Column]:
     """Return how strongly the predicted classes follow each parameter."""
-    metrics = dict.fromkeys(name for run in runs for name in run.metrics if name.startswith(STRENGTH))
-    return _filled(_metric(runs, name, name.removeprefix(STRENGTH), 2, shaded=True) for name in metrics)
+    names = dict.fromkeys(name for run in runs for name in run.metrics if name.startswith(STRENGTH))
+    return _filled(
+        Column(name.removeprefix(STRENGTH), "", [_number_cell(run.number(name), 2, shaded=True) for run in runs])
+        for name in names
+    )
 
 
 def _cost(runs: Sequence[Run]) -> list[tuple[str, list[str]]]:
     """Return a row a stage: how many runs computed it, the median, the longest and the sum of the times."""
     rows = []
-    for stage in STAGES:
-        taken = [run.number(f"{stage}_seconds") for run in runs]
+    for name, known in shown_in("cost").items():
+        taken = [run.number(name) for run in runs]
         taken = [value for value in taken if math.isfinite(value)]
         if taken:
             times = [f"{value:.2f}" for value in (np.median(taken), max(taken), sum(taken))]
-            rows.append((stage, [str(len(taken)), *times]))
+            rows.append((known.title, [str(len(taken)), *times]))
     return rows

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from hiexp.comparison.run_files import LARGEST, read_verdict
 from hiexp.comparison.runs import Comparison, Run, typed_settings
 from hiexp.errors import InputError
-from hiexp.printable import printable
+from hiexp.printable import natural_order, printable
 from hiexp.run.files import VERDICT_FILE
 from hiexp.tracking.mlflow_store import PARENT_TAG, SQLITE, SWEEP
 
@@ -79,7 +79,7 @@ class Store:
         # Of a job that was done again after an interruption the one that ended well counts.
         children.sort(key=lambda run: (run.info.status == "FINISHED", run.info.start_time))
         by_job = {run.data.tags.get("job", run.info.run_id[:8]): run for run in children}
-        runs = [self._run(run, job) for job, run in sorted(by_job.items(), key=lambda item: (len(item[0]), item[0]))]
+        runs = [self._run(run, job) for job, run in sorted(by_job.items(), key=lambda item: natural_order(item[0]))]
         file, verdict, damaged = self._files(parent)(VERDICT_FILE), None, ()
         try:
             verdict = read_verdict(file) if file else None

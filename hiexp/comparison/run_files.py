@@ -113,9 +113,12 @@ class Pair(TypedDict):
     __pydantic_config__ = ConfigDict(extra="allow")
     pair: Words
     score: Words
+    first: Number
+    second: Number
     mean: Number
     low: Number
     high: Number
+    p: Number
     n: int
 
 

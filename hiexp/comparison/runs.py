@@ -24,9 +24,18 @@ from hiexp.comparison.run_files import (
     read_verdict,
 )
 from hiexp.errors import InputError
+from hiexp.evaluation.metrics import metric
 from hiexp.nested import leaves
 from hiexp.printable import printable
-from hiexp.run.files import ERROR_FILE, METRICS_FILE, PAIRS_FILE, VERDICT_FILE
+from hiexp.run.files import (
+    CONFIG_FILE,
+    ERROR_FILE,
+    HYDRA_FILE,
+    METRICS_FILE,
+    PAIRS_FILE,
+    SWEEP_HYDRA_FILE,
+    VERDICT_FILE,
+)
 from hiexp.run.membership import jobs_of
 from hiexp.run.provenance import is_place
 from hiexp.run.reproduce import reproduce_command, sweep_command
@@ -37,7 +46,6 @@ if TYPE_CHECKING:
 DEFAULT_MEASURES = ("success_rate", "median_chi2_dof", "agreement")
 
 DERIVED = ("chance", "p_", "low_", "high_", "epsilon2_", "information_", "precision_", "recall_")
-LOWER_IS_BETTER = ("log_loss", "brier", "expected_calibration_error", "peak_memory_mb", "median_chi2_dof", "n_failed")
 FILTER = re.compile(r"(?P<key>[^=!<>]+)(?P<sign>!=|<=|>=|=|<|>)(?P<value>.+)")
 ORDER = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 
@@ -79,6 +87,10 @@ class Run:
         """Return a metric; NaN where the run does not have it, or it is no finite number."""
         value = self.metrics.get(metric)
         return math.nan if value is None or math.isinf(value) else value
+
+    def words(self, keys: Iterable[str]) -> str:
+        """Return the run's values of some settings as they are given on the command line; those it lacks left out."""
+        return " ".join(f"{key}={self.settings[key]}" for key in keys if self.settings.get(key))
 
 
 @dataclass(frozen=True)
@@ -200,7 +212,7 @@ class Comparison:
             plain = [name for name in known if not name.startswith(DERIVED)]
             like = difflib.get_close_matches(measure, known, n=8, cutoff=0.4) or plain
             raise InputError(f"--sort {measure}: no run has that metric; there are {', '.join(like)}, ...")
-        sign = 1 if lower_is_better(measure) else -1
+        sign = -1 if metric(measure).greater_is_better else 1
 
         def place(run: Run) -> tuple[bool, bool, float]:
             value = run.number(measure)
@@ -209,11 +221,6 @@ class Comparison:
 
         runs = (*sorted(self.done, key=place), *self.others)
         return replace(self, runs=runs, measure=measure, axes=axes(runs))
-
-
-def lower_is_better(metric: str) -> bool:
-    """Return whether a run with less of the metric is the better one."""
-    return metric in LOWER_IS_BETTER or metric.startswith("p_") or metric.endswith("_seconds")
 
 
 def typed_settings(command: str) -> dict[str, str]:
@@ -249,7 +256,7 @@ def read_sweep(folder: Path) -> Comparison:
     if not jobs:
         raise InputError(f"{folder}: no jobs of a sweep are in this folder; give runs/<date>/<time>_sweep")
     damaged: list[str] = []
-    typed_once = _read(read_sweep_settings, folder / "multirun.yaml", damaged)
+    typed_once = _read(read_sweep_settings, folder / SWEEP_HYDRA_FILE, damaged)
     return Comparison(
         title=printable(f"{folder.parent.name}/{folder.name}"),
         command=sweep_command(typed_once) if typed_once else "",
@@ -263,12 +270,12 @@ def read_sweep(folder: Path) -> Comparison:
 def _run_of_folder(job: Path) -> Run:
     metrics, error = job / METRICS_FILE, job / ERROR_FILE
     damaged: list[str] = []
-    hydra = _read(read_job_settings, job / ".hydra" / "hydra.yaml", damaged, needed=True)
+    hydra = _read(read_job_settings, job / HYDRA_FILE, damaged, needed=True)
     command = reproduce_command(hydra, sweeping=True) if hydra else ""
     chosen = hydra["runtime"]["choices"] if hydra else {}
     settings = {group: name for group, name in chosen.items() if not group.startswith("hydra/")}
     # It may have failed before its settings were complete.
-    settings |= leaves(_read(read_config, job / "config.yaml", damaged) or {})
+    settings |= leaves(_read(read_config, job / CONFIG_FILE, damaged) or {})
     numbers = {} if error.exists() else _read(read_metrics, metrics, damaged)
     if error.exists():
         state, reasons = "failed", [read_reason(error), *damaged]

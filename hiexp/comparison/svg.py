@@ -6,8 +6,10 @@ import math
 from collections.abc import Callable, Sequence
 from html import escape
 
-from hiexp.comparison.runs import Comparison, Run, lower_is_better
-from hiexp.comparison.text import number, short_names, title
+from hiexp.comparison.runs import Comparison, Run
+from hiexp.comparison.text import number, short_names
+from hiexp.evaluation.metrics import metric
+from hiexp.printable import natural_order
 
 TOP, PLOT, ROW = 14, 230, 17  # px: above the plot, its height, a row of settings
 SIGN = 6.4  # px: a character
@@ -55,7 +57,7 @@ def draw_ranking(comparison: Comparison) -> str:
     parts.append(
         _tag(
             "text",
-            title(measure),
+            metric(measure).title,
             x=12,
             y=TOP + PLOT / 2,
             class_="axis middle",
@@ -68,7 +70,7 @@ def draw_ranking(comparison: Comparison) -> str:
     for key, name in names.items():
         rows, bottom = _settings(runs, key, name, step, left, width, bottom + 6)
         parts += rows
-    return _svg(width, bottom + 4, parts, f"Runs ranked by {title(measure)}, with chance levels and settings")
+    return _svg(width, bottom + 4, parts, f"Runs ranked by {metric(measure).title}, with chance levels and settings")
 
 
 def _column(run: Run, measure: str, x: float, breadth: float, height: Callable[[float], float]) -> str:
@@ -90,7 +92,7 @@ def _settings(
     runs: Sequence[Run], key: str, name: str, step: float, left: float, width: float, top: float
 ) -> tuple[list[str], float]:
     """Return a row of dots for each value of a setting, and where they end."""
-    values = sorted({run.settings.get(key, "") for run in runs}, key=in_order)
+    values = sorted({run.settings.get(key, "") for run in runs}, key=natural_order)
     if len(values) > VALUES:
         return [_text(left - 8, top + 12, f"{name}: {len(values)} values", "end")], top + ROW
     parts = []
@@ -133,7 +135,7 @@ def draw_lines(comparison: Comparison) -> str:
     gap = max(ROOM / len(axes), 130)
     width = 40 + gap * len(axes) + 110
     parts = []
-    worst = max(scores) if lower_is_better(measure) else min(scores)
+    worst = min(scores) if metric(measure).greater_is_better else max(scores)
     span = (scores[0] - worst) or 1
     for rank, run in reversed(list(enumerate(runs))):  # the best on top
         points = " ".join(
@@ -152,19 +154,19 @@ def draw_lines(comparison: Comparison) -> str:
         )
         parts.append(f'<a href="#run-{escape(run.name)}">{line}</a>')
     for place, ((_, labels), name) in enumerate(
-        zip(places, [*(name for name, _ in axes), title(measure)], strict=True)
+        zip(places, [*(name for name, _ in axes), metric(measure).title], strict=True)
     ):
         x = 40 + gap * place
         parts.append(_line(x, TOP + 18, x, TOP + 18 + PLOT, "rule"))
         parts.append(_tag("text", name, x=x, y=TOP + 4, class_="axis" + (" middle" if place else "")))
         for label, height in labels.items():
             parts.append(_tag("text", _cut(label), x=x + 7, y=TOP + 22 + PLOT * (1 - height), class_="halo"))
-    return _svg(width, TOP + PLOT + 34, parts, f"Settings and {title(measure)} of every run")
+    return _svg(width, TOP + PLOT + 34, parts, f"Settings and {metric(measure).title} of every run")
 
 
 def _places(values: Sequence[str]) -> tuple[list[float], dict[str, float]]:
     """Return where values lie on an axis from 0 to 1, and the labels of that axis."""
-    known = sorted(set(values), key=in_order)
+    known = sorted(set(values), key=natural_order)
     try:
         numbers = {value: float(value) for value in known}
         if not all(map(math.isfinite, numbers.values())):
@@ -178,14 +180,6 @@ def _places(values: Sequence[str]) -> tuple[list[float], dict[str, float]]:
     heights = {value: (size - low) / (high - low) if high > low else 0.5 for value, size in numbers.items()}
     labels = known if len(known) <= VALUES else [known[0], known[-1]]
     return [heights[value] for value in values], {label or "not set": heights[label] for label in labels}
-
-
-def in_order(value: str) -> tuple[bool, float, str]:
-    """Return a sort key that has numbers before words and 2 before 10."""
-    try:
-        return False, float(value), value
-    except ValueError:
-        return True, 0.0, value
 
 
 def nice_ticks(low: float, high: float) -> list[float]:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
+import shutil
 import textwrap
 from collections.abc import Sequence
 
 import numpy as np
 
-from hiexp.comparison.runs import Comparison, Run, lower_is_better
+from hiexp.comparison.runs import Comparison, Run
 from hiexp.csv_tables import csv_text
+from hiexp.evaluation.metrics import metric, shown_in
 
-SCORES = ("success_rate", "balanced_accuracy", "macro_f1", "accuracy", "log_loss", "agreement")
-TITLES = {"balanced_accuracy": "balanced", "success_rate": "success"}  # on the screen, where room is short
-STAGES = ("fit", "labels", "feature", "train", "predict")
+ON_SCREEN = 60  # runs in the table, unless more are asked for
 CELL = 22  # characters of a setting on the screen
 NAMED = 12  # settings that there is no room for
 ENOUGH = 19  # controls that allow p = 0.05
@@ -27,33 +27,33 @@ LATEX = {
 }
 
 
-def title(name: str) -> str:
-    """Return a metric's name as people write it."""
-    return name.replace("_", " ")
-
-
 def short_names(keys: Sequence[str]) -> dict[str, str]:
     """Return the last part of each dotted key, where no other key ends in the same."""
     ends = [key.rpartition(".")[2] for key in keys]
     return {key: end if ends.count(end) == 1 else key for key, end in zip(keys, ends, strict=True)}
 
 
-def tail(metric: str) -> str:
+def tail(name: str) -> str:
     """Return how much of the chance distribution lies below the percentile that is kept of it."""
-    return "5 %" if lower_is_better(metric) else "95 %"
+    return "95 %" if metric(name).greater_is_better else "5 %"
 
 
 def seconds(run: Run) -> float:
     """Return what the stages took that this run computed itself; NaN where it does not say."""
-    taken = [run.number(f"{stage}_seconds") for stage in STAGES]
+    taken = [run.number(name) for name in shown_in("cost")]
     known = [value for value in taken if not math.isnan(value)]
     return sum(known) if known else math.nan
 
 
 def other_scores(comparison: Comparison) -> list[str]:
-    """Return the scores that the runs have beside the one that ranks them."""
+    """Return the metrics of a ranking that the runs have beside the one that ranks them."""
     names = {name for run in comparison.done for name in run.metrics}
-    return [name for name in SCORES if name in names and name != comparison.measure]
+    return [name for name in shown_in("ranking") if name in names and name != comparison.measure]
+
+
+def value_text(run: Run, name: str) -> str:
+    """Return a run's metric for a table, with the digits of its row in the metric table."""
+    return number(run.number(name), metric(name).digits)
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -65,9 +65,9 @@ def number(value: float, digits: int = 3) -> str:
     return f"{value:.{digits}f}" if abs(value) < 1000 else f"{value:.0f}"
 
 
-def interval(run: Run, metric: str) -> str:
+def interval(run: Run, name: str) -> str:
     """Return the 95 % interval of a metric as ``[low, high]``; empty where the run has none."""
-    low, high = run.number(f"low_{metric}"), run.number(f"high_{metric}")
+    low, high = run.number(f"low_{name}"), run.number(f"high_{name}")
     return f"[{number(low)}, {number(high)}]" if math.isfinite(low) and math.isfinite(high) else ""
 
 
@@ -82,8 +82,11 @@ def indistinguishable_from_best(comparison: Comparison) -> set[str]:
 def heading(comparison: Comparison) -> str:
     """Return what the table shows, in a sentence."""
     measure, done = comparison.measure, comparison.done
-    order = "lowest" if lower_is_better(measure) else "highest"
-    words = [f"{len(done)} runs of {comparison.title}, {order} {title(measure)} first"]
+    order = "highest" if metric(measure).greater_is_better else "lowest"
+    words = [f"{len(done)} runs of {comparison.title}, {order} {metric(measure).title} first"]
+    for name in [measure, *other_scores(comparison)]:
+        if metric(name).meaning:
+            words.append(f"{metric(name).title}: {metric(name).meaning}")
     if any(f"low_{measure}" in run.metrics for run in done):
         words.append("[ ]: 95 % interval")
     if any(f"chance_{measure}" in run.metrics for run in done):
@@ -97,21 +100,65 @@ def heading(comparison: Comparison) -> str:
 
 
 def verdict_text(comparison: Comparison) -> str:
-    """Return what the best of the sweep is worth, in a sentence; empty where nobody has judged it."""
+    """Return what the best of the sweep is worth, in sentences; empty where nobody has judged it."""
     verdict = comparison.judged()
     if not verdict:
         return ""
     best, chance, n_all = verdict["best"], verdict["maximum"], len(verdict["configurations"])
-    score = f"{title(comparison.measure)} of {best['score']:.3f}"
+    settings = next((run.words(comparison.axes) for run in comparison.runs if run.name == best["job"]), "")
     like = sum(row["indistinguishable_from_best"] for row in verdict["configurations"]) - 1
-    return (
-        f"The best of {n_all} configurations, {best['job']}, has a {score}. "
+    text = (
+        f"The best of {n_all} configurations, run {best['job']}{f' ({settings})' * bool(settings)}, has a "
+        f"{metric(comparison.measure).title} of {best['score']:.3f}. "
         f"Under permuted reference classes the best of them reaches {chance['mean']:.3f} on average and "
-        f"{chance['p95']:.3f} in 5 % of the draws: family-wise p = {best['p_family']:.3f}. Corrected for the choice: "
-        f"{best['corrected']:.3f} [{best['corrected_low']:.3f}, {best['corrected_high']:.3f}]. "
+        f"{chance['p95']:.3f} in 5 % of the draws: family-wise p = {best['p_family']:.3f}. "
+        f"Corrected for selection bias: {best['corrected']:.3f} [{best['corrected_low']:.3f}, "
+        f"{best['corrected_high']:.3f}]. "
         f"{n_all - 1 - like or 'None'} of the other {n_all - 1} {'differ' if n_all - 1 - like > 1 else 'differs'} "
         "significantly from it."
     )
+    if comparison.controls:
+        return text
+    return (
+        f"{text} A small p says that predictions and classes are related, not that the labels taught it: for that, "
+        "run the same sweep with labels=random seed=1,2,... and give it to  python -m hiexp.compare --control"
+    )
+
+
+def pairs_text(comparison: Comparison) -> list[str]:
+    """Return the differences between the values of one key, pair by pair, a line each."""
+    lines, pair = [], ""
+    for row in comparison.pairs:
+        if row["pair"] != pair:
+            pair = row["pair"]
+            lines.append(f"{pair}, {row['n']} pairs on the same splits with the same seeds:")
+        lines.append(
+            f"  {metric(row['score']).title:<18} {row['first']:.3f} -> {row['second']:.3f}   {row['mean']:+.3f}  "
+            f"[{row['low']:+.3f}, {row['high']:+.3f}]  p {row['p']:.3f}"
+        )
+    return (
+        [*lines, "[ ]: 95 % interval, the overlap of the splits counted in (Nadeau & Bengio 2003)"] if lines else []
+    )
+
+
+def failures_text(comparison: Comparison) -> list[str]:
+    """Return which runs have failed or not ended, why, and with what settings, and which files are left out."""
+    lines = []
+    for run in comparison.others:
+        settings = run.words(comparison.axes)
+        lines.append(f"{run.state.upper()}  {run.name}  {run.reason}{f'  ({settings})' * bool(settings)}")
+    return [*lines, *(f"LEFT OUT  {reason}" for reason in comparison.damaged)]
+
+
+def report_text(comparison: Comparison, at_most: int = ON_SCREEN) -> str:
+    """Return all that the screen says of a ranked comparison, with at most so many runs in the table."""
+    width = shutil.get_terminal_size((120, 24)).columns
+    parts = [textwrap.wrap(heading(comparison), width)]
+    if comparison.done:
+        parts.append([screen_table(comparison, width, at_most)])
+    parts.append([*textwrap.wrap(verdict_text(comparison), width), *textwrap.wrap(control_text(comparison), width)])
+    parts += [pairs_text(comparison), failures_text(comparison)]
+    return "\n\n".join("\n".join(part) for part in parts if part)
 
 
 def control_text(comparison: Comparison) -> str:
@@ -119,10 +166,10 @@ def control_text(comparison: Comparison) -> str:
     controls = comparison.controls
     if not controls:
         return ""
-    n, scores = len(controls.scores), list(controls.scores.values())
+    n, scores, score = len(controls.scores), list(controls.scores.values()), metric(comparison.measure).title
     reached = f"{min(scores):.3f} to {max(scores):.3f} (mean {np.mean(scores):.3f})" if n > 1 else f"{scores[0]:.3f}"
     text = (
-        f"Best {title(comparison.measure)} of {controls.n_configurations} configurations {controls.score:.3f}; "
+        f"Best {score} of {controls.n_configurations} configurations {controls.score:.3f}; "
         f"{n} control{'s' * (n > 1)} with random training labels: {reached}; "
         f"p = {controls.p:.3g} against the controls."
     )
@@ -139,15 +186,12 @@ def screen_table(comparison: Comparison, width: int, at_most: int) -> str:
 
     columns = [("run", [f"{'≈' if run.name in like else ''}{run.name}" for run in runs])]
     columns.append(
-        (title(measure), [f"{number(run.number(measure))} {interval(run, measure)}".strip() for run in runs])
+        (metric(measure).title, [f"{value_text(run, measure)} {interval(run, measure)}".strip() for run in runs])
     )
     for name, prefix in {"chance": "chance_", tail(measure): "chance95_", "p": "p_"}.items():
         columns.append((name, [number(run.number(prefix + measure)) for run in runs]))
     columns = [column for column in columns if any(column[1])]
-    scores = [
-        (TITLES.get(name, title(name)), [number(run.number(name)) for run in runs])
-        for name in other_scores(comparison)
-    ]
+    scores = [(metric(name).column, [value_text(run, name) for run in runs]) for name in other_scores(comparison)]
     scores.append(("seconds", [number(seconds(run), 2) for run in runs]))
     settings = [(name, [_cut(run.settings.get(key, "")) for run in runs]) for key, name in names.items()]
 
@@ -218,11 +262,12 @@ def latex_table(comparison: Comparison) -> str:
     Needs ``\usepackage{booktabs}``. Every text is escaped.
     """
     names, measure = short_names(comparison.axes), comparison.measure
-    measures = [measure, *[name for name in other_scores(comparison) if name == "balanced_accuracy"]]
+    known = {name for run in comparison.done for name in run.metrics}
+    measures = [measure, *(name for name in shown_in("paper") if name in known - {measure})]
     chance = [name for name in measures if any(f"chance_{name}" in run.metrics for run in comparison.done)]
     titles = list(names.values())
     for name in measures:
-        titles += [title(name), *(["chance", "$p$"] if name in chance else [])]
+        titles += [metric(name).title, *(["chance", "$p$"] if name in chance else [])]
     lines = [
         f"% hiexp: {len(comparison.done)} runs of {comparison.title}; needs \\usepackage{{booktabs}}.",
         "% Scores with bootstrap 95 % intervals; chance: mean (95th percentile) under permuted reference classes.",
@@ -247,10 +292,11 @@ def latex_text(text: str) -> str:
     return "".join(LATEX.get(sign, sign) for sign in text)
 
 
-def _latex_score(run: Run, metric: str) -> str:
-    value, low, high = run.number(metric), run.number(f"low_{metric}"), run.number(f"high_{metric}")
+def _latex_score(run: Run, name: str) -> str:
+    value, low, high = run.number(name), run.number(f"low_{name}"), run.number(f"high_{name}")
     if not math.isfinite(value):
         return "--"
     if not (math.isfinite(low) and math.isfinite(high)):
-        return number(value)
-    return f"${number(value)}_{{-{number(value - low)}}}^{{+{number(high - value)}}}$"
+        return value_text(run, name)
+    below, above = (number(reach, metric(name).digits) for reach in (value - low, high - value))
+    return f"${value_text(run, name)}_{{-{below}}}^{{+{above}}}$"

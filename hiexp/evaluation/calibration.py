@@ -8,7 +8,6 @@ from typing import Self
 
 import numpy as np
 
-LOSSES = ("log_loss", "brier", "expected_calibration_error")  # less is better
 BINS = 10  # of confidence, equally wide
 NUMBERS_A_BLOCK = 2_000_000
 

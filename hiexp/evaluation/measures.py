@@ -7,11 +7,9 @@ object that a score speaks of, the score is NaN.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
 from functools import cache
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 FEW = 6  # classes, whose relabelings (720 of six) are compared one by one
 
@@ -60,6 +58,8 @@ def best_relabeling(tables: np.ndarray) -> np.ndarray:
     n_classes = tables.shape[-1]
     flat = tables.reshape(-1, n_classes**2)
     if n_classes > FEW:
+        from scipy.optimize import linear_sum_assignment
+
         columns = [linear_sum_assignment(table.reshape(n_classes, -1), maximize=True)[1] for table in flat]
         return np.array(columns).reshape(tables.shape[:-1])
     relabelings, members = _relabelings(n_classes)
@@ -83,11 +83,3 @@ def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
 def _mean_of_known(values: np.ndarray) -> np.ndarray:
     known = ~np.isnan(values)
     return _ratio(np.where(known, values, 0).sum(axis=-1), known.sum(axis=-1))
-
-
-MEASURES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "accuracy": accuracy,
-    "balanced_accuracy": balanced_accuracy,
-    "macro_f1": macro_f1,
-    "success_rate": success_rate,
-}

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import binomtest, random_table
 
-from hiexp.evaluation.calibration import LOSSES, Probabilities, joined
-from hiexp.evaluation.measures import MEASURES, best_relabeling, precision, recall, success_rate
+from hiexp.evaluation.calibration import Probabilities, joined
+from hiexp.evaluation.measures import best_relabeling, precision, recall, success_rate
+from hiexp.evaluation.metrics import metric, table_scores
 
 NUMBERS_A_BLOCK = 5_000_000
 MANY = 12  # classes: of more, precision and recall are not listed one by one
@@ -46,7 +47,7 @@ class Scores:
 
     def p_value(self, name: str) -> float:
         """Return the share of permutations that do at least as well, the observed truth counted in."""
-        sign = -1 if name in LOSSES else 1
+        sign = 1 if metric(name).greater_is_better else -1
         as_well = sign * self.chance[name] >= sign * self.observed[name] - TIE
         return float((1 + as_well.sum()) / (1 + as_well.size))
 
@@ -60,10 +61,11 @@ class Scores:
         """
         numbers = dict(self.observed)
         for name in self.observed:
+            tail = 95 if metric(name).greater_is_better else 5
             numbers |= self._interval(name)
             numbers |= {
                 f"chance_{name}": float(self.chance[name].mean()),
-                f"chance95_{name}": float(np.percentile(self.chance[name], 5 if name in LOSSES else 95)),
+                f"chance95_{name}": float(np.percentile(self.chance[name], tail)),
                 f"p_{name}": self.p_value(name),
             }
         return numbers
@@ -141,7 +143,7 @@ def score(
 
 def _of_tables(tables: np.ndarray, classes: np.ndarray, names: np.ndarray | None = None) -> dict[str, np.ndarray]:
     """Return the scores, shape (B,), of tables of R repeats, shape (B, R, K, K), with a relabeling or the best."""
-    scores = {name: measure(tables) for name, measure in MEASURES.items()}
+    scores = {name: measure(tables) for name, measure in table_scores().items()}
     if names is not None:
         scores["success_rate"] = success_rate(tables, np.broadcast_to(names, tables.shape[:-1]))
     if classes.size <= MANY:

@@ -19,7 +19,8 @@ import pandas as pd
 from scipy.sparse import csr_array
 
 from hiexp.errors import InputError
-from hiexp.evaluation.measures import MEASURES, accuracy, best_relabeling, success_rate
+from hiexp.evaluation.measures import accuracy, best_relabeling, success_rate
+from hiexp.evaluation.metrics import table_scores
 from hiexp.writing import write_whole
 
 log = logging.getLogger(__name__)
@@ -115,15 +116,15 @@ def judge_sweep(
     InputError
         If there is no such measure.
     """
-    if measure not in MEASURES:
-        raise InputError(f"measure={measure}: choose one of {', '.join(MEASURES)}")
+    if measure not in table_scores():
+        raise InputError(f"measure={measure}: choose one of {', '.join(table_scores())}")
     obstacle = _obstacle(predictions)
     if obstacle:
         log.info("No verdict on the best of the sweep: %s", obstacle)
         return None
     tests = _Tests.of(predictions)
     chance_rng, bootstrap_rng, swap_rng = np.random.default_rng(seed).spawn(3)
-    scores = tests.by_configuration(MEASURES[measure](tests.observed))
+    scores = tests.by_configuration(table_scores()[measure](tests.observed))
     order = np.lexsort([-scores, ~tests.useful])
     chance = _chance(tests, measure, n_draws, chance_rng)
     maximum = chance[:, tests.useful].max(axis=1)
@@ -292,7 +293,7 @@ def _chance(tests: _Tests, measure: str, n_draws: int, rng: np.random.Generator)
         tables = tests.tables(np.ones((n, 1)), truth)
         drawn = tables.sum(axis=-1, keepdims=True)
         tables *= np.divide(sizes, drawn, out=np.zeros(drawn.shape), where=drawn > 0)
-        chance.append(tests.by_configuration(MEASURES[measure](tables)))
+        chance.append(tests.by_configuration(table_scores()[measure](tables)))
     return np.concatenate(chance)
 
 
@@ -337,7 +338,7 @@ def _likeness(
     every = np.ones((1, len(tests.truth)))
     n_classes, gain = own.shape[2], _flat(rival - own)
     own_table, rival_table = (_count(every, tests.truth, _flat(kind), n_classes) for kind in (own, rival))
-    compare = accuracy if measure == "success_rate" else MEASURES[measure]
+    compare = accuracy if measure == "success_rate" else table_scores()[measure]
     observed = np.abs(compare(rival_table) - compare(own_table))[0]
     n_swaps = max(n_draws, SWAPS_A_PAIR * len(tests.jobs))
     as_far = np.zeros(observed.shape)
@@ -351,7 +352,7 @@ def _likeness(
 
 def _score(tables: np.ndarray, measure: str, names: np.ndarray) -> np.ndarray:
     """Return the measure; for the success rate with the relabelings given, shape (B, P, K)."""
-    return success_rate(tables, names) if measure == "success_rate" else MEASURES[measure](tables)
+    return success_rate(tables, names) if measure == "success_rate" else table_scores()[measure](tables)
 
 
 def p_values(drawn: np.ndarray, observed: np.ndarray) -> np.ndarray:

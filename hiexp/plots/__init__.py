@@ -4,11 +4,9 @@ from hiexp.plots.classes import plot_classes
 from hiexp.plots.confusion import plot_confusion
 from hiexp.plots.fits import plot_fits, plot_parameters
 from hiexp.plots.images import plot_images
-from hiexp.plots.learning import plot_learning_curve
 from hiexp.plots.parameters import plot_parameters_by_class
 from hiexp.plots.saliency import plot_saliency, saliency_examples
 from hiexp.plots.shapelets import plot_shapelets
-from hiexp.plots.sweep import plot_sweep
 from hiexp.plots.training import plot_training
 
 __all__ = [
@@ -16,12 +14,10 @@ __all__ = [
     "plot_confusion",
     "plot_fits",
     "plot_images",
-    "plot_learning_curve",
     "plot_parameters",
     "plot_parameters_by_class",
     "plot_saliency",
     "plot_shapelets",
-    "plot_sweep",
     "plot_training",
     "saliency_examples",
 ]

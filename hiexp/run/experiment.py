@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # pandas, scikit-learn and torch take seconds to import, and 
     import numpy as np
 
     from hiexp.cache import DiskCache, NoCache
-    from hiexp.evaluation import Division
+    from hiexp.evaluation.split import Division
     from hiexp.fitting import FitResult
     from hiexp.labels import ClusterLabels, ReferenceLabels
     from hiexp.run.outcome import Outcome, Part
@@ -106,7 +106,8 @@ def run_experiment(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> 
     """
     from hydra.utils import instantiate
 
-    from hiexp.evaluation import catalogue_parameters, split
+    from hiexp.evaluation.dependence import catalogue_parameters
+    from hiexp.evaluation.split import split
     from hiexp.run.outcome import Outcome
 
     cache = instantiate(cfg.cache)

@@ -16,10 +16,18 @@ from hiexp.errors import OthersFolderError
 from hiexp.tracking.mlflow_store import RECORD_FILE
 from hiexp.writing import staged, write_whole
 
-RUN_FILE = "run.json"
+# Of a run, beside the tables of its fits.
+RUN_FILE, CONFIG_FILE, PREDICTIONS_FILE = "run.json", "config.yaml", "predictions.csv"
 METRICS_FILE, ERROR_FILE = "metrics.json", "error.txt"  # a run's folder has one of them when it has ended
 REUSED_FILE = "reused.json"  # names the earlier run whose files these are
-VERDICT_FILE, PAIRS_FILE, PICTURE = "sweep.json", "pairs.json", "sweep.png"  # of a whole sweep
+PLOTS_FOLDER, MODEL_FOLDER = "plots", "model"
+CLASSES_PICTURE, PARAMETERS_PICTURE = f"{PLOTS_FOLDER}/classes.png", f"{PLOTS_FOLDER}/parameters_by_class.png"
+HYDRA_FILE, OVERRIDES_FILE = ".hydra/hydra.yaml", ".hydra/overrides.yaml"  # by Hydra
+# Of a sweep.
+RANKING_FILE, PAGE_FILE, VERDICT_FILE = "ranking.csv", "sweep.html", "sweep.json"
+PAIRS_FILE, PAIRED_SCORES_FILE = "pairs.json", "pairs.csv"
+RANKING_PICTURE, LEARNING_CURVE_PICTURE = "sweep.png", "learning_curve.png"
+SWEEP_HYDRA_FILE = "multirun.yaml"  # by Hydra
 OF_EACH_START = (".*", "*.log", ERROR_FILE)  # what Hydra makes before a run begins, and why one did not
 NOT_RESULTS = (".*", "*.log", RUN_FILE, REUSED_FILE, RECORD_FILE)
 

@@ -12,7 +12,8 @@ from typing import Self
 from hydra.conf import HydraConf
 
 from hiexp.commandline import words_typed
-from hiexp.run.files import ERROR_FILE, METRICS_FILE, REUSED_FILE
+from hiexp.printable import duration, natural_order
+from hiexp.run.files import ERROR_FILE, METRICS_FILE, OVERRIDES_FILE, REUSED_FILE
 from hiexp.tracking.mlflow_store import PARENT_TAG, SWEEP_UID_TAG
 from hiexp.writing import write_whole
 
@@ -69,18 +70,12 @@ class Sweep:
         if self.n_jobs is not None:
             counts += f", {self.n_jobs - len(jobs)} left"
             if fresh and len(ended) < self.n_jobs:
-                counts += f" ({_duration((time.time() - self.started) / fresh * (self.n_jobs - len(ended)))})"
+                counts += f" ({duration((time.time() - self.started) / fresh * (self.n_jobs - len(ended)))})"
         settings = " ".join(word for word in words_typed(job.overrides.task) if word.partition("=")[0] in self.axes)
         log.info("%s:  #%d %s  %s", counts, job.job.num, settings, said)
 
 
-def _duration(seconds: float) -> str:
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
-
-
 def jobs_of(folder: Path) -> list[Path]:
     """Return the folders of the jobs that a sweep has begun, by number."""
-    jobs = [file.parents[1] for file in folder.rglob(".hydra/overrides.yaml")]
-    return sorted(jobs, key=lambda job: (len(job.name), job.name))  # 2 before 10
+    jobs = [file.parents[1] for file in folder.rglob(OVERRIDES_FILE)]
+    return sorted(jobs, key=lambda job: natural_order(job.name))

@@ -24,6 +24,7 @@ from sklearn.pipeline import Pipeline
 
 from hiexp.errors import InputError
 from hiexp.run.allowed import ESTIMATORS, FUNCTIONS, TREES
+from hiexp.run.files import CONFIG_FILE, MODEL_FOLDER
 
 if TYPE_CHECKING:
     from hiexp.fitting import FitResult
@@ -75,7 +76,7 @@ def load_run(folder: str | Path, trusted: Sequence[str] = ()) -> TrainedRun:
     """
     from hydra.utils import instantiate
 
-    file = Path(folder) / "config.yaml"
+    file = Path(folder) / CONFIG_FILE
     try:
         settings = yaml.load(file.read_text(), yaml.CSafeLoader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
@@ -99,7 +100,7 @@ def load_run(folder: str | Path, trusted: Sequence[str] = ()) -> TrainedRun:
         settings,
         instantiate(dataset, _convert_="all"),
         instantiate(fit, _convert_="all"),
-        load_model(Path(folder) / "model", trusted),
+        load_model(Path(folder) / MODEL_FOLDER, trusted),
     )
 
 

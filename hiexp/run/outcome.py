@@ -16,7 +16,9 @@ from sklearn.pipeline import Pipeline
 
 from hiexp.csv_tables import write_csv
 from hiexp.errors import InputError
-from hiexp.evaluation import Division, Scores, dependence, medians_by_class, score
+from hiexp.evaluation.dependence import dependence, medians_by_class
+from hiexp.evaluation.scores import Scores, score
+from hiexp.evaluation.split import Division
 from hiexp.fitting import FitResult
 from hiexp.labels import Assignment
 from hiexp.plots import (
@@ -31,6 +33,7 @@ from hiexp.plots import (
     plot_training,
     saliency_examples,
 )
+from hiexp.run.files import CLASSES_PICTURE, MODEL_FOLDER, PARAMETERS_PICTURE, PLOTS_FOLDER, PREDICTIONS_FILE
 from hiexp.spectra import UNKNOWN, Spectra
 from hiexp.writing import staged
 
@@ -51,7 +54,7 @@ def write_sample(spectra: Spectra, fit: FitResult, folder: Path) -> None:
     if len(spectra.unmatched):
         write_csv(spectra.unmatched, folder / "unmatched.csv")
     if fit.good.any():
-        plots = folder / "plots"
+        plots = folder / PLOTS_FOLDER
         plots.mkdir()
         plot_fits(spectra, fit, plots / "fits.png")
         plot_parameters(fit, plots / "parameters.png")
@@ -284,14 +287,14 @@ class Outcome:
             self._write(stage)
 
     def _write(self, folder: Path) -> None:
-        write_csv(self.predictions(), folder / "predictions.csv")
+        write_csv(self.predictions(), folder / PREDICTIONS_FILE)
         write_csv(medians_by_class(self.parameters, self.predicted), folder / "parameters_by_class.csv")
         write_csv(self.dependence, folder / "dependence.csv", index=True)
-        plots = folder / "plots"
+        plots = folder / PLOTS_FOLDER
         plots.mkdir()
-        plot_classes(self.profiles, self.predicted, plots / "classes.png")
+        plot_classes(self.profiles, self.predicted, folder / CLASSES_PICTURE)
         if not self.parameters.empty:
-            file = plots / "parameters_by_class.png"
+            file = folder / PARAMETERS_PICTURE
             plot_parameters_by_class(self.parameters, self.predicted, self.dependence, file)
         if self.scores is not None:
             plot_confusion(self.scores.confusion, self.scores.classes, self.truth_name, plots / "confusion.png")
@@ -313,10 +316,10 @@ class Outcome:
         try:
             for part in self.parts:
                 if part.division.repeat == 1:
-                    save_model(part.model, folder / "model" / (f"fold_{part.division.fold}" if several else ""))
+                    save_model(part.model, folder / MODEL_FOLDER / (f"fold_{part.division.fold}" if several else ""))
         except Exception as error:  # a library's own estimator may hold anything; its scores must not be lost
             log.warning("The model could not be stored without pickle: %s", error)
-            shutil.rmtree(folder / "model", ignore_errors=True)
+            shutil.rmtree(folder / MODEL_FOLDER, ignore_errors=True)
 
     def _draw_saliency(self, file: Path) -> None:
         part = self.parts[0]

@@ -22,7 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from hiexp.commandline import BRIEF
 from hiexp.errors import InputError, OthersFolderError
-from hiexp.run.files import ERROR_FILE, METRICS_FILE, begin, refuse_others_folder, seal
+from hiexp.run.files import CONFIG_FILE, ERROR_FILE, METRICS_FILE, begin, refuse_others_folder, seal
 from hiexp.run.membership import Sweep
 from hiexp.run.reproduce import reproduce_command
 from hiexp.run.reuse import WORK_TAG, work_lock
@@ -76,7 +76,7 @@ def tracked_run(cfg: DictConfig) -> Iterator[Record]:
     job, folder = HydraConfig.get(), run_folder()
     key = work_key(cfg)
     run = begin(folder, key)
-    write_whole(folder / "config.yaml", redacted(OmegaConf.to_yaml(cfg, resolve=True)))
+    write_whole(folder / CONFIG_FILE, redacted(OmegaConf.to_yaml(cfg, resolve=True)))
     members = {group: member for group, member in job.runtime.choices.items() if not group.startswith("hydra/")}
     tags = run_tags(reproduce_command(job, sweeping=sweeping()), folder) | {
         "config_hash": config_hash(cfg),

@@ -15,6 +15,8 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from hiexp.commandline import words_typed
+from hiexp.evaluation.metrics import METRICS, shown_in
+from hiexp.run.files import PLOTS_FOLDER, PREDICTIONS_FILE
 
 if TYPE_CHECKING:
     from hiexp.fitting import FitResult
@@ -22,15 +24,6 @@ if TYPE_CHECKING:
     from hiexp.spectra import Spectra
 
 STAGES = ("dataset", "fit", "feature", "labels", "classifier", "evaluation")
-ON_SCREEN = (  # metrics.json has those of each class, too
-    "accuracy",
-    "balanced_accuracy",
-    "macro_f1",
-    "success_rate",
-    "log_loss",
-    "brier",
-    "expected_calibration_error",
-)
 MEDIANS = ["position", "w50", "flux_int", "snr"]
 FEWEST_TO_LEARN_FROM, FEWEST_FOR_A_NETWORK = 30, 60  # objects: what is suggested below them would tell nothing
 REASONS = 5  # told on the screen; skipped.csv has all of them
@@ -57,7 +50,7 @@ def summary(outcome: Outcome, metrics: Mapping[str, float], cfg: DictConfig, job
     """Return the closing summary of a single run: scores, places, what to type next."""
     command = f"{python_command()} -m hiexp.train"
     lines = ["", *_score_table(outcome, metrics), *_groups(metrics), *_followed(outcome), ""]
-    lines.append(f"predictions  {display_path(folder / 'predictions.csv')}")
+    lines.append(f"predictions  {display_path(folder / PREDICTIONS_FILE)}")
     return "\n".join([*lines, *_places(cfg, folder), f"try next:  {command} -m {_words(job, _next_sweep(cfg, job))}"])
 
 
@@ -126,10 +119,10 @@ def _score_table(outcome: Outcome, metrics: Mapping[str, float]) -> list[str]:
         f"{'':26}{'':6}{'':17}{'(mean)':>9}{'(95 %)':>10}",
     ]
     rows += [
-        f"{name.replace('_', ' '):26}{metrics[name]:6.3f}"
+        f"{shown.title:26}{metrics[name]:6.{shown.digits}f}"
         f"{_interval(metrics, name):>17}{metrics[f'chance_{name}']:9.3f}"
         f"{metrics[f'chance95_{name}']:10.3f}{metrics[f'p_{name}']:9.3f}"
-        for name in ON_SCREEN
+        for name, shown in shown_in("run").items()
         if name in metrics
     ]
     if metrics["n_predicted_classes"] == 1:
@@ -145,12 +138,8 @@ def _interval(metrics: Mapping[str, float], name: str) -> str:
 
 def _groups(metrics: Mapping[str, float]) -> list[str]:
     """Say what the clusterer's groups are worth, where there is one."""
-    titles = {
-        "cluster_silhouette": "silhouette",
-        "cluster_stability": "stability",
-        "cluster_adjusted_rand": "adjusted Rand index against the reference",
-    }
-    worth = ", ".join(f"{title} {metrics[name]:.2f}" for name, title in titles.items() if name in metrics)
+    names = ("cluster_silhouette", "cluster_stability", "cluster_adjusted_rand")
+    worth = ", ".join(f"{METRICS[name].title} {metrics[name]:.2f}" for name in names if name in metrics)
     lines = [f"groups       {metrics['cluster_n_groups']:.0f}: {worth}"] if worth else []
     if "agreement" in metrics:
         chance = f" (kappa {metrics['agreement_kappa']:.2f})" if "agreement_kappa" in metrics else ""
@@ -194,7 +183,7 @@ def _median_table(fit: FitResult) -> list[str]:
 
 
 def _places(cfg: DictConfig, folder: Path) -> list[str]:
-    files = sorted((folder / "plots").glob("*.png"))
+    files = sorted((folder / PLOTS_FOLDER).glob("*.png"))
     lines = [f"{'pictures' if i == 0 else '':13}{display_path(file)}" for i, file in enumerate(files)]
     lines += [f"run folder   {display_path(folder)}", ""]
     ui = instantiate(cfg.tracking).hint(python_command())

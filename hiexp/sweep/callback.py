@@ -26,25 +26,17 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, read_write
 
 from hiexp.commandline import words_typed
-from hiexp.comparison.pairs import compare_pairs
-from hiexp.comparison.ranking import best_text, rank, ranking_text
-from hiexp.comparison.run_files import read_metrics, read_overrides, read_predictions, read_reason
-from hiexp.csv_tables import write_csv
-from hiexp.errors import InputError
 from hiexp.locks import locked
-from hiexp.printable import printable
 from hiexp.run.checks import exit_on_error
-from hiexp.run.files import ERROR_FILE, METRICS_FILE, PICTURE, REUSED_FILE, VERDICT_FILE
-from hiexp.run.membership import Sweep, jobs_of
+from hiexp.run.files import REUSED_FILE
+from hiexp.run.membership import Sweep
 from hiexp.run.reproduce import sweep_command
 from hiexp.run.reuse import fail_orphaned_runs, work_lock_file
 from hiexp.run.summary import display_path, python_command
 from hiexp.signals import received
 from hiexp.tracking.mlflow_store import PARENT_TAG, SWEEP, UID_TAG, Record
-from hiexp.writing import staged
 
 if TYPE_CHECKING:
-    import pandas as pd
     from mlflow.entities import Run
 
 log = logging.getLogger(__name__)
@@ -129,48 +121,31 @@ class SweepCallback(Callback):
             log.info("Interrupted; the same command runs what is missing: %s", self.command)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: object) -> None:
-        """Print the ranking, write it as ``ranking.csv``, and exit with 1 if a job failed."""
+        """Print the ranking and the verdict, write the report, and exit with 1 if a job failed."""
         with _exit_on_error():
             self._finish(config)
 
     def _finish(self, config: DictConfig) -> None:
-        import pandas as pd
+        from hiexp.comparison.runs import read_sweep
+        from hiexp.comparison.text import report_text
+        from hiexp.sweep.report import judged, verdict_metrics, write_report
 
         folder = self.folder
-        jobs = jobs_of(folder)
-        settings, reasons = _settings(jobs)
-        rows = []
-        for job in jobs:
-            try:
-                if job not in reasons and (job / METRICS_FILE).exists():
-                    rows.append({"job": job.name, "settings": settings[job]} | read_metrics(job / METRICS_FILE))
-                else:
-                    reasons.setdefault(job, _reason(job))
-            except InputError as error:
-                reasons[job] = str(error)
-        done = [job for job in jobs if job not in reasons]
-        lines = [""]
-        if done:
-            ranking = rank(pd.DataFrame(rows))
-            write_csv(ranking, folder / "ranking.csv")
-            lines += [ranking_text(ranking), ""]
-            if "n_test" in ranking:  # classifications, not fits alone
-                lines += _judged(ranking, folder, config.seed, self.record.metrics)
-                if self.paired:
-                    lines += compare_pairs(folder, self.paired)
-                lines.append(_shown_together(ranking, folder))
-        lines.append(f"sort, filter, export:  {python_command()} -m hiexp.compare --sweep {display_path(folder)}")
-        reused = sum((job / REUSED_FILE).exists() for job in done)
+        comparison = judged(read_sweep(folder).ranked(), folder, config.seed, self.paired)
+        n_all, n_failed = len(comparison.runs), len(comparison.others)
+        reused = sum(run.file(REUSED_FILE) is not None for run in comparison.done)
+        lines = ["", report_text(comparison), "", *write_report(comparison, folder)]
         taken = f", {reused} of them in an earlier sweep (tracking.reuse=false runs them again)" if reused else ""
         lines += [
-            f"FAILED  {printable(job.name)}  {settings[job]}\n        {printable(reason)}"
-            for job, reason in reasons.items()
+            f"sort, filter, export:  {python_command()} -m hiexp.compare --sweep {display_path(folder)}",
+            f"{n_all - n_failed} of {n_all} jobs done{taken}, {n_failed} failed; run folder {display_path(folder)}",
         ]
-        lines.append(
-            f"{len(done)} of {len(jobs)} jobs done{taken}, {len(reasons)} failed; run folder {display_path(folder)}"
-        )
-        self.record.metrics |= {"n_jobs": len(jobs), "n_failed": len(reasons), "n_reused": reused}
-        self.record.status = "FAILED" if reasons else "FINISHED"
+        self.record.metrics |= verdict_metrics(comparison) | {
+            "n_jobs": n_all,
+            "n_failed": n_failed,
+            "n_reused": reused,
+        }
+        self.record.status = "FAILED" if n_failed else "FINISHED"
         self.tracking.end(self.record, folder, begun=self.begun)
         self.lock.close()
         atexit.unregister(self._on_abort)
@@ -178,7 +153,7 @@ class SweepCallback(Callback):
         if ui:
             lines.append(f"compare runs in a browser:  {ui}")
         log.info("\n".join(lines))
-        if reasons:
+        if n_failed:
             sys.exit(1)
 
 
@@ -191,55 +166,6 @@ def _exit_on_error() -> Iterator[None]:
     except Exception:
         log.exception("The sweep could not be recorded:")
         sys.exit(1)
-
-
-def _judged(ranking: pd.DataFrame, folder: Path, seed: int, metrics: dict[str, float]) -> list[str]:
-    """Write what the best is worth, and the figure; add it to the sweep's metrics; return the lines that say so."""
-    from hiexp.evaluation import judge_sweep
-    from hiexp.plots import plot_sweep
-
-    predictions = {}
-    for job, n_test in zip(ranking["job"], ranking["n_test"], strict=True):
-        file = folder / job / "predictions.csv"
-        try:
-            if file.exists():
-                predictions[job] = read_predictions(file, n_test=n_test)
-        except InputError as error:
-            log.warning("Job %s is left out of the verdict: %s", job, error)
-    verdict = judge_sweep(predictions, seed=seed) if predictions else None
-    lines = []
-    if verdict is not None:
-        try:
-            verdict.write(folder / VERDICT_FILE)
-        except ValueError:  # JSON has no NaN
-            log.warning("No verdict on the best of the sweep: too few objects are held out to permute their classes")
-            verdict = None
-    if verdict is not None:
-        lines = [best_text(ranking, verdict), ""]
-        metrics |= {
-            verdict.measure: verdict.best["score"],
-            f"corrected_{verdict.measure}": verdict.best["corrected"],
-            f"chance_{verdict.measure}": verdict.maximum["mean"],
-            f"chance95_{verdict.measure}": verdict.maximum["p95"],
-            f"p_{verdict.measure}": verdict.best["p_family"],
-        }
-    if "success_rate" in ranking:
-        with staged(folder) as stage:
-            plot_sweep(ranking, verdict, stage / PICTURE)
-        lines.append(f"success rates in a figure:  {display_path(folder / PICTURE)}")
-    return lines
-
-
-def _shown_together(ranking: pd.DataFrame, folder: Path) -> str:
-    """Draw the learning curve and write the page, which has it all; return the line that says where."""
-    from hiexp.comparison.html import write_page
-    from hiexp.comparison.runs import read_sweep
-    from hiexp.plots import plot_learning_curve
-
-    with staged(folder) as stage:
-        plot_learning_curve(ranking, stage / "learning_curve.png")
-    page = write_page(read_sweep(folder).ranked(), folder / "sweep.html")
-    return f"everything on one page:  {display_path(page)}"
 
 
 def _new_folder(config: DictConfig) -> Path:
@@ -302,21 +228,3 @@ def _key(config: DictConfig) -> str:
     words = [word for word in words_typed(config.hydra.overrides.task) if not is_place(word.partition("=")[0])]
     asked = [config.hydra.job.name, words, _swept(config), fingerprint()]
     return hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:12]
-
-
-def _settings(jobs: list[Path]) -> tuple[dict[Path, str], dict[Path, str]]:
-    """Return what was set in each job and not in all of them, and why that cannot be read where it cannot."""
-    overrides, damaged = {}, {}
-    for job in jobs:
-        try:
-            overrides[job] = read_overrides(job / ".hydra" / "overrides.yaml")
-        except InputError as error:
-            damaged[job] = str(error)
-    common = set.intersection(*map(set, overrides.values())) if len(overrides) > 1 else set()
-    words = {job: " ".join(word for word in overrides.get(job, []) if word not in common) for job in jobs}
-    return words, damaged
-
-
-def _reason(job: Path) -> str:
-    error = job / ERROR_FILE
-    return read_reason(error) if error.exists() else "the process died without an error message"

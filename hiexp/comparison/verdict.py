@@ -1,0 +1,49 @@
+"""What the best of a sweep is worth, from the predictions that its runs have left."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+from hiexp.comparison.run_files import read_predictions, read_verdict
+from hiexp.comparison.runs import Comparison
+from hiexp.errors import InputError
+from hiexp.evaluation.metrics import table_scores
+from hiexp.evaluation.selection import judge_sweep
+from hiexp.run.files import PREDICTIONS_FILE, VERDICT_FILE
+
+log = logging.getLogger(__name__)
+
+
+def with_verdict(comparison: Comparison, folder: Path, seed: int) -> Comparison:
+    """Return a ranked sweep with the verdict on its best, and write that as ``sweep.json``.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        Ranked by a score of confusion tables; another one is returned as it is.
+    folder : Path
+        The sweep's folder, which receives the file.
+    seed : int
+        Seed of permutations and bootstrap samples.
+    """
+    if comparison.measure not in table_scores():
+        return comparison
+    predictions = {}
+    for run in comparison.done:
+        file = run.file(PREDICTIONS_FILE)
+        try:
+            if file:
+                predictions[run.name] = read_predictions(file, n_test=run.metrics.get("n_test"))
+        except InputError as error:
+            log.warning("Job %s is left out of the verdict: %s", run.name, error)
+    verdict = judge_sweep(predictions, comparison.measure, seed=seed) if predictions else None
+    if verdict is None:
+        return comparison
+    try:
+        verdict.write(folder / VERDICT_FILE)
+    except ValueError:  # JSON has no NaN
+        log.warning("No verdict on the best of the sweep: too few objects are held out to permute their classes")
+        return comparison
+    return replace(comparison, verdict=read_verdict(folder / VERDICT_FILE))

@@ -1,0 +1,114 @@
+"""The metric table: every number that runs are compared by, with its name, title, digits, unit, direction and place.
+
+A new score of a classification is a function of confusion tables in `hiexp.evaluation.measures` and a row here: it is
+then computed with its interval and chance level, logged, and shown wherever its row says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from hiexp.evaluation.measures import accuracy, balanced_accuracy, macro_f1, success_rate
+
+Place = Literal["run", "ranking", "paper", "pairs", "groups", "cost"]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What is known of a metric beside its values.
+
+    Attributes
+    ----------
+    title : str
+        Name as people write it.
+    short : str
+        Title where room is short.
+    digits : int
+        Decimal places.
+    unit : str
+        Unit of the values; empty for pure numbers.
+    greater_is_better : bool
+        Whether the run with the greater value is the better one.
+    shown : tuple of str
+        Where it stands beside what a ranking is by: in the closing table of a "run" and its details on the page, as a
+        column of a "ranking" on the screen and the page, in the LaTeX table of a "paper", in the comparison of
+        "pairs", in the page's tables of "groups" and of "cost". CSV and MLflow have all metrics.
+    meaning : str
+        What it is, where the title does not tell.
+    of_tables : callable or None
+        Function from confusion tables, shape (..., K, K), to scores, shape (...); None where it is computed from
+        something else.
+    """
+
+    title: str
+    short: str = ""
+    digits: int = 3
+    unit: str = ""
+    greater_is_better: bool = True
+    shown: tuple[Place, ...] = ()
+    meaning: str = ""
+    of_tables: Callable[[np.ndarray], np.ndarray] | None = None
+
+    @property
+    def column(self) -> str:
+        """Heading of a column, with the unit."""
+        return (self.short or self.title) + (f" ({self.unit})" if self.unit else "")
+
+
+METRICS = {
+    "balanced_accuracy": Metric(
+        "balanced accuracy", "balanced", shown=("run", "ranking", "paper", "pairs"), of_tables=balanced_accuracy
+    ),
+    "accuracy": Metric("accuracy", shown=("run", "ranking", "pairs"), of_tables=accuracy),
+    "macro_f1": Metric("macro f1", shown=("run", "ranking"), of_tables=macro_f1),
+    "success_rate": Metric(
+        "success rate",
+        "success",
+        shown=("run", "ranking", "pairs"),
+        meaning="the highest accuracy over all relabelings of the classes",
+        of_tables=success_rate,
+    ),
+    "log_loss": Metric("log loss", greater_is_better=False, shown=("run", "ranking")),
+    "brier": Metric("brier", greater_is_better=False, shown=("run",)),
+    "expected_calibration_error": Metric("expected calibration error", greater_is_better=False, shown=("run",)),
+    "cluster_n_groups": Metric("groups", digits=0, shown=("ranking", "groups")),
+    "cluster_noise_fraction": Metric("noise", digits=2, greater_is_better=False, shown=("groups",)),
+    "cluster_silhouette": Metric("silhouette", digits=2, shown=("groups",)),
+    "cluster_stability": Metric("stability", digits=2, shown=("groups",)),
+    "cluster_adjusted_rand": Metric("adjusted Rand index against the reference", "ARI", digits=2, shown=("groups",)),
+    "agreement": Metric(
+        "agreement",
+        shown=("ranking", "groups"),
+        meaning="the share of held-out objects put into the same group by classifier and clusterer, fitted on others",
+    ),
+    "n_good": Metric("fitted", digits=0, shown=("ranking",)),
+    "n_failed": Metric("failed", digits=0, greater_is_better=False, shown=("ranking",)),
+    "median_chi2_dof": Metric(
+        "median chi2/dof", greater_is_better=False, meaning="the median of the objects fitted; none without a model"
+    ),
+    **{
+        f"{stage}_seconds": Metric(stage, digits=2, unit="s", greater_is_better=False, shown=("cost",))
+        for stage in ("fit", "labels", "feature", "train", "predict")
+    },
+    "peak_memory_mb": Metric("memory", digits=0, unit="MB", greater_is_better=False),
+}
+
+
+def shown_in(place: Place) -> dict[str, Metric]:
+    """Return the metrics that are shown in a place, by name and in order."""
+    return {name: metric for name, metric in METRICS.items() if place in metric.shown}
+
+
+def table_scores() -> dict[str, Callable[[np.ndarray], np.ndarray]]:
+    """Return the scores that are functions of confusion tables, by name."""
+    return {name: metric.of_tables for name, metric in METRICS.items() if metric.of_tables}
+
+
+def metric(name: str) -> Metric:
+    """Return what is known of a metric; of one without a row what its name tells."""
+    less = name.startswith("p_") or name.endswith("_seconds")
+    return METRICS.get(name) or Metric(name.replace("_", " "), greater_is_better=not less)

@@ -1,0 +1,74 @@
+"""What a sweep leaves behind: ranking, verdict, pairs, pictures and page, all made from one comparison."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from hiexp.comparison.html import write_page
+from hiexp.comparison.pairs import with_pairs
+from hiexp.comparison.png import draw_learning_curve, draw_scores
+from hiexp.comparison.runs import Comparison, Run
+from hiexp.comparison.text import csv_table
+from hiexp.comparison.verdict import with_verdict
+from hiexp.evaluation.metrics import table_scores
+from hiexp.run.files import LEARNING_CURVE_PICTURE, PAGE_FILE, RANKING_FILE, RANKING_PICTURE
+from hiexp.run.summary import display_path
+from hiexp.writing import staged, write_whole
+
+
+def judged(comparison: Comparison, folder: Path, seed: int, paired: str | None) -> Comparison:
+    """Return a ranked sweep that has ended with its verdict and the differences between values of one key.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        Ranked; a job that has not ended has died.
+    folder : Path
+        The sweep's folder, which receives ``sweep.json``, ``pairs.json`` and ``pairs.csv``.
+    seed : int
+        Seed of permutations and bootstrap samples.
+    paired : str or None
+        The key.
+    """
+    comparison = replace(comparison, runs=tuple(map(_ended, comparison.runs)))
+    comparison = with_verdict(comparison, folder, seed)
+    return with_pairs(comparison, paired, folder) if paired else comparison
+
+
+def _ended(run: Run) -> Run:
+    if run.state != "not finished":
+        return run
+    return replace(run, state="failed", reason=run.reason or "the process died without an error message")
+
+
+def verdict_metrics(comparison: Comparison) -> dict[str, float]:
+    """Return the numbers of the verdict for the run that stands for the sweep; none without a verdict."""
+    verdict = comparison.judged()
+    if not verdict:
+        return {}
+    best, chance, measure = verdict["best"], verdict["maximum"], verdict["measure"]
+    return {
+        measure: best["score"],
+        f"corrected_{measure}": best["corrected"],
+        f"chance_{measure}": chance["mean"],
+        f"chance95_{measure}": chance["p95"],
+        f"p_{measure}": best["p_family"],
+    }
+
+
+def write_report(comparison: Comparison, folder: Path) -> list[str]:
+    """Write ``ranking.csv``, pictures and page of a judged sweep into its folder; return lines that say where."""
+    if not comparison.done:
+        return []
+    write_whole(folder / RANKING_FILE, csv_table(comparison))
+    lines = []
+    if comparison.measure in table_scores():
+        with staged(folder) as stage:
+            draw_scores(comparison, stage / RANKING_PICTURE)
+            draw_learning_curve(comparison, stage / LEARNING_CURVE_PICTURE)
+        lines.append(f"scores in a figure:  {display_path(folder / RANKING_PICTURE)}")
+    if "n_test" in comparison.done[0].metrics:  # classifications, not fits alone
+        page = write_page(comparison, folder / PAGE_FILE)
+        lines.append(f"everything on one page:  {display_path(page)}")
+    return lines
