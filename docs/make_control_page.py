@@ -26,7 +26,7 @@ from hiexp.comparison.controls import against_controls
 from hiexp.comparison.runs import read_sweep
 from hiexp.comparison.text import control_text
 from hiexp.configs import CONFIGS
-from hiexp.evaluation.measures import success_rate
+from hiexp.evaluation.confusion import success_rate
 from hiexp.evaluation.selection import SweepVerdict, judge_sweep, p_values
 from hiexp.labels import RandomLabels, ReferenceLabels
 from hiexp.plots.canvas import new_figure, write

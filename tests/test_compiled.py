@@ -10,17 +10,16 @@ from lines import busy as busy_curve
 from numba import njit
 
 from hiexp.errors import InputError
-from hiexp.fitting import compiled, curves, fit_function
-from hiexp.fitting.compiled import compiled_curve
-from hiexp.fitting.compiled import curves as compiled_curves
-from hiexp.fitting.covariance import covariance, products
-from hiexp.fitting.least_squares import least_squares, linear_least_squares
-from hiexp.fitting.measure import measure
+from hiexp.fitting import fit_function, numba_backend
+from hiexp.fitting.covariance import covariance
+from hiexp.fitting.numba_backend import compiled_curve
+from hiexp.fitting.numba_backend import curves as compiled_curves
 from hiexp.fitting.polynomial import polynomial, with_derivatives
+from hiexp.fitting.torch_backend import curves, least_squares, linear_least_squares, measure, products
 
 
 def profile(name):
-    """Return a curve of `hiexp.fitting.curves`, alone and with its derivatives, for parameters (B, P)."""
+    """Return a curve of the torch backend, alone and with its derivatives, for parameters (B, P)."""
     value, both = getattr(curves, name), getattr(curves, f"{name}_with_derivatives")
     return (lambda v, p: value(v, p.T[:, :, None])), (lambda v, p: both(v, p.T[:, :, None]))
 
@@ -75,7 +74,7 @@ def test_the_compiled_minimiser_takes_the_steps_of_the_batched_one(name, seed):
     problem = velocity, data, weight, start, lower, upper
     for max_steps in (3, 200):
         batched = least_squares(CURVES[name][1], *problem, max_steps, 1e-4)
-        ours = compiled.least_squares(getattr(compiled_curves, name), *problem, max_steps, 1e-4)
+        ours = numba_backend.least_squares(getattr(compiled_curves, name), *problem, max_steps, 1e-4)
         assert ours.converged.tolist() == batched.converged.tolist()
         torch.testing.assert_close(ours.chi2, batched.chi2, rtol=1e-8, atol=0)
         torch.testing.assert_close(ours.parameters, batched.parameters, rtol=1e-5, atol=1e-5)
@@ -85,7 +84,7 @@ def test_the_compiled_minimiser_takes_the_steps_of_the_batched_one(name, seed):
 def test_data_that_are_not_numbers_and_windows_without_a_channel_hurt_nobody_else():
     velocity, data, weight, truth = problems("gaussian", 3)
     unbounded = torch.full_like(truth, torch.inf)
-    solve = compiled.least_squares
+    solve = numba_backend.least_squares
     clean = solve(compiled_curves.gaussian, velocity, data, weight, truth, -unbounded, unbounded, 200, 1e-4)
     data[1, 40], data[2], weight[3] = torch.nan, torch.inf, 0
     weight[1, 40] = 1
@@ -101,7 +100,7 @@ def test_a_linear_problem_takes_the_same_step(seed):
     velocity, data, weight, truth = problems("polynomial", seed)
     start = torch.cat([truth[:, :2], torch.zeros_like(truth[:, 2:])], dim=1)
     batched = linear_least_squares(with_derivatives, velocity, data, weight, start)
-    ours = compiled.linear_least_squares(compiled_curves.polynomial, velocity, data, weight, start)
+    ours = numba_backend.linear_least_squares(compiled_curves.polynomial, velocity, data, weight, start)
     torch.testing.assert_close(ours.parameters, batched.parameters, rtol=1e-8, atol=1e-8)
     torch.testing.assert_close(ours.chi2, batched.chi2)
     assert ours.converged.all()
@@ -114,7 +113,7 @@ def test_compiled_measurements_and_their_errors_are_the_batched_ones(name, seed)
     velocity, _, weight, truth = problems(name, seed)
     correlation = torch.tensor(np.random.default_rng(seed).uniform(-0.1, 0.3, (len(truth), 5)))
     value, curve = CURVES[name]
-    ours = compiled.products(getattr(compiled_curves, name), velocity, weight, truth, correlation)
+    ours = numba_backend.products(getattr(compiled_curves, name), velocity, weight, truth, correlation)
     theirs = products(curve, velocity, weight, truth, correlation)
     for mine, other in zip(ours, theirs, strict=True):
         torch.testing.assert_close(mine, other, rtol=1e-9, atol=1e-9 * float(other.abs().max()))
@@ -122,8 +121,9 @@ def test_compiled_measurements_and_their_errors_are_the_batched_ones(name, seed)
     fixed[:, :2] |= name == "polynomial"
     covariances = covariance(*theirs, fixed)
     low, high = velocity[:, 0], velocity[:, -1]
-    ours = compiled.measure(getattr(compiled_curves, name), truth, covariances, low, high)
+    ours = numba_backend.measure(getattr(compiled_curves, name), truth, covariances, low, high)
     theirs = measure(value, curve, truth, covariances, low, high)
+    assert list(ours.numbers) == list(theirs.numbers)
     for mine, other in zip(ours, theirs, strict=True):
         torch.testing.assert_close(mine, other, rtol=1e-5, atol=1e-7, equal_nan=True)
 
@@ -152,7 +152,7 @@ def of_five(velocity, parameters, value, derivatives, more):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("hiexp.fitting.compiled.curves.magic", r"fit\.compiled=.*magic: cannot be imported"),
+        ("hiexp.fitting.numba_backend.curves.magic", r"fit\.compiled=.*magic: cannot be imported"),
         (compiled_curves.lorentzian, r"fit\.compiled: not the values and derivatives of fit\.function"),
         (undecorated, r"fit\.compiled: not compiled; decorate it"),
         (of_five, r"fit\.compiled: fails with 3 parameters"),

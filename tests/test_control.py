@@ -14,7 +14,7 @@ from hiexp.comparison.controls import against_controls
 from hiexp.comparison.runs import Comparison, Run
 from hiexp.comparison.text import control_text
 from hiexp.errors import InputError
-from hiexp.evaluation.measures import balanced_accuracy, success_rate
+from hiexp.evaluation.confusion import balanced_accuracy, success_rate
 from hiexp.labels import RandomLabels, ReferenceLabels
 
 CLASSES = np.repeat([0, 1, 2], [70, 50, 40])

@@ -82,7 +82,7 @@ def test_any_fit_with_its_settings_and_names_of_ones_own():
         "centre": {"start": {"centre": 1}},
         "sigma": {"start": {"width": 0.4}, "lower": 1},
     }
-    function = "hiexp.fitting.curves.gaussian"
+    function = "hiexp.fitting.torch_backend.curves.gaussian"
     table = fit_spectra(AXIS, FLUX, fit=fit_function, function=function, parameters=parameters).table
     np.testing.assert_allclose(table["centre"], [10, -60, 120], atol=6)
 

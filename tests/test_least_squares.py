@@ -8,11 +8,10 @@ from hypothesis import strategies as st
 from lines import AXIS, draw_busy, gaussian
 from scipy.optimize import least_squares as scipy_least_squares
 
-from hiexp.fitting import curves
 from hiexp.fitting.busy import busy, busy_with_derivatives
 from hiexp.fitting.function import differentiated, differentiated_by_channel
-from hiexp.fitting.least_squares import least_squares, linear_least_squares
 from hiexp.fitting.polynomial import polynomial, with_derivatives
+from hiexp.fitting.torch_backend import curves, least_squares, linear_least_squares
 
 GAUSSIAN = differentiated_by_channel(curves.gaussian)
 

@@ -15,7 +15,7 @@ import sys
 
 import numpy as np
 
-from hiexp.evaluation.measures import recall
+from hiexp.evaluation.confusion import recall
 from hiexp.evaluation.metrics import METRICS, Metric
 
 

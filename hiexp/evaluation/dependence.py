@@ -9,7 +9,7 @@ import pandas as pd
 from scipy.stats import entropy, kruskal
 from sklearn.feature_selection import mutual_info_classif
 
-MEASURED = {"HIflux": "flux_int", "Vhel": "position", "W50": "w50", "W20": "w20", "SNR": "snr"}
+FITTED = {"HIflux": "flux_int", "Vhel": "position", "W50": "w50", "W20": "w20", "SNR": "snr"}
 """Parameters of catalogues and the columns of the fits that stand in for them."""
 
 
@@ -25,7 +25,7 @@ def catalogue_parameters(names: Sequence[str], catalogue: pd.DataFrame, fits: pd
         A row an object each, in the same order.
     """
     # Of series in which no line was looked for, what the fit calls a flux is in no unit.
-    measured = MEASURED if "w50" in fits and fits["w50"].notna().any() else {}
+    measured = FITTED if "w50" in fits and fits["w50"].notna().any() else {}
     columns = {}
     for name in names:
         places = [(catalogue, name), (fits, name), (fits, measured.get(name, name))]

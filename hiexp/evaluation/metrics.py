@@ -1,7 +1,7 @@
 """The metric table: every number that runs are compared by, with its name, title, digits, unit, direction and place.
 
-A new score of a classification is a function of confusion tables in `hiexp.evaluation.measures` and a row here: it is
-then computed with its interval and chance level, logged, and shown wherever its row says.
+A new score of a classification is a function of confusion tables in `hiexp.evaluation.confusion` and a row here: it
+is then computed with its interval and chance level, logged, and shown wherever its row says.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from hiexp.evaluation.measures import accuracy, balanced_accuracy, macro_f1, success_rate
+from hiexp.evaluation.confusion import accuracy, balanced_accuracy, macro_f1, success_rate
 
 Place = Literal["run", "ranking", "paper", "pairs", "groups", "cost"]
 

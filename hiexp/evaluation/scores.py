@@ -9,7 +9,7 @@ import numpy as np
 from scipy.stats import binomtest, random_table
 
 from hiexp.evaluation.calibration import Probabilities, joined
-from hiexp.evaluation.measures import best_relabeling, precision, recall, success_rate
+from hiexp.evaluation.confusion import best_relabeling, precision, recall, success_rate
 from hiexp.evaluation.metrics import metric, table_scores
 
 NUMBERS_A_BLOCK = 5_000_000

@@ -19,7 +19,7 @@ import pandas as pd
 from scipy.sparse import csr_array
 
 from hiexp.errors import InputError
-from hiexp.evaluation.measures import accuracy, best_relabeling, success_rate
+from hiexp.evaluation.confusion import accuracy, best_relabeling, success_rate
 from hiexp.evaluation.metrics import table_scores
 from hiexp.writing import write_whole
 

@@ -5,33 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from hiexp.fitting.least_squares import Curve, weighted_jacobian
-
 WEAKEST = 1e-10  # least curvature, of 1 for a parameter alone: where two mean the same, rounding decides below it
-
-
-def products(
-    curve: Curve, x: Tensor, weight: Tensor, parameters: Tensor, correlation: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Return J J^T and J R J^T, each of shape (B, P, P), with J the curve's derivatives over the noise.
-
-    Parameters
-    ----------
-    curve : callable
-        From `x` and parameters to values and derivatives.
-    x, weight : Tensor, shape (B, M)
-        Abscissa, and the inverse of each datum's noise: 0 leaves it out.
-    parameters : Tensor, shape (B, P)
-        Where to differentiate.
-    correlation : Tensor, shape (B, K)
-        R: of the noise at lags of 1 to K channels.
-    """
-    jacobian = weighted_jacobian(curve(x, parameters)[1], weight)
-    half = jacobian / 2  # J times one triangle of R, and half of the diagonal; the other is its mirror image
-    for lag in range(1, min(correlation.shape[1], jacobian.shape[2] - 1) + 1):
-        half[..., lag:].addcmul_(jacobian[..., :-lag], correlation[:, lag - 1, None, None])
-    spread = jacobian @ half.mT
-    return jacobian @ jacobian.mT, spread + spread.mT
 
 
 def covariance(curvature: Tensor, spread: Tensor, fixed: Tensor) -> Tensor:
@@ -43,7 +17,7 @@ def covariance(curvature: Tensor, spread: Tensor, fixed: Tensor) -> Tensor:
     Parameters
     ----------
     curvature, spread : Tensor, shape (B, P, P)
-        The two `products`.
+        The products J J^T and J R J^T of a backend.
     fixed : Tensor of bool, shape (B, P)
         Parameters that the data do not determine: they have no (co)variance, and the others are sure of them.
 

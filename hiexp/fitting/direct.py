@@ -9,6 +9,7 @@ from scipy.ndimage import uniform_filter1d
 from tqdm import tqdm
 
 from hiexp.fitting.line import find_lines, tensors
+from hiexp.fitting.measurements import MEASUREMENTS, width_levels
 from hiexp.fitting.result import GOOD, FitResult
 from hiexp.fitting.status import without_content
 from hiexp.kinds import Positive, Several
@@ -61,22 +62,16 @@ def _measure(spectra: Spectra, n_samples: int, half_window: float) -> FitResult:
     def measured(values: np.ndarray) -> np.ndarray:
         return np.where(found, values, np.nan)
 
-    low50, high50 = edges(spectra.velocity, smooth, 0.5)
-    low20, high20 = edges(spectra.velocity, smooth, 0.2)
     flux = flux_between(spectra.velocity, spectra.flux, np.nan_to_num(low), np.nan_to_num(high))
     table = pd.DataFrame(
         {
+            **dict.fromkeys(MEASUREMENTS, np.nan),
             "position": measured(centre),
-            "w50": measured(high50 - low50),
-            "w20": measured(high20 - low20),
+            **{name: measured(_width(spectra.velocity, smooth, level)) for name, level in width_levels().items()},
             "flux_peak": measured(smooth.max(axis=1)),
             "flux_int": measured(flux / 1000),
             "snr": snr,
             "A_flux": measured(flux_asymmetry(spectra.velocity, smooth)),
-            "chi2": np.nan,
-            "chi2_dof": np.nan,
-            "mse": np.nan,
-            "r2": np.nan,
             "status": status,
         },
         index=pd.Index(spectra.ids, name="id"),
@@ -87,3 +82,8 @@ def _measure(spectra: Spectra, n_samples: int, half_window: float) -> FitResult:
         valid = spectra.valid[row]
         profiles[row] = np.interp(window, spectra.velocity[row, valid], spectra.flux[row, valid])
     return FitResult(table, profiles, np.where(found[:, None], np.stack([low, high], axis=1), np.nan))
+
+
+def _width(velocity: np.ndarray, profile: np.ndarray, level: float) -> np.ndarray:
+    low, high = edges(velocity, profile, level)
+    return high - low

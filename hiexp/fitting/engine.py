@@ -12,15 +12,16 @@ from torch import Tensor
 from tqdm import tqdm
 
 from hiexp.devices import torch_device
+from hiexp.fitting.backend import Solution
 from hiexp.fitting.covariance import covariance, standard_deviations
-from hiexp.fitting.least_squares import Solution, rows_at_once
 from hiexp.fitting.line import Channels, Lines, cache_lines, cached_lines, find_lines, tensors
-from hiexp.fitting.measure import MEASURED
+from hiexp.fitting.measurements import line_measurements
 from hiexp.fitting.model import Model, Settings
 from hiexp.fitting.passes import Pass, Rule
 from hiexp.fitting.realisations import scatter
 from hiexp.fitting.result import GOOD, FitResult
 from hiexp.fitting.status import after_fitting, before_fitting
+from hiexp.fitting.torch_backend.least_squares import rows_at_once
 from hiexp.fitting.windows import Windows, gather
 from hiexp.spectra import Spectra
 
@@ -184,22 +185,23 @@ def _fit_rows(
     fitted.chi2[rows] = solution.chi2
     fitted.converged[rows] = solution.converged
     fitted.parameters[rows] = solution.parameters
-    kernels = model.kernels(rows.device)
-    for chunk in (slice(start, start + kernels.at_once) for start in range(0, len(rows), kernels.at_once)):
+    backend = model.backend(rows.device)
+    for chunk in (slice(start, start + backend.at_once) for start in range(0, len(rows), backend.at_once)):
         part, windows, parameters = rows[chunk], everything.take(chunk), solution.parameters[chunk]
-        made = kernels.products(windows.velocity, windows.weight, parameters, lines.correlation[part])
+        made = backend.products(windows.velocity, windows.weight, parameters, lines.correlation[part])
         covariances = covariance(*made, fixed[chunk])
-        measured = kernels.measure(parameters, covariances, windows.low, windows.high)
+        measured = backend.measure(parameters, covariances, windows.low, windows.high)
         fitted.errors[part] = standard_deviations(covariances)
-        fitted.numbers[part] = measured.numbers
-        fitted.number_errors[part] = measured.errors
+        for name in fitted.measured:
+            fitted.measured[name][part] = measured.numbers[name]
+            fitted.measured_errors[name][part] = measured.errors[name]
         fitted.edges[part] = torch.stack([measured.low, measured.high], dim=1)
         fitted.cut[part] = measured.cut
 
 
 def _solve(windows: Windows, model: Model, start: Tensor | None, settings: Settings) -> tuple[Solution, Tensor]:
     """Return the best fit, in km/s, and which parameters (B, P) ended at a bound."""
-    x, kernels = windows.velocity, model.kernels(windows.velocity.device)
+    x, backend = windows.velocity, model.backend(windows.velocity.device)
     zero, unit = windows.centre, windows.width / 2
     lower, upper = model.bounds(windows)
     if model.rescale is not None:
@@ -209,11 +211,11 @@ def _solve(windows: Windows, model: Model, start: Tensor | None, settings: Setti
 
     def solve(start: Tensor, rows: Tensor | slice) -> Solution:
         problem = (x[rows], windows.flux[rows], windows.weight[rows], start[rows], lower[rows], upper[rows])
-        return kernels.least_squares(*problem, settings.max_steps, settings.tolerance)
+        return backend.least_squares(*problem, settings.max_steps, settings.tolerance)
 
     if model.linear:
         start = torch.minimum(torch.maximum(starts[0], lower), upper)
-        return kernels.linear_least_squares(x, windows.flux, windows.weight, start), lower == upper
+        return backend.linear_least_squares(x, windows.flux, windows.weight, start), lower == upper
     best = solve(starts[0], slice(None))
     for other in starts[1:]:
         n_free = windows.n_channels - len(model.parameters)
@@ -240,8 +242,8 @@ def _table(
     columns = {
         **_columns(names, fitted.parameters),
         **_columns([f"{name}_err" for name in names], fitted.errors),
-        **_columns(MEASURED, fitted.numbers),
-        **_columns([f"{name}_err" for name in MEASURED], fitted.number_errors),
+        **fitted.measured,
+        **{f"{name}_err": error for name, error in fitted.measured_errors.items()},
         "snr": lines.snr,
         "chi2": fitted.chi2,
         "chi2_dof": fitted.chi2 / (n - len(names)).clamp_min(1),
@@ -262,12 +264,13 @@ def _realise(
     """Return the scatter of what is measured over noise realisations, a row a spectrum of the batch."""
     low, high, parameters = fitted.low[rows], fitted.high[rows], fitted.parameters[rows]
     covariances = parameters.new_zeros(len(rows), len(model.parameters), len(model.parameters))
-    kernels = model.kernels(rows.device)
+    backend, names = model.backend(rows.device), line_measurements()
 
     def measured_again(simulated: Channels) -> Tensor:
         windows = gather(simulated, lines, rows, fitted.low, fitted.high)
         solution, _ = _solve(windows, model, parameters, settings)
-        return kernels.measure(solution.parameters, covariances, low, high).numbers
+        numbers = backend.measure(solution.parameters, covariances, low, high).numbers
+        return torch.stack([numbers[name] for name in names], dim=1)
 
     velocity = channels.velocity[rows]
     place = torch.arange(velocity.shape[1], device=velocity.device)
@@ -276,9 +279,9 @@ def _realise(
     curve = torch.zeros_like(channels.flux)
     curve[rows] = torch.where(inside, model.value(velocity, parameters), 0)
     generator = torch.Generator().manual_seed(settings.seed + first)
-    deviations = fitted.numbers.new_full(fitted.numbers.shape, torch.nan)
+    deviations = channels.flux.new_full((len(channels.flux), len(names)), torch.nan)
     deviations[rows] = scatter(channels, curve, measured_again, settings.realisations, generator)
-    return pd.DataFrame(deviations.cpu().numpy(), columns=[f"{name}_err_mc" for name in MEASURED])
+    return pd.DataFrame(deviations.cpu().numpy(), columns=[f"{name}_err_mc" for name in names])
 
 
 def _sample(

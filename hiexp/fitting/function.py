@@ -12,11 +12,12 @@ from hydra.utils import get_method
 from torch import Tensor
 
 from hiexp.errors import InputError
+from hiexp.fitting.backend import Curve
 from hiexp.fitting.engine import fit_lines
-from hiexp.fitting.least_squares import Curve
+from hiexp.fitting.measurements import MEASUREMENTS
 from hiexp.fitting.model import Model, Settings, takes_settings
 from hiexp.fitting.passes import around_line
-from hiexp.fitting.result import MEASUREMENTS, FitResult
+from hiexp.fitting.result import FitResult
 from hiexp.fitting.windows import Windows
 from hiexp.kinds import Positive
 from hiexp.spectra import Spectra
@@ -61,9 +62,9 @@ def fit_function(
         From the same to what `function` returns and a list of its P derivatives by the parameters, each of shape
         (B, M). By default automatic differentiation finds them; a fit then takes 1.2 to 1.6 times as long.
     compiled : callable, or its dotted name, optional
-        The same, decorated with `hiexp.fitting.compiled.compiled_curve`, for one spectrum: from velocities, shape
-        (M,), and parameters, shape (P,), it writes the curve, shape (M,), and its derivatives, shape (P, M). On a CPU
-        fits then take a third of the time or less.
+        The same, decorated with `hiexp.fitting.numba_backend.compiled_curve`, for one spectrum: from velocities,
+        shape (M,), and parameters, shape (P,), it writes the curve, shape (M,), and its derivatives, shape (P, M). On
+        a CPU fits then take a third of the time or less.
     **settings
         See `Settings`.
 
@@ -216,7 +217,9 @@ def _try_out(
         )
     if compiled is not None:
         if not hasattr(compiled, "signatures"):
-            raise InputError("fit.compiled: not compiled; decorate it with hiexp.fitting.compiled.compiled_curve")
+            raise InputError(
+                "fit.compiled: not compiled; decorate it with hiexp.fitting.numba_backend.compiled_curve"
+            )
         _compare("compiled", _batched(compiled), velocity, parameters, value, jacobian)
     if with_derivatives is not None:
         curve = _transposed(with_derivatives)

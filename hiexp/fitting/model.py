@@ -6,34 +6,20 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from hiexp.devices import torch_device
 from hiexp.errors import InputError
-from hiexp.fitting.covariance import products
-from hiexp.fitting.least_squares import Curve, Solution, least_squares, linear_least_squares
-from hiexp.fitting.measure import Measurements, measure
+from hiexp.fitting import torch_backend
+from hiexp.fitting.backend import Backend, Curve
 from hiexp.fitting.windows import Windows
 from hiexp.kinds import Count, Device, NotNegative, Seed, Several, Whole
 
 AT_ONCE = {"cpu": 256, "cuda": 4096}  # curves measured: on a CPU few enough for its cache
 EVERY = 1_000_000_000  # more than a batch has: compiled, one curve follows the other anyway
-
-
-class Kernels(NamedTuple):
-    """The functions of these names in `hiexp.fitting.compiled`, or their batched likes, for the curve of a model.
-
-    Curves are best measured `at_once` at a time.
-    """
-
-    least_squares: Callable[..., Solution]
-    linear_least_squares: Callable[..., Solution]
-    products: Callable[..., tuple[Tensor, Tensor]]
-    measure: Callable[..., Measurements]
-    at_once: int
 
 
 F = TypeVar("F", bound=Callable)
@@ -64,7 +50,7 @@ class Model:
     linear : bool
         Whether the curve is linear in all parameters that are not fixed by their bounds.
     compiled : callable, optional
-        The curve as `hiexp.fitting.compiled.compiled_curve` makes it, which fits on a CPU then use.
+        The curve as `hiexp.fitting.numba_backend.compiled_curve` makes it, which fits on a CPU then use.
     """
 
     parameters: Mapping[str, str]
@@ -77,15 +63,17 @@ class Model:
     linear: bool = False
     compiled: Callable | None = None
 
-    def kernels(self, device: torch.device) -> Kernels:
+    def backend(self, device: torch.device) -> Backend:
         """Return what fits this model on a device."""
         if self.compiled is not None and device.type == "cpu":
-            from hiexp.fitting import compiled  # numba takes a second
+            from hiexp.fitting import numba_backend as chosen  # numba takes a second
 
-            functions = (compiled.least_squares, compiled.linear_least_squares, compiled.products, compiled.measure)
-            return Kernels(*(partial(function, self.compiled) for function in functions), at_once=EVERY)
-        functions = (least_squares, linear_least_squares, products, partial(measure, self.value))
-        return Kernels(*(partial(function, self.curve) for function in functions), at_once=AT_ONCE[device.type])
+            curve, measure, at_once = self.compiled, chosen.measure, EVERY
+        else:
+            chosen, curve, at_once = torch_backend, self.curve, AT_ONCE[device.type]
+            measure = partial(chosen.measure, self.value)
+        functions = (chosen.least_squares, chosen.linear_least_squares, chosen.products, measure)
+        return Backend(*(partial(function, curve) for function in functions), at_once=at_once)
 
 
 @dataclass(frozen=True)

@@ -9,21 +9,21 @@ import torch
 from torch import Tensor
 
 from hiexp.fitting.line import Channels, Lines
-from hiexp.fitting.measure import MEASURED
+from hiexp.fitting.measurements import line_measurements
 
 
 class Pass(NamedTuple):
     """The curves fitted to N spectra, NaN and False where none was.
 
-    ``parameters`` and ``errors`` (N, P); ``numbers`` and ``number_errors`` (N, 6) of `MEASURED`; ``chi2`` (N,) of the
-    whole window from ``low`` to ``high`` (N,); ``converged`` (N,); the line's 20 % ``edges`` (N, 2) and whether the
-    window has ``cut`` (N,) the line off before them.
+    ``parameters`` and ``errors`` (N, P); ``measured`` and ``measured_errors``, shape (N,) by name; ``chi2`` (N,) of
+    the whole window from ``low`` to ``high`` (N,); ``converged`` (N,); the line's outer ``edges`` (N, 2) and whether
+    the window has ``cut`` (N,) the line off before them.
     """
 
     parameters: Tensor
     errors: Tensor
-    numbers: Tensor
-    number_errors: Tensor
+    measured: dict[str, Tensor]
+    measured_errors: dict[str, Tensor]
     chi2: Tensor
     low: Tensor
     high: Tensor
@@ -41,8 +41,8 @@ class Pass(NamedTuple):
         return cls(
             parameters=unknown(n_parameters),
             errors=unknown(n_parameters),
-            numbers=unknown(len(MEASURED)),
-            number_errors=unknown(len(MEASURED)),
+            measured={name: unknown() for name in line_measurements()},
+            measured_errors={name: unknown() for name in line_measurements()},
             chi2=unknown(),
             low=low,
             high=high,
@@ -53,9 +53,15 @@ class Pass(NamedTuple):
 
     def with_rows_of(self, other: Pass, rows: Tensor) -> Pass:
         """Return this pass with the spectra `rows`, a mask of shape (N,), as they are in another one."""
+
+        def merged(mine: Tensor, theirs: Tensor) -> Tensor:
+            return torch.where(rows[:, None] if mine.ndim == 2 else rows, theirs, mine)
+
         return Pass(
             *(
-                torch.where(rows[:, None] if mine.ndim == 2 else rows, theirs, mine)
+                {name: merged(value, theirs[name]) for name, value in mine.items()}
+                if isinstance(mine, dict)
+                else merged(mine, theirs)
                 for mine, theirs in zip(self, other, strict=True)
             )
         )
@@ -82,12 +88,12 @@ def around_line(half_window: float) -> Rule:
 def around_w50(margin: float) -> Rule:
     """Look W50 and `margin` km/s to each side of the position, both as the pass before has them.
 
-    Farther where a 20 % edge lies farther from the position: beside one high horn W50 may leave out the rest of the
-    line. The position stays in the middle.
+    Farther where an outer edge, at 20 % of the peak, lies farther from the position: beside one high horn W50 may
+    leave out the rest of the line. The position stays in the middle.
     """
 
     def rule(channels: Channels, lines: Lines, before: Pass | None) -> tuple[Tensor, Tensor]:
-        position, w50 = before.numbers[:, 0], before.numbers[:, 1]
+        position, w50 = before.measured["position"], before.measured["w50"]
         reach = torch.maximum(w50, (before.edges - position[:, None]).abs().amax(1)) + margin
         return position - reach, position + reach
 

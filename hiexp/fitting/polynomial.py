@@ -133,7 +133,7 @@ def fit_polynomial(
 
     coefficients = {f"p{i}": "mJy" for i in range(degree + 1)}
     parameters = {"low": "km / s", "high": "km / s"} | coefficients
-    from hiexp.fitting.compiled import curves  # numba takes a second
+    from hiexp.fitting.numba_backend import curves  # numba takes a second
 
     model = Model(parameters, polynomial, with_derivatives, starts, bounds, linear=True, compiled=curves.polynomial)
     return fit_lines(spectra, model, rules[centre], Settings(**settings), "fitting polynomials")

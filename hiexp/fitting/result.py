@@ -11,25 +11,12 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 import pandas as pd
 
+from hiexp.fitting.measurements import MEASUREMENTS
+
 if TYPE_CHECKING:
     from astropy.table import Table
 
 GOOD = "ok"
-
-MEASUREMENTS = {
-    "position": "km / s",
-    "w50": "km / s",
-    "w20": "km / s",
-    "flux_peak": "mJy",
-    "flux_int": "Jy km / s",
-    "snr": "",
-    "A_flux": "",
-    "chi2": "",
-    "chi2_dof": "",
-    "mse": "mJy2",
-    "r2": "",
-}
-"""Columns that every fit has, and their units."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +65,7 @@ class FitResult:
         """Return `table`, or one of `passes`, as an astropy Table with the unit of every column that has one."""
         from astropy.table import Table
 
-        units = MEASUREMENTS | dict(self.parameters)
+        units = {name: row.unit for name, row in MEASUREMENTS.items()} | dict(self.parameters)
         units |= {f"{name}_{error}": unit for name, unit in units.items() for error in ("err", "err_mc")}
         frame = (self.table if table is None else table).reset_index()
         # Not by Table.from_pandas: its masks of NaN become columns of their own in Parquet.
@@ -86,7 +73,11 @@ class FitResult:
             name: values.fillna("").to_numpy(dtype=str) if pd.api.types.is_string_dtype(values) else values.to_numpy()
             for name, values in frame.items()
         }
-        return Table(columns, units={name: units[name] for name in columns if units.get(name)})
+        return Table(
+            columns,
+            units={name: units[name] for name in columns if units.get(name)},
+            descriptions={name: MEASUREMENTS[name].meaning for name in columns if name in MEASUREMENTS},
+        )
 
     def write(self, folder: Path) -> None:
         """Write the table as ``fits.ecsv`` and ``fits.parquet``, earlier passes as ``fits_pass1.parquet``, ..."""

@@ -47,7 +47,7 @@ def after_fitting(channels: Channels, fitted: Pass, status: np.ndarray, max_step
     masked = channels.sums(low, high)[0] < 0.5 * (beyond - before)[:, 0]
     reasons = (
         (~fitted.converged, f"not converged in {max_steps} steps"),
-        (fitted.numbers.isnan().any(1), "the fitted curve has no peak"),
+        (torch.stack([*fitted.measured.values()]).isnan().any(0), "the fitted curve has no peak"),
         ((low <= first + channels.width) | (high >= last - channels.width), "the line reaches the edge of the band"),
         (fitted.cut, "the line is wider than the fit's window"),
         (masked, "more than half of the line's channels are masked"),

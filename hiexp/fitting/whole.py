@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from hiexp.errors import InputError
+from hiexp.fitting.measurements import MEASUREMENTS
 from hiexp.fitting.result import GOOD, FitResult
 from hiexp.kinds import Several
 from hiexp.spectra import Spectra, without_nan
@@ -45,10 +46,9 @@ def fit_whole(spectra: Spectra, n_samples: Several | None = None) -> FitResult:
     flux = flux_between(spectra.velocity, spectra.flux, -everywhere, everywhere)
     table = pd.DataFrame(
         {
-            **dict.fromkeys(("position", "w50", "w20"), np.nan),
+            **dict.fromkeys(MEASUREMENTS, np.nan),
             "flux_peak": np.where(enough, peak, np.nan),
             "flux_int": np.where(enough, flux / 1000, np.nan),
-            **dict.fromkeys(("snr", "A_flux", "chi2", "chi2_dof", "mse", "r2"), np.nan),
             "status": np.where(enough, GOOD, "fewer than two valid samples"),
         },
         index=pd.Index(spectra.ids, name="id"),

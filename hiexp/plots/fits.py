@@ -88,9 +88,9 @@ def plot_parameters(fit: FitResult, file: Path) -> None:
     file : Path
         The PNG to write; nothing is written where there is no value at all.
     """
-    from hiexp.fitting.result import MEASUREMENTS
+    from hiexp.fitting.measurements import MEASUREMENTS
 
-    units = dict(fit.parameters) | {name: unit for name, unit in MEASUREMENTS.items() if name not in LEFT_OUT}
+    units = dict(fit.parameters) | {name: row.unit for name, row in MEASUREMENTS.items() if name not in LEFT_OUT}
     good = fit.table.loc[fit.good, [name for name in units if name in fit.table]].astype(float)
     good = good.where(np.isfinite(good)).dropna(axis="columns", how="all")
     if good.empty:

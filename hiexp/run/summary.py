@@ -168,7 +168,7 @@ def _failure_counts(fit: FitResult) -> list[str]:
 
 
 def _median_table(fit: FitResult) -> list[str]:
-    from hiexp.fitting.result import MEASUREMENTS
+    from hiexp.fitting.measurements import MEASUREMENTS
 
     good = fit.table.loc[fit.good, MEDIANS].dropna(axis="columns", how="all")
     if good.empty:
@@ -178,7 +178,7 @@ def _median_table(fit: FitResult) -> list[str]:
     for name in good:
         # Four digits that count, and no exponent for velocities.
         values = "".join(f"{float(f'{value:.4g}'):12g}" for value in quantiles[name])
-        lines.append(f"{name:10}{values}  {MEASUREMENTS[name]}".rstrip())
+        lines.append(f"{name:10}{values}  {MEASUREMENTS[name].unit}".rstrip())
     return lines
 
 

@@ -43,7 +43,7 @@ def kernel(signature: types.Type) -> Callable[[Callable], Callable]:
 
 @compiled_curve
 def gaussian(velocity, parameters, value, derivatives):
-    """Write `hiexp.fitting.curves.gaussian`."""
+    """Write `hiexp.fitting.torch_backend.curves.gaussian`."""
     peak, centre, width = parameters[0], parameters[1], parameters[2]
     for i in range(velocity.size):
         t = (velocity[i] - centre) / width
@@ -72,14 +72,14 @@ def _add_lorentzian(velocity, parameters, value, derivatives):
 
 @compiled_curve
 def lorentzian(velocity, parameters, value, derivatives):
-    """Write `hiexp.fitting.curves.lorentzian`."""
+    """Write `hiexp.fitting.torch_backend.curves.lorentzian`."""
     value[:] = 0.0
     _add_lorentzian(velocity, parameters, value, derivatives)
 
 
 @compiled_curve
 def double_lorentzian(velocity, parameters, value, derivatives):
-    """Write `hiexp.fitting.curves.double_lorentzian`."""
+    """Write `hiexp.fitting.torch_backend.curves.double_lorentzian`."""
     value[:] = 0.0
     _add_lorentzian(velocity, parameters[:3], value, derivatives[:3])
     _add_lorentzian(velocity, parameters[3:], value, derivatives[3:])

@@ -3,32 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from hiexp.fitting.backend import (
+    DAMPING,
+    DAMPING_DECREASE,
+    DAMPING_INCREASE,
+    LEAST_DAMPING,
+    MAX_DAMPING,
+    RIDGE,
+    Curve,
+    Solution,
+)
 
-class Curve(Protocol):
-    """A curve with its derivatives."""
-
-    def __call__(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Sequence[Tensor]]:
-        """Return the curve (B, M) and its P derivatives, each (B, M), from x (B, M) and parameters (B, P)."""
-
-
-DAMPING = 0.1  # Marquardt's lambda at the start, in units of the problem's own curvature
-DAMPING_DECREASE, DAMPING_INCREASE = 0.2, 3.0  # factors of it after a step as foreseen, and after one refused
 MEMORY = {"cpu": 200_000, "cuda": 50_000_000}  # numbers in a Jacobian: on a CPU so few that its cache holds them
-LEAST_DAMPING, MAX_DAMPING = 1e-9, 1e9
-RIDGE = 1e-12  # damping of a linear problem, without which rounding decides about directions that no datum knows
-
-
-class Solution(NamedTuple):
-    """``parameters`` (B, P), ``chi2`` (B,) and whether each problem came to rest, ``converged`` (B,)."""
-
-    parameters: Tensor
-    chi2: Tensor
-    converged: Tensor
 
 
 def least_squares(
@@ -160,6 +151,30 @@ def linear_least_squares(curve: Curve, x: Tensor, y: Tensor, weight: Tensor, sta
     step = _damped_step(curvature, slope, torch.full_like(chi2, RIDGE), stuck)
     found, chi2 = start + step, chi2 - _gain(curvature, slope, step)
     return Solution(found, chi2, found.isfinite().all(1) & chi2.isfinite())
+
+
+def products(
+    curve: Curve, x: Tensor, weight: Tensor, parameters: Tensor, correlation: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return J J^T and J R J^T, each of shape (B, P, P), with J the curve's derivatives over the noise.
+
+    Parameters
+    ----------
+    curve : callable
+        From `x` and parameters to values and derivatives.
+    x, weight : Tensor, shape (B, M)
+        Abscissa, and the inverse of each datum's noise: 0 leaves it out.
+    parameters : Tensor, shape (B, P)
+        Where to differentiate.
+    correlation : Tensor, shape (B, K)
+        R: of the noise at lags of 1 to K channels.
+    """
+    jacobian = weighted_jacobian(curve(x, parameters)[1], weight)
+    half = jacobian / 2  # J times one triangle of R, and half of the diagonal; the other is its mirror image
+    for lag in range(1, min(correlation.shape[1], jacobian.shape[2] - 1) + 1):
+        half[..., lag:].addcmul_(jacobian[..., :-lag], correlation[:, lag - 1, None, None])
+    spread = jacobian @ half.mT
+    return jacobian @ jacobian.mT, spread + spread.mT
 
 
 def rows_at_once(n_parameters: int, n_channels: int, device: torch.device) -> int:

@@ -9,8 +9,7 @@ import torch
 from numba import boolean, float64, int64, njit, void
 from torch import Tensor
 
-from hiexp.fitting.compiled.curves import CURVE, MATRIX, OPTIONS, VECTOR, kernel
-from hiexp.fitting.least_squares import (
+from hiexp.fitting.backend import (
     DAMPING,
     DAMPING_DECREASE,
     DAMPING_INCREASE,
@@ -20,6 +19,7 @@ from hiexp.fitting.least_squares import (
     Solution,
 )
 from hiexp.fitting.line import LAGS
+from hiexp.fitting.numba_backend.curves import CURVE, MATRIX, OPTIONS, VECTOR, kernel
 
 
 def least_squares(
@@ -33,7 +33,7 @@ def least_squares(
     max_steps: int,
     tolerance: float,
 ) -> Solution:
-    """Minimise each chi2 as `hiexp.fitting.least_squares.least_squares` does, for a compiled curve, on the CPU."""
+    """Minimise each chi2 as `hiexp.fitting.torch_backend.least_squares` does, for a compiled curve, on the CPU."""
     found = torch.minimum(torch.maximum(start, lower), upper).contiguous()
     chi2, converged = torch.empty_like(found[:, 0]), torch.empty(len(found), dtype=torch.bool)
     arrays = (values.contiguous().numpy() for values in (x, y, weight, lower, upper, found, chi2, converged))

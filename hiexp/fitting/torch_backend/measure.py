@@ -3,35 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from hiexp.fitting.backend import (
+    COARSER,
+    DEVIATES,
+    FAINTEST_THRESHOLD,
+    GRID,
+    NEWTON_STEPS,
+    SLOPE_REACH,
+    Curve,
+    Measurements,
+)
 from hiexp.fitting.covariance import standard_deviations
-from hiexp.fitting.least_squares import Curve
-
-MEASURED = ("position", "w50", "w20", "flux_peak", "flux_int", "A_flux")
-GRID = 257  # samples over the window to find the line in the curve, and again over the line
-FAINTEST_THRESHOLD = 1e-3  # of the peak: there the line ends
-COARSER = 2  # times as far apart are the samples from which errors follow
-NEWTON_STEPS = 2
-DEVIATES = torch.linspace(-3, 3, 13)  # standard normal deviates at which the edges of a line are looked for
-
-
-class Measurements(NamedTuple):
-    """Numbers of B curves.
-
-    ``numbers`` (B, 6) in the order of `MEASURED`: km/s, mJy, Jy km/s; NaN where a curve has no positive peak.
-    ``errors`` (B, 6): their standard deviations. ``low`` and ``high`` (B,): where the curve passes 20 % of its peak,
-    km/s, or where the window ends if it does not. ``cut`` (B,): whether it does not.
-    """
-
-    numbers: Tensor
-    errors: Tensor
-    low: Tensor
-    high: Tensor
-    cut: Tensor
+from hiexp.fitting.measurements import OUTER, line_measurements, width_levels
 
 
 def measure(
@@ -44,9 +31,9 @@ def measure(
 ) -> Measurements:
     """Measure the line in each fitted curve.
 
-    The line is the stretch around the highest point where the curve stays above a thousandth of it. W50 and W20 are
-    taken at 50 and 20 % of the peak, seen from outside; the position is the flux-weighted mean velocity, as
-    BusyFit's; A_flux compares the halves of the line on either side of the middle between the 20 % edges (Haynes et
+    The line is the stretch around the highest point where the curve stays above a thousandth of it. Widths are taken
+    at their levels of the peak, seen from outside; the position is the flux-weighted mean velocity, as BusyFit's;
+    A_flux compares the halves of the line on either side of the middle between the outer edges, at 20 % (Haynes et
     al. 1998, AJ 115, 62). Errors follow from the covariance of the parameters to first order, those of the widths
     from how far the edges move: beside a horn about as high as the level an edge may jump.
 
@@ -55,35 +42,42 @@ def measure(
     value, curve : callable
         From velocity (B, M), km/s, and parameters to the curve (B, M), mJy, without and with its derivatives.
     parameters, covariances : Tensor, shapes (B, P) and (B, P, P)
-        Of the curves.
+        Parameters of the curves and their covariances.
     low, high : Tensor, shape (B,)
-        Where to look for the line, km/s.
+        Ends of the window in which to look for the line, km/s.
     """
+    widths = width_levels()
+    n_widths, outer = len(widths), list(widths).index(OUTER)
+    far = 2 * n_widths - 1 - outer  # edges stand from left to right: those met from the left, then the others
     window = _grid(low, high)
     velocity = _grid(*_extent(window, value(window, parameters)))
     step = velocity[:, 1:2] - velocity[:, :1]
     profile = value(velocity, parameters)
     top = profile.argmax(1, keepdim=True).clamp(1, GRID - 2)
     summit = velocity.gather(1, top) + _vertex(profile, top) * step
-    levels = profile.new_tensor([0.5, 0.2, 0.2, 0.5])
+    levels = profile.new_tensor([*widths.values(), *reversed(widths.values())])
     threshold = levels * value(summit, parameters)
     edges, cut = _crossings(velocity, profile, threshold)
     for _ in range(NEWTON_STEPS):
-        around = torch.cat([edges, edges - 1e-3 * step, edges + 1e-3 * step], dim=1)
+        around = torch.cat([edges, edges - SLOPE_REACH * step, edges + SLOPE_REACH * step], dim=1)
         here, before, after = value(around, parameters).chunk(3, dim=1)
-        steepness = (after - before) / (2e-3 * step)
+        steepness = (after - before) / (2 * SLOPE_REACH * step)
         steepness = torch.where(cut | (steepness == 0), torch.inf, steepness)
         edges = edges - ((here - threshold) / steepness).clamp(-step, step)
 
-    low50, low20, high20, high50 = edges.unbind(1)
     flux = _integral(profile, step)
     position = _integral(profile * velocity, step) / flux
-    peak = value(summit, parameters)[:, 0]
-    ends = torch.stack([low20, (low20 + high20) / 2, high20], dim=1)
+    peak = value(summit, parameters)
+    first, last = edges[:, outer], edges[:, far]
+    ends = torch.stack([first, (first + last) / 2, last], dim=1)
     lower, upper = _integral_up_to(profile, (ends - velocity[:, :1]) / step, step).diff(dim=1).split(1, dim=1)
-    a_flux = torch.maximum(lower / upper, upper / lower)
-    columns = [position, (high50 - low50)[:, None], (high20 - low20)[:, None], peak[:, None], flux / 1000, a_flux]
-    numbers = torch.cat(columns, dim=1)
+    values = {
+        "position": position[:, 0],
+        "flux_peak": peak[:, 0],
+        "flux_int": flux[:, 0] / 1000,
+        "A_flux": torch.maximum(lower / upper, upper / lower)[:, 0],
+        **{name: edges[:, -1 - k] - edges[:, k] for k, name in enumerate(widths)},
+    }
 
     velocity = velocity[:, ::COARSER]
     step, n = step * COARSER, velocity.shape[1]
@@ -92,35 +86,38 @@ def measure(
     by_peak = by_parameters[..., -1:]
     # An edge moves such that it stays where the curve passes the level (implicit differentiation).
     by_edges = (levels * by_peak - by_parameters[..., n + 1 : -1]) / steepness[:, None]
-    by_ends = torch.stack([by_edges[..., 1], by_edges[..., 1:3].mean(2), by_edges[..., 2]], dim=2)
+    by_first, by_last = by_edges[..., outer], by_edges[..., far]
+    by_ends = torch.stack([by_first, (by_first + by_last) / 2, by_last], dim=2)
     # The lower half less `ratio` times the upper one, as the curve changes and as the ends move.
     ratio = lower / upper
     below = ((ends[..., None] - velocity[:, None]) / step[..., None] + 0.5).clamp_(0, 1)
     share = below[:, 1] - below[:, 0] - ratio * (below[:, 2] - below[:, 1])
-    at_ends = samples[:, [n + 2, n, n + 3]] * torch.cat([-torch.ones_like(ratio), 1 + ratio, -ratio], dim=1)
+    at_ends = samples[:, [n + 1 + outer, n, n + 1 + far]]
+    at_ends = at_ends * torch.cat([-torch.ones_like(ratio), 1 + ratio, -ratio], dim=1)
     weights = torch.stack([(velocity - position) / flux, torch.ones_like(velocity) / 1000, share], dim=2)
     weights[:, [0, -1], :2] /= 2  # trapezoids
     by_position, by_flux, by_halves = (by_parameters[..., :n] @ (weights * step[..., None])).unbind(2)
     by_a_flux = (by_halves + (by_ends @ at_ends[..., None])[..., 0]) / upper / ratio.clamp_max(1) ** 2
-    errors = torch.empty_like(numbers)  # of all but the widths, which are not linear
-    linear = torch.stack([by_position, by_peak[..., 0], by_flux, by_a_flux], dim=1)
-    errors[:, [0, 3, 4, 5]] = standard_deviations(covariances, linear)
+    linear = {"position": by_position, "flux_peak": by_peak[..., 0], "flux_int": by_flux, "A_flux": by_a_flux}
+    deviations = standard_deviations(covariances, torch.stack([*linear.values()], dim=1))
+    errors = dict(zip(linear, deviations.unbind(1), strict=True))
+
     shared = covariances @ by_parameters
     variance = (shared * by_parameters).sum(1)[:, None]
     with_peak = shared[..., -1:].mT @ by_parameters[..., :n]
-    level = levels[:2, None]
+    level = levels[:n_widths, None]
     above = samples[:, None, :n] - level * samples[:, None, -1:]
     spread = torch.addcmul(variance[..., :n] + level**2 * variance[..., -1:], level, with_peak, value=-2)
     certainty = above / spread.clamp_min_(torch.finfo(spread.dtype).tiny).sqrt_()
-    from_low, from_high = _edge_error(torch.cat([certainty, certainty.flip(2)], dim=1), step).split(2, dim=1)
+    from_low, from_high = _edge_error(torch.cat([certainty, certainty.flip(2)], dim=1), step).split(n_widths, dim=1)
     moved = covariances @ by_edges
-    moving = (moved * by_edges).sum(1)
-    alike = (moved[..., :2] * by_edges[..., [3, 2]]).sum(1) / (moving[:, :2] * moving[:, [3, 2]]).sqrt()
-    errors[:, 1:3] = (from_low**2 + from_high**2 - 2 * alike * from_low * from_high).sqrt()
-    measured = (peak > 0) & numbers.isfinite().all(1)
-    return Measurements(
-        torch.where(measured[:, None], numbers, torch.nan), errors, edges[:, 1], edges[:, 2], cut[:, 1:3].any(1)
-    )
+    moving, mirrored = (moved * by_edges).sum(1), by_edges.flip(2)
+    alike = (moved * mirrored).sum(1)[:, :n_widths] / (moving * moving.flip(1))[:, :n_widths].sqrt()
+    reach = (from_low**2 + from_high**2 - 2 * alike * from_low * from_high).sqrt()
+    errors |= dict(zip(widths, reach.unbind(1), strict=True))
+    measured = (values["flux_peak"] > 0) & torch.stack([*values.values()]).isfinite().all(0)
+    values = {name: torch.where(measured, values[name], torch.nan) for name in line_measurements()}
+    return Measurements(values, errors, first, last, cut[:, outer] | cut[:, far])
 
 
 def _edge_error(certainty: Tensor, step: Tensor) -> Tensor:
@@ -135,7 +132,7 @@ def _edge_error(certainty: Tensor, step: Tensor) -> Tensor:
         Between samples.
     """
     reached = certainty.cummax(2)[0]
-    deviates = DEVIATES.to(reached)
+    deviates = reached.new_tensor(DEVIATES)
     deviate = deviates.minimum(reached[..., -1:])
     sample = torch.searchsorted(reached, deviate).clamp_(1, reached.shape[2] - 1)
     below, here = reached.gather(2, sample - 1), reached.gather(2, sample)
@@ -184,13 +181,15 @@ def _vertex(profile: Tensor, top: Tensor) -> Tensor:
 
 
 def _crossings(velocity: Tensor, profile: Tensor, threshold: Tensor) -> tuple[Tensor, Tensor]:
-    """Return where the profile passes each of four thresholds and whether it is cut off there, each of shape (N, 4).
+    """Return where the profile passes each of E thresholds and whether it is cut off there, each of shape (N, E).
 
-    The first two are met from the left, the others from the right; between samples the profile is taken as straight.
+    The first half is met from the left, the others from the right, which mirror them; between samples the profile is
+    taken as straight.
     """
-    half, fifth = profile >= threshold[:, :1], profile >= threshold[:, 1:2]
-    inside = torch.cat([_first(half), _first(fifth), _last(fifth), _last(half)], dim=1)
-    outside = (inside + torch.tensor([-1, -1, 1, 1], device=inside.device)).clamp(0, GRID - 1)
+    half = threshold.shape[1] // 2
+    reaches = [profile >= threshold[:, k : k + 1] for k in range(half)]
+    inside = torch.cat([*map(_first, reaches), *map(_last, reversed(reaches))], dim=1)
+    outside = (inside + torch.tensor([-1] * half + [1] * half, device=inside.device)).clamp(0, GRID - 1)
     inner, outer = profile.gather(1, inside), profile.gather(1, outside)
     share = torch.where(inner > outer, (threshold - outer) / (inner - outer), 0)
     first, last = velocity.gather(1, outside), velocity.gather(1, inside)

@@ -6,27 +6,43 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from numba import boolean, float64, njit, void
+from numba import boolean, float64, int64, njit, void
 from torch import Tensor
 
-from hiexp.fitting.compiled.curves import CURVE, MATRIX, OPTIONS, VECTOR, kernel
-from hiexp.fitting.measure import COARSER, DEVIATES, FAINTEST_THRESHOLD, GRID, MEASURED, NEWTON_STEPS, Measurements
+from hiexp.fitting.backend import (
+    COARSER,
+    DEVIATES,
+    FAINTEST_THRESHOLD,
+    GRID,
+    NEWTON_STEPS,
+    SLOPE_REACH,
+    Measurements,
+)
+from hiexp.fitting.measurements import OUTER, line_measurements, width_levels
+from hiexp.fitting.numba_backend.curves import CURVE, MATRIX, OPTIONS, VECTOR, kernel
 
-LEVELS = np.array([0.5, 0.2, 0.2, 0.5])  # of the peak: the first two met from the left, the others from the right
-NEAR = 1e-3  # of a step: so far apart are the points that tell how steep a curve is
+# Columns of what the kernels write; behind them stand the widths.
+COLUMNS = ("position", "flux_peak", "flux_int", "A_flux")
+POSITION, PEAK, FLUX, ASYMMETRY, WIDTHS = range(len(COLUMNS) + 1)
 TINY = np.finfo(float).tiny
-_DEVIATES = DEVIATES.double().numpy()
-_WEIGHTS = torch.softmax(-(DEVIATES.double() ** 2) / 2, 0).numpy()
+_DEVIATES = np.array(DEVIATES)
+_WEIGHTS = torch.softmax(-(torch.tensor(DEVIATES, dtype=torch.float64) ** 2) / 2, 0).numpy()
 
 
 def measure(curve: Callable, parameters: Tensor, covariances: Tensor, low: Tensor, high: Tensor) -> Measurements:
-    """Measure the line in each fitted curve as `hiexp.fitting.measure.measure` does, for a compiled curve."""
-    numbers = parameters.new_empty(len(parameters), len(MEASURED))
-    errors, edges = torch.empty_like(numbers), parameters.new_empty(len(parameters), 2)
+    """Measure the line in each fitted curve as `hiexp.fitting.torch_backend.measure` does, for a compiled curve."""
+    widths = width_levels()
+    levels = np.array([*widths.values(), *reversed(widths.values())])
+    columns = parameters.new_empty(len(parameters), WIDTHS + len(widths))
+    errors, ends = torch.empty_like(columns), parameters.new_empty(len(parameters), 2)
     cut = torch.empty(len(parameters), dtype=torch.bool)
-    arrays = (parameters, covariances, low, high, numbers, errors, edges, cut)
-    _measure_all(curve, *(values.contiguous().numpy() for values in arrays))
-    return Measurements(numbers, errors, edges[:, 0], edges[:, 1], cut)
+    given = (values.contiguous().numpy() for values in (parameters, covariances, low, high))
+    written = (values.numpy() for values in (columns, errors, ends, cut))
+    _measure_all(curve, *given, levels, list(widths).index(OUTER), *written)
+    names = (*COLUMNS, *widths)
+    by_name, errors_by_name = (dict(zip(names, part.unbind(1), strict=True)) for part in (columns, errors))
+    values = {name: by_name[name] for name in line_measurements()}
+    return Measurements(values, errors_by_name, ends[:, 0], ends[:, 1], cut)
 
 
 @njit(**OPTIONS)
@@ -150,11 +166,12 @@ def _variances(covariances, by):
 
 
 @njit(**OPTIONS)
-def _line(curve, theta, low, high, numbers):
+def _line(curve, theta, low, high, levels, outer, found):
     """Measure the line between two velocities.
 
-    Returns samples (GRID,) of where it is, the summit, the four edges, how steep the curve is there, infinitely if it
-    is cut off, and the halves of the flux.
+    Levels stand as the edges do, from left to right; `outer` is the number of the outer one. Returns samples (GRID,)
+    of where the line is, the summit, the edges, how steep the curve is there, infinitely if it is cut off, whether it
+    is at the outer edges, and the halves of the flux.
     """
     velocity, profile, derivatives = np.empty(GRID), np.empty(GRID), np.empty((theta.size, GRID))
     _spread_out(velocity, low, high)
@@ -165,94 +182,102 @@ def _line(curve, theta, low, high, numbers):
     step = velocity[1] - velocity[0]
     top = min(max(profile.argmax(), 1), GRID - 2)
     summit = velocity[top] + _vertex(profile, top) * step
-    at, here, by_here = np.empty(12), np.empty(12), np.empty((theta.size, 12))
+    n = levels.size
+    at, here, by_here = np.empty(3 * n), np.empty(3 * n), np.empty((theta.size, 3 * n))
     for i in range(at.size):
         at[i] = summit
     curve(at, theta, here, by_here)
     peak = here[0]
-    edges, cut, steepness = np.empty(4), np.empty(4, np.bool_), np.empty(4)
-    for e in range(4):
-        edges[e], cut[e] = _crossing(velocity, profile, LEVELS[e] * peak, e < 2)
+    edges, cut, steepness = np.empty(n), np.empty(n, np.bool_), np.empty(n)
+    for e in range(n):
+        edges[e], cut[e] = _crossing(velocity, profile, levels[e] * peak, e < n // 2)
     for _ in range(NEWTON_STEPS):
-        for e in range(4):
-            at[e], at[4 + e], at[8 + e] = edges[e], edges[e] - NEAR * step, edges[e] + NEAR * step
+        for e in range(n):
+            at[e], at[n + e], at[2 * n + e] = edges[e], edges[e] - SLOPE_REACH * step, edges[e] + SLOPE_REACH * step
         curve(at, theta, here, by_here)
-        for e in range(4):
-            steepness[e] = (here[8 + e] - here[4 + e]) / (2 * NEAR * step)
+        for e in range(n):
+            steepness[e] = (here[2 * n + e] - here[n + e]) / (2 * SLOPE_REACH * step)
             if cut[e] or steepness[e] == 0:
                 steepness[e] = np.inf
-            edges[e] -= min(max((here[e] - LEVELS[e] * peak) / steepness[e], -step), step)
+            edges[e] -= min(max((here[e] - levels[e] * peak) / steepness[e], -step), step)
     flux, moment = -(profile[0] + profile[-1]) / 2, -(profile[0] * velocity[0] + profile[-1] * velocity[-1]) / 2
     for i in range(GRID):
         flux += profile[i]
         moment += profile[i] * velocity[i]
-    middle = _integral_up_to(profile, ((edges[1] + edges[2]) / 2 - velocity[0]) / step)
-    lower = step * (middle - _integral_up_to(profile, (edges[1] - velocity[0]) / step))
-    upper = step * (_integral_up_to(profile, (edges[2] - velocity[0]) / step) - middle)
-    numbers[0], numbers[1], numbers[2] = moment / flux, edges[3] - edges[0], edges[2] - edges[1]
-    numbers[3], numbers[4], numbers[5] = peak, flux * step / 1000, max(lower / upper, upper / lower)
-    return velocity, summit, edges, steepness, cut[1] or cut[2], lower, upper
+    first, last = edges[outer], edges[n - 1 - outer]
+    middle = _integral_up_to(profile, ((first + last) / 2 - velocity[0]) / step)
+    lower = step * (middle - _integral_up_to(profile, (first - velocity[0]) / step))
+    upper = step * (_integral_up_to(profile, (last - velocity[0]) / step) - middle)
+    found[POSITION], found[PEAK], found[FLUX] = moment / flux, peak, flux * step / 1000
+    found[ASYMMETRY] = max(lower / upper, upper / lower)
+    for k in range(n // 2):
+        found[WIDTHS + k] = edges[n - 1 - k] - edges[k]
+    return velocity, summit, edges, steepness, cut[outer] or cut[n - 1 - outer], lower, upper
 
 
 @njit(**OPTIONS)
-def _errors(curve, theta, covariances, velocity, summit, edges, steepness, lower, upper, numbers, errors):
+def _errors(curve, theta, covariances, levels, outer, line, found, errors):
     """Propagate the covariance of the parameters to what `_line` has measured."""
+    velocity, summit, edges, steepness, lower, upper = line
     p, n, step = theta.size, (GRID - 1) // COARSER + 1, COARSER * (velocity[1] - velocity[0])
-    ratio, ends = lower / upper, (edges[1], (edges[1] + edges[2]) / 2, edges[2])
-    places, samples, by = np.empty(n + 6), np.empty(n + 6), np.empty((p, n + 6))
+    n_edges, far = edges.size, edges.size - 1 - outer
+    ratio, ends = lower / upper, (edges[outer], (edges[outer] + edges[far]) / 2, edges[far])
+    size = n + n_edges + 2
+    places, samples, by = np.empty(size), np.empty(size), np.empty((p, size))
     for i in range(n):
         places[i] = velocity[COARSER * i]
-    for e in range(4):
+    for e in range(n_edges):
         places[n + 1 + e] = edges[e]
-    places[n], places[n + 5] = ends[1], summit
+    places[n], places[size - 1] = ends[1], summit
     curve(places, theta, samples, by)
     weights = np.empty((3, n))  # of the samples in the changes of position, flux and asymmetry
     for i in range(n):
         trapezoid = step / 2 if i == 0 or i == n - 1 else step
-        weights[0, i] = (places[i] - numbers[0]) / (1000 * numbers[4]) * trapezoid
+        weights[0, i] = (places[i] - found[POSITION]) / (1000 * found[FLUX]) * trapezoid
         weights[1, i] = trapezoid / 1000
         # The lower half less `ratio` times the upper one, as the curve changes and as the ends move.
-        outer = _below(ends[0], places[i], step) + ratio * _below(ends[2], places[i], step)
-        weights[2, i] = step * ((1 + ratio) * _below(ends[1], places[i], step) - outer)
-    by_edges, linear = np.empty((4, p)), np.empty((4, p))
+        beyond = _below(ends[0], places[i], step) + ratio * _below(ends[2], places[i], step)
+        weights[2, i] = step * ((1 + ratio) * _below(ends[1], places[i], step) - beyond)
+    by_edges, linear = np.empty((n_edges, p)), np.empty((WIDTHS, p))
     for q in range(p):
-        for e in range(4):
+        for e in range(n_edges):
             # An edge moves such that it stays where the curve passes the level (implicit differentiation).
-            by_edges[e, q] = (LEVELS[e] * by[q, n + 5] - by[q, n + 1 + e]) / steepness[e]
-        moved = (1 + ratio) * samples[n] * (by_edges[1, q] + by_edges[2, q]) / 2
-        moved -= samples[n + 2] * by_edges[1, q] + ratio * samples[n + 3] * by_edges[2, q]
+            by_edges[e, q] = (levels[e] * by[q, size - 1] - by[q, n + 1 + e]) / steepness[e]
+        moved = (1 + ratio) * samples[n] * (by_edges[outer, q] + by_edges[far, q]) / 2
+        moved -= samples[n + 1 + outer] * by_edges[outer, q] + ratio * samples[n + 1 + far] * by_edges[far, q]
         by_position, by_flux, by_halves = 0.0, 0.0, moved
         for i in range(n):
             by_position += by[q, i] * weights[0, i]
             by_flux += by[q, i] * weights[1, i]
             by_halves += by[q, i] * weights[2, i]
-        linear[0, q], linear[1, q], linear[2, q] = by_position, by[q, n + 5], by_flux
-        linear[3, q] = by_halves / upper / min(ratio, 1.0) ** 2
-    errors[0] = _standard_deviation(covariances, linear[0])
-    for k in range(1, 4):
-        errors[2 + k] = _standard_deviation(covariances, linear[k])
+        linear[POSITION, q], linear[PEAK, q], linear[FLUX, q] = by_position, by[q, size - 1], by_flux
+        linear[ASYMMETRY, q] = by_halves / upper / min(ratio, 1.0) ** 2
+    for k in range(WIDTHS):
+        errors[k] = _standard_deviation(covariances, linear[k])
     variance, with_peak = _variances(covariances, by)
     certainty = np.empty(n)
-    for k in range(2):
-        level, left, right = LEVELS[k], by_edges[k], by_edges[3 - k]
+    for k in range(n_edges // 2):
+        level, left, right = levels[k], by_edges[k], by_edges[n_edges - 1 - k]
         for i in range(n):
-            spread = variance[i] - 2 * level * with_peak[i] + level**2 * variance[n + 5]
-            certainty[i] = (samples[i] - level * samples[n + 5]) / np.sqrt(max(spread, TINY))
+            spread = variance[i] - 2 * level * with_peak[i] + level**2 * variance[size - 1]
+            certainty[i] = (samples[i] - level * samples[size - 1]) / np.sqrt(max(spread, TINY))
         from_low, from_high = _edge_error(certainty, True) * step, _edge_error(certainty, False) * step
         alike = _covariance_of(covariances, left, right)
         alike /= _standard_deviation(covariances, left) * _standard_deviation(covariances, right)
-        errors[1 + k] = np.sqrt(from_low**2 + from_high**2 - 2 * alike * from_low * from_high)
+        errors[WIDTHS + k] = np.sqrt(from_low**2 + from_high**2 - 2 * alike * from_low * from_high)
 
 
-@kernel(void(CURVE, MATRIX, float64[:, :, ::1], VECTOR, VECTOR, MATRIX, MATRIX, MATRIX, boolean[::1]))
-def _measure_all(curve, parameters, covariances, low, high, numbers, errors, ends, cut):
+@kernel(void(CURVE, MATRIX, float64[:, :, ::1], VECTOR, VECTOR, VECTOR, int64, MATRIX, MATRIX, MATRIX, boolean[::1]))
+def _measure_all(curve, parameters, covariances, low, high, levels, outer, columns, errors, ends, cut):
     for row in range(len(parameters)):
-        theta, found = parameters[row], numbers[row]
-        velocity, summit, edges, steepness, cut[row], lower, upper = _line(curve, theta, low[row], high[row], found)
+        theta, found = parameters[row], columns[row]
+        velocity, summit, edges, steepness, cut[row], lower, upper = _line(
+            curve, theta, low[row], high[row], levels, outer, found
+        )
         line = velocity, summit, edges, steepness, lower, upper
-        _errors(curve, theta, covariances[row], *line, found, errors[row])
-        ends[row, 0], ends[row, 1] = edges[1], edges[2]
-        measured = found[3] > 0
+        _errors(curve, theta, covariances[row], levels, outer, line, found, errors[row])
+        ends[row, 0], ends[row, 1] = edges[outer], edges[edges.size - 1 - outer]
+        measured = found[PEAK] > 0
         for k in range(found.size):
             measured &= np.isfinite(found[k])
         if not measured:
