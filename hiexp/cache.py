@@ -214,7 +214,7 @@ def fingerprint(*given: object) -> str:
     for value in given:
         if isinstance(value, np.ndarray):
             digest.update(f"{value.dtype.str}{value.shape}".encode())
-            digest.update(np.ascontiguousarray(value).view(np.uint8))
+            digest.update(np.ascontiguousarray(value).view(np.uint8).data)
         elif isinstance(value, pd.DataFrame):
             digest.update(repr([value.index.name, *value.dtypes.items()]).encode())
             digest.update(pd.util.hash_pandas_object(value).to_numpy())

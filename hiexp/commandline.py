@@ -9,6 +9,7 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from hydra.errors import (
     ConfigCompositionException,
@@ -84,7 +85,8 @@ def _message(error: Exception) -> str | None:
 
 def words_typed(overrides: Sequence[str]) -> list[str]:
     """Return the words in one of Hydra's lists as they were typed, with each ``${...}``."""
-    return OmegaConf.to_container(overrides, resolve=False) if OmegaConf.is_config(overrides) else list(overrides)
+    plain: Any = OmegaConf.to_container(overrides, resolve=False) if OmegaConf.is_config(overrides) else overrides
+    return list(plain)
 
 
 def _how_to_quote(word: str) -> str:

@@ -111,8 +111,8 @@ def read(sweep: str | None, experiment: str | None, uri: str | None, root: str) 
 
     if experiment is not None:
         return _store(uri, root).experiment(experiment)
-    latest = sweep in (None, "latest")
-    if latest and uri is None:
+    named = None if sweep in (None, "latest") else Path(sweep)
+    if named is None and uri is None:
         folders = sorted({file.parents[2] for file in Path(root, "runs").glob(f"*/*_sweep*/*/{OVERRIDES_FILE}")})
         if folders:
             return read_sweep(folders[-1])
@@ -121,13 +121,12 @@ def read(sweep: str | None, experiment: str | None, uri: str | None, root: str) 
                 "no sweep in runs/ and no store in mlruns/: type this in the folder where the runs were started, "
                 "or give root=FOLDER, --sweep FOLDER or --uri"
             )
-    elif not latest and Path(sweep).is_dir():
-        return read_sweep(Path(sweep))
+    elif named is not None and named.is_dir():
+        return read_sweep(named)
     store = _store(uri, root)
     parents = store.sweeps()
-    if not latest:
-        wanted = str(Path(sweep).absolute())
-        parents = [parent for parent in parents if parent.data.tags.get("folder") == wanted]
+    if named is not None:
+        parents = [parent for parent in parents if parent.data.tags.get("folder") == str(named.absolute())]
     if not parents:
         raise InputError(
             f"sweep {sweep or 'latest'}: no such folder, and no such sweep in {store.uri}; --experiment NAME takes "
@@ -196,7 +195,8 @@ def _refuse_metrics(filters: list[str], found: Comparison) -> None:
 
     settings = {key for run in found.runs for key in run.settings}
     for text in filters:
-        if FILTER.fullmatch(text)["key"] not in settings:
+        parts = FILTER.fullmatch(text)
+        if parts and parts["key"] not in settings:
             raise InputError(
                 f"{text}: a filter by scores would favour the sweep over its controls; filter by settings"
             )

@@ -161,7 +161,7 @@ def refuse_failures(results: Sequence[Result], server: Server) -> None:
 def main(cfg: DictConfig) -> None:
     """Fetch an archive; Ctrl-C leaves what is complete."""
     try:
-        download(cfg, HydraConfig.get().runtime.choices.dataset)
+        download(cfg, HydraConfig.get().runtime.choices["dataset"])
     except KeyboardInterrupt:
         log.error("Interrupted; %s", AGAIN)
         raise

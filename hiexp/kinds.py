@@ -38,8 +38,13 @@ def describe(hint: object) -> str:
         return "a mapping {name: value}"
     if inspect.isclass(origin) and issubclass(origin, Sequence):
         return f"a list of {describe(arguments[0])}" + (";" if " or " in describe(arguments[0]) else "")
-    words = {int: "a whole number", float: "a number", bool: "true or false", str: "text (quoted, if it is a number)"}
-    return words.get(hint, getattr(hint, "__name__", str(hint)))
+    words: dict[object, str] = {
+        int: "a whole number",
+        float: "a number",
+        bool: "true or false",
+        str: "text (quoted, if it is a number)",
+    }
+    return words[hint] if hint in words else str(getattr(hint, "__name__", hint))
 
 
 def _bound(constraint: object) -> str:

@@ -83,7 +83,8 @@ class ReferenceLabels:
         InputError
             If the dataset has no reference classes, or not as many as asked for.
         """
-        used = self._classes(_required(reference))
+        reference = _required(reference)
+        used = self._classes(reference)
         left_out, without = np.setdiff1d(reference, [UNKNOWN, *used]), np.count_nonzero(reference == UNKNOWN)
         if left_out.size:
             log.info("n_classes=%d: class %s left out", self.n_classes, ", ".join(map(str, left_out)))
@@ -91,9 +92,9 @@ class ReferenceLabels:
             log.info("%d of %d objects have no reference class and take no part", without, n_objects)
         return np.isin(reference, used)
 
-    def assign(self, profiles: np.ndarray, reference: np.ndarray, train: np.ndarray) -> Assignment:
+    def assign(self, profiles: np.ndarray, reference: np.ndarray | None, train: np.ndarray) -> Assignment:
         """Return the reference itself."""
-        return Assignment(reference, train)
+        return Assignment(_required(reference), train)
 
     def _classes(self, reference: np.ndarray) -> np.ndarray:
         present = np.unique(reference[reference != UNKNOWN])
@@ -120,8 +121,9 @@ class RandomLabels(ReferenceLabels):
 
     seed: Seed
 
-    def assign(self, profiles: np.ndarray, reference: np.ndarray, train: np.ndarray) -> Assignment:
+    def assign(self, profiles: np.ndarray, reference: np.ndarray | None, train: np.ndarray) -> Assignment:
         """Return one of the classes, drawn uniformly, for training objects only."""
+        reference = _required(reference)
         classes = np.full(len(reference), UNKNOWN)
         classes[train] = np.random.default_rng(self.seed).choice(self._classes(reference), len(train))
         return Assignment(classes, train)

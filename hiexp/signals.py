@@ -54,9 +54,10 @@ def ended_by_signals() -> Iterator[None]:
         if received() is None:  # else runs are still to be marked on the way out
             for number, handler in before.items():
                 signal.signal(number, handler)
-    if received() is not None:
-        sys.stderr.write(f"Stopped by {received().name}.\n")
-        sys.exit(128 + received())
+    last = received()
+    if last is not None:
+        sys.stderr.write(f"Stopped by {last.name}.\n")
+        sys.exit(128 + last)
 
 
 @contextmanager

@@ -115,7 +115,7 @@ class Spectra:
 
 def computed(dataset: Callable[..., Spectra]) -> Callable[..., Spectra]:
     """Mark a dataset as computed: its spectra depend on its arguments alone, so that a cache may keep them."""
-    dataset.computed = True
+    dataset.computed = True  # type: ignore[attr-defined]
     return dataset
 
 

@@ -144,7 +144,7 @@ def _read_record(path: Path) -> list[dict[str, str]]:
         raise InputError(f"{path}: no record of a download; remove it: sizes are then compared instead")
     text = path.read_text(encoding="utf-8", errors="replace")
     lines = csv.reader(text[: text.rfind("\n") + 1].splitlines()[1:])  # the last line may be half a line
-    rows = [dict(zip(COLUMNS, map(unescaped, line), strict=True)) for line in lines if _is_entry(line)]
+    rows = [dict(zip(COLUMNS, map(str, map(unescaped, line)), strict=True)) for line in lines if _is_entry(line)]
     return list({row["file"]: row for row in rows}.values())
 
 

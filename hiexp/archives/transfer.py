@@ -323,7 +323,8 @@ def fetch(
 
 def _refused(names: Sequence[str]) -> dict[str, str]:
     """Return which names of a server or a ReadMe no file can be given, and why."""
-    reasons, owners = {}, {}
+    reasons: dict[str, str] = {}
+    owners: dict[str, str] = {}
     for name in names:
         reason = not_plain(name)
         if not reason and owners.setdefault(PurePosixPath(name).name, name) != name:

@@ -80,21 +80,23 @@ class Store:
         children.sort(key=lambda run: (run.info.status == "FINISHED", run.info.start_time))
         by_job = {run.data.tags.get("job", run.info.run_id[:8]): run for run in children}
         runs = [self._run(run, job) for job, run in sorted(by_job.items(), key=lambda item: natural_order(item[0]))]
-        file, verdict, damaged = self._files(parent)(VERDICT_FILE), None, ()
+        file, damaged = self._files(parent)(VERDICT_FILE), []
         try:
             verdict = read_verdict(file) if file else None
         except InputError as error:
-            damaged = (printable(str(error)),)
+            verdict = None
+            damaged.append(printable(str(error)))
         return Comparison(
             title=printable("/".join(Path(tags.get("folder", parent.info.run_name)).parts[-2:])),
             command=printable(tags.get("command", "")),
             runs=tuple(runs),
             verdict=verdict,
-            damaged=damaged,
+            damaged=tuple(damaged),
         )
 
     def _search(self, experiments: Iterable[str], condition: str = "") -> list[Recorded]:
-        found, token = [], None
+        found: list[Recorded] = []
+        token = None
         while True:
             page = self.client.search_runs([*experiments], condition, max_results=PAGE, page_token=token)
             found, token = found + list(page), page.token

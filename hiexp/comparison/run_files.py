@@ -39,6 +39,9 @@ WHOLE = 2**53  # classes beyond are not told apart as floating-point numbers
 Words = Annotated[str, AfterValidator(printable)]
 
 
+MORE = ConfigDict(extra="allow")
+
+
 class _Job(TypedDict):
     name: Words
 
@@ -66,7 +69,7 @@ class JobSettings(SweepSettings):
 
 
 class _Configuration(TypedDict):
-    __pydantic_config__ = ConfigDict(extra="allow")
+    __pydantic_config__ = MORE  # type: ignore[misc]  # which is how pydantic is told
     job: Words
     indistinguishable_from_best: bool
 
@@ -81,7 +84,7 @@ Number = Annotated[float, AfterValidator(_sane)]
 
 
 class _Best(TypedDict):
-    __pydantic_config__ = ConfigDict(extra="allow")
+    __pydantic_config__ = MORE  # type: ignore[misc]  # which is how pydantic is told
     job: Words
     score: Number
     p_family: Number
@@ -100,7 +103,7 @@ class _Maximum(TypedDict):
 class Verdict(TypedDict):
     """What ``sweep.json`` says, as `hiexp.evaluation.SweepVerdict` writes it."""
 
-    __pydantic_config__ = ConfigDict(extra="allow")
+    __pydantic_config__ = MORE  # type: ignore[misc]  # which is how pydantic is told
     measure: Words
     configurations: Annotated[list[_Configuration], MinLen(1)]
     best: _Best
@@ -110,7 +113,7 @@ class Verdict(TypedDict):
 class Pair(TypedDict):
     """A difference in ``pairs.json``, as `hiexp.comparison.pairs` writes it."""
 
-    __pydantic_config__ = ConfigDict(extra="allow")
+    __pydantic_config__ = MORE  # type: ignore[misc]  # which is how pydantic is told
     pair: Words
     score: Words
     first: Number
@@ -284,12 +287,12 @@ def _load_yaml(text: str) -> object:
     return yaml.load(text, yaml.CSafeLoader)  # ten times as fast as OmegaConf's own
 
 
-def _hydra(file: Path, kind: object) -> Any:
+def _hydra(file: Path, kind: Any) -> Any:
     found = _yaml(file)
     return _checked(file, found.get("hydra") if isinstance(found, dict) else found, kind)
 
 
-def _checked(file: Path, found: object, kind: object) -> Any:
+def _checked(file: Path, found: object, kind: Any) -> Any:
     """Return what a file holds if it is of the kind that the rest computes with."""
     try:
         return _adapter(kind).validate_python(found)
@@ -300,7 +303,7 @@ def _checked(file: Path, found: object, kind: object) -> Any:
 
 
 @cache
-def _adapter(kind: object) -> TypeAdapter:
+def _adapter(kind: Any) -> TypeAdapter:
     return TypeAdapter(kind)
 
 

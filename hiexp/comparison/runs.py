@@ -330,7 +330,7 @@ def _passing(runs: Sequence[Run], text: str) -> tuple[Run, ...]:
     return tuple(run for run, passes in zip(runs, passing, strict=True) if passes)
 
 
-def _number(text: object) -> float:
+def _number(text: Any) -> float:
     try:
         return float(text)
     except (TypeError, ValueError):

@@ -35,11 +35,11 @@ def draw_ranking(comparison: Comparison) -> str:
     labels = [len(name) + max(len(_cut(run.settings.get(key, ""))) for run in runs) for key, name in names.items()]
     left = SIGN * max(labels, default=8) + 24
     width = left + step * len(runs) + 12
-    maximum = (comparison.judged() or {}).get("maximum", {})
+    verdict = comparison.judged()
     ends = [run.number(prefix + measure) for run in runs for prefix in ("", "low_", "high_", "chance_", "chance95_")]
-    ends = [
-        value for value in [*ends, maximum.get("p05"), maximum.get("p95")] if value is not None and value == value
-    ]
+    if verdict:
+        ends += [verdict["maximum"]["p05"], verdict["maximum"]["p95"]]
+    ends = [value for value in ends if value == value]
     ticks = nice_ticks(min(ends), max(ends))
     low, high = min(*ends, ticks[0]), max(*ends, ticks[-1])
 
@@ -47,7 +47,8 @@ def draw_ranking(comparison: Comparison) -> str:
         return TOP + PLOT * (1 - (value - low) / (high - low))
 
     parts = []
-    if maximum:
+    if verdict:
+        maximum = verdict["maximum"]
         top, bottom = height(maximum["p95"]), height(maximum["p05"])
         parts.append(_tag("rect", x=left, y=top, width=width - left, height=bottom - top, class_="band"))
         parts.append(_line(left, height(maximum["p50"]), width, height(maximum["p50"]), "middle"))

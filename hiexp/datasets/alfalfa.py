@@ -158,7 +158,7 @@ def _packed(files: list[Path], cache: Path) -> dict[str, np.ndarray]:
     partial = pack.with_name(f"{pack.stem}-{os.getpid()}.partial.npz")
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        np.savez(partial, **packed)
+        np.savez(partial, allow_pickle=False, **packed)
         partial.replace(pack)
     except OSError as error:
         log.warning("The spectra could not be kept in %s (%s); dataset.cache=null goes without", cache, error)

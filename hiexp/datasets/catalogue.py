@@ -209,7 +209,7 @@ def _how_to_write(column: str, names: list[str]) -> str:
 
 
 def _limits(column: str, limits: object) -> tuple[float, float]:
-    pair = list(limits) if isinstance(limits, Sequence) and not isinstance(limits, str) else [limits]
+    pair: list = list(limits) if isinstance(limits, Sequence) and not isinstance(limits, str) else [limits]
     numbers = all(limit is None or (isinstance(limit, int | float) and not isinstance(limit, bool)) for limit in pair)
     if len(pair) != 2 or not numbers or any(limit is not None and np.isnan(limit) for limit in pair):
         raise InputError(f"dataset.where.{shown(column)}={shown(limits)}: give [low, high], null for no limit")

@@ -121,7 +121,7 @@ def read_cig(
                 f"dataset.classes_file={classes_file}: none of its {len(table)} CIG numbers has a spectrum in "
                 f"{path}; the first in the table is {table.index[0]}, the first spectrum {ids[0]}"
             )
-        told = {int(re.match(r"\D*(\d+)", row["name"])[1]) for row in skipped}
+        told = {int(found[1]) for row in skipped if (found := re.match(r"\D*(\d+)", row["name"]))}
         reason = f"has a row in {Path(classes_file).name} and no spectrum"
         skipped += [{"name": f"CIG {number}", "reason": reason} for number in without if number not in told]
         table = table.reindex(list(read))

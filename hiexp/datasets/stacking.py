@@ -39,7 +39,8 @@ def stack(spectra: Iterable[Channels], shape: tuple[int, int], dtype: type = flo
         Shorter spectra are padded at their end with channels that are not valid, at the spacing of their last
         two. ``Spectra(**stack(...)._asdict(), ...)`` takes it as it is.
     """
-    velocity, flux, valid, rms = np.empty(shape), np.zeros(shape, dtype), np.zeros(shape, bool), np.empty(shape[0])
+    flux: np.ndarray = np.zeros(shape, dtype)
+    velocity, valid, rms = np.empty(shape), np.zeros(shape, bool), np.empty(shape[0])
     for row, one in enumerate(spectra):
         n = one.velocity.size
         step = one.velocity[-1] - one.velocity[-2]

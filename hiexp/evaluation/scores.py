@@ -122,11 +122,10 @@ def score(
     names = best_relabeling(tables)
     sampling, permuting, objects = np.random.SeedSequence(seed).spawn(3)
     blocks = list(_blocks(n_draws, max(joint.size, tables.size)))
-    drawn = [_of_tables(draw @ members, classes, names) for draw in _resampled(joint, blocks, sampling)]
-    chance = [_of_tables(draw @ members, classes) for draw in _permuted(joint, blocks, permuting)]
+    drawn = joined([_of_tables(draw @ members, classes, names) for draw in _resampled(joint, blocks, sampling)])
+    chance = joined([_of_tables(draw @ members, classes) for draw in _permuted(joint, blocks, permuting)])
     observed = {name: float(values[0]) for name, values in _of_tables(tables[None], classes).items()}
-    drawn, chance = joined(drawn), joined(chance)
-    if probability is not None:
+    if probability is not None and columns is not None:
         given = Probabilities.of(truth, probability, columns)
         observed |= given.observed()
         again, shuffled = given.draws(n_draws, np.random.default_rng(objects))

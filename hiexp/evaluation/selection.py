@@ -219,7 +219,8 @@ class _Tests:
     @classmethod
     def of(cls, predictions: Mapping[str, pd.DataFrame]) -> Self:
         """Gather the predictions; the order of rows does not matter."""
-        panels, first, useful = [], [], []
+        panels: list[pd.DataFrame] = []
+        first, useful = [], []
         for table in predictions.values():
             test = table[table["split"] == "test"]
             useful.append(np.unique(test["predicted"]).size > 1)

@@ -108,7 +108,7 @@ class DiscImage(StatelessTransformer):
     def _colours(self, values: np.ndarray) -> np.ndarray:
         """Return RGB, 0..1, shape (N, 3, m), of values, shape (N, m)."""
         shade = (values + 1) / 2 if self.kind == "difference" else values
-        return np.moveaxis(_colormap(self.colormap)(shade)[..., :3], -1, 1).astype(np.float32)
+        return np.moveaxis(_colormap(str(self.colormap))(shade)[..., :3], -1, 1).astype(np.float32)
 
 
 def _interpolate(radial: np.ndarray, radius: np.ndarray) -> np.ndarray:

@@ -39,6 +39,7 @@ class ShapeletNetwork(nn.Module):
         length = torch.tensor([length for length, count in zip(lengths, counts, strict=True) for _ in range(count)])
         length = length[:, None]
         inside = torch.arange(max(self.lengths)) < length
+        self.sample_weight: Tensor
         self.register_buffer("sample_weight", inside / length, persistent=False)
         self.shapelets = nn.Parameter(torch.zeros(inside.shape))
         self.classification = nn.Linear(len(length), n_classes)

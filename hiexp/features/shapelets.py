@@ -206,7 +206,7 @@ class LearnedShapelets(TransformerMixin, BaseEstimator):
         optimizer = OPTIMIZERS[self.optimizer](groups, lr=self.learning_rate, fused=True)
         bar = tqdm(range(self.epochs), desc="learning shapelets", unit="epoch", delay=2, leave=False)
         for _ in bar:
-            loss_sum = n_right = 0
+            loss_sum, n_right = torch.zeros(()), torch.zeros((), dtype=torch.long)
             for rows in torch.randperm(len(series)).to(series.device).split(self.batch_size):
                 loss, right = network.backward(series[rows], targets[rows])
                 optimizer.step()

@@ -116,7 +116,7 @@ def fit_spectra(
             )
     elif not (np.isnan(noise) | ((noise > 0) & np.isfinite(noise))).all():
         raise InputError("rms: has to be positive and finite, NaN where it is unknown")
-    order = np.where(falling[:, None], np.arange(length)[::-1], np.arange(length))
+    order = np.where(np.expand_dims(falling, 1), np.arange(length)[::-1], np.arange(length))
     velocity, flux, usable = (np.take_along_axis(values, order, axis=1) for values in (velocity, flux, usable))
     names = np.arange(n).astype(str) if ids is None else np.atleast_1d(np.asarray(ids)).astype(str)
     if names.size != n or np.unique(names).size != n:

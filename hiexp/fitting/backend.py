@@ -8,7 +8,7 @@ spectrum then stays in its core's cache instead of passing through memory some d
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from torch import Tensor
 
@@ -27,11 +27,11 @@ SLOPE_REACH = 1e-3  # of a step: so far on either side lie the points that tell 
 DEVIATES = tuple(k / 2 for k in range(-6, 7))  # standard normal deviates at which the edges of a line are looked for
 
 
-class Curve(Protocol):
-    """A curve with its derivatives."""
+Derivatives = Sequence[Tensor] | Tensor
+"""P of them, each of shape (B, M), by the parameters of a curve."""
 
-    def __call__(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Sequence[Tensor]]:
-        """Return the curve (B, M) and its P derivatives, each (B, M), from x (B, M) and parameters (B, P)."""
+Curve = Callable[[Tensor, Tensor], tuple[Tensor, Derivatives]]
+"""From x (B, M) and parameters (B, P) to the curve (B, M) and its derivatives."""
 
 
 class Solution(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -151,7 +152,7 @@ BUSY = Model(PARAMETERS, busy, busy_with_derivatives, starts, bounds, rescale, C
 
 
 @takes_settings
-def fit_busy(spectra: Spectra, margins: Sequence[Positive] = (10.6, 26.5), **settings: object) -> FitResult:
+def fit_busy(spectra: Spectra, margins: Sequence[Positive] = (10.6, 26.5), **settings: Any) -> FitResult:
     """Fit the Busy Function, first to the whole of each spectrum and then again to windows around its line.
 
     Parameters

@@ -106,7 +106,8 @@ def _fit_batch(
     channels = tensors(spectra, device)
     lines = find_lines(channels) if lines is None else lines
     status = before_fitting(channels, spectra.rms, lines, settings.min_snr)
-    tables, fitted = [], None
+    tables: list[pd.DataFrame] = []
+    fitted: Pass | None = None
     for rule in rules:
         low, high = _wide_enough(channels, *rule(channels, lines, fitted), 3 * len(model.parameters))
         before, earlier = fitted, status.copy()
@@ -118,6 +119,7 @@ def _fit_batch(
             status = np.where(failed, earlier, status)
             fitted = fitted.with_rows_of(before, torch.tensor(failed, device=device))
         tables.append(_table(spectra, channels, lines, fitted, status, model))
+    assert fitted is not None, "a fit has at least one rule"
     rows = torch.tensor(np.flatnonzero(status == GOOD), device=device)
     if settings.realisations:
         deviations = _realise(channels, lines, rows, fitted, model, settings, first)

@@ -12,7 +12,7 @@ from hydra.utils import get_method
 from torch import Tensor
 
 from hiexp.errors import InputError
-from hiexp.fitting.backend import Curve
+from hiexp.fitting.backend import Curve, Derivatives
 from hiexp.fitting.engine import fit_lines
 from hiexp.fitting.measurements import MEASUREMENTS
 from hiexp.fitting.model import Model, Settings, takes_settings
@@ -39,7 +39,7 @@ def fit_function(
     half_window: Positive = 530.0,
     with_derivatives: str | FunctionWithDerivatives | None = None,
     compiled: str | CompiledFunction | None = None,
-    **settings: object,
+    **settings: Any,
 ) -> FitResult:
     """Fit a function of velocity and parameters to each line.
 
@@ -78,23 +78,25 @@ def fit_function(
     InputError
         If the function cannot be found or called, or the parameters do not say what they have to.
     """
-    function, with_derivatives = _found("function", function), _found("with_derivatives", with_derivatives)
-    compiled = _found("compiled", compiled)
+    value, derivatives, in_machine_code = (
+        _found(name, given)
+        for name, given in (("function", function), ("with_derivatives", with_derivatives), ("compiled", compiled))
+    )
     if half_window <= 0:
         raise InputError(f"fit.half_window={half_window}: give km/s above 0")
     rows = [_Row.read(name, given) for name, given in parameters.items()]
     model = Model(
         parameters={row.name: row.unit for row in rows},
-        value=lambda velocity, values: function(velocity, values.T[:, :, None]),
-        curve=_try_out(function, with_derivatives, compiled, len(rows)),
+        value=lambda velocity, values: value(velocity, values.T[:, :, None]),
+        curve=_try_out(value, derivatives, in_machine_code, len(rows)),
         starts=lambda windows: _starts(rows, windows),
         bounds=lambda windows: _bounds(rows, windows),
-        compiled=compiled,
+        compiled=in_machine_code,
     )
     return fit_lines(spectra, model, [around_line(half_window)], Settings(**settings), "fitting lines")
 
 
-def _found(name: str, function: str | Callable | None) -> Callable | None:
+def _found(name: str, function: str | Callable | None) -> Any:
     """Return a function by its dotted name."""
     if not isinstance(function, str):
         return function
@@ -107,7 +109,7 @@ def _found(name: str, function: str | Callable | None) -> Callable | None:
 def differentiated(function: Function) -> Curve:
     """Return the function together with its derivatives, by forward-mode automatic differentiation."""
 
-    def curve(velocity: Tensor, parameters: Tensor) -> tuple[Tensor, Sequence[Tensor]]:
+    def curve(velocity: Tensor, parameters: Tensor) -> tuple[Tensor, Derivatives]:
         def of_parameters(values: Tensor) -> Tensor:
             return function(velocity, values.T[:, :, None])
 
@@ -127,7 +129,7 @@ def differentiated_by_channel(function: Function) -> Curve:
     a forward pass for each parameter.
     """
 
-    def curve(velocity: Tensor, parameters: Tensor) -> tuple[Tensor, Sequence[Tensor]]:
+    def curve(velocity: Tensor, parameters: Tensor) -> tuple[Tensor, Derivatives]:
         with torch.enable_grad():
             own = parameters.detach().T[:, :, None].expand(-1, -1, velocity.shape[1]).requires_grad_()
             value = function(velocity, own)
@@ -178,7 +180,7 @@ class _Row:
 def _evaluate(amount: Amount, windows: Windows) -> Tensor:
     if isinstance(amount, Mapping):
         values = {name: windows.line_flux if name == "flux" else getattr(windows, name) for name in amount}
-        return sum(factor * values[name] for name, factor in amount.items())
+        return torch.stack([factor * values[name] for name, factor in amount.items()]).sum(0)
     return torch.full_like(windows.centre, amount)
 
 
@@ -189,9 +191,10 @@ def _starts(rows: list[_Row], windows: Windows) -> Tensor:
 
 
 def _bounds(rows: list[_Row], windows: Windows) -> tuple[Tensor, Tensor]:
-    return tuple(
+    lower, upper = (
         torch.stack([_evaluate(getattr(row, side), windows) for row in rows], dim=1) for side in ("lower", "upper")
     )
+    return lower, upper
 
 
 def _try_out(
@@ -207,7 +210,7 @@ def _try_out(
     curve, fast = differentiated(function), differentiated_by_channel(function)
     try:
         value = function(velocity, parameters.T[:, :, None])
-        jacobian = curve(velocity, parameters)[1] if value.shape == velocity.shape else None
+        jacobian = torch.stack([*curve(velocity, parameters)[1]]) if value.shape == velocity.shape else None
     except Exception as error:
         raise InputError(f"fit.function: fails with {n_parameters} parameters ({error})") from error
     if jacobian is None:
@@ -226,7 +229,7 @@ def _try_out(
         _compare("with_derivatives", curve, velocity, parameters, value, jacobian)
         return curve
     try:
-        by_channel = fast(velocity, parameters)[1]
+        by_channel = torch.stack([*fast(velocity, parameters)[1]])
     except Exception:  # whatever a function does that wants its parameters alike for all channels
         return curve
     return fast if torch.allclose(by_channel, jacobian, equal_nan=True) else curve
@@ -237,7 +240,7 @@ def _transposed(with_derivatives: FunctionWithDerivatives) -> Curve:
 
 
 def _batched(compiled: CompiledFunction) -> Curve:
-    def curve(velocity: Tensor, parameters: Tensor) -> tuple[Tensor, Sequence[Tensor]]:
+    def curve(velocity: Tensor, parameters: Tensor) -> tuple[Tensor, Derivatives]:
         value, derivatives = torch.empty_like(velocity), velocity.new_empty(*parameters.shape, velocity.shape[1])
         for row in zip(velocity, parameters, value, derivatives, strict=True):
             compiled(*(part.numpy() for part in row))

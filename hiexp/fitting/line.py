@@ -64,19 +64,30 @@ class Channels:
     def ends(self) -> tuple[Tensor, Tensor]:
         """Return the first and the last valid channel, each of shape (N, 1); any where there is none."""
         used = self.running[0]
-        one, all_of_them = torch.ones_like(used[:, :1]), used[:, -1:].contiguous()
-        return tuple((torch.searchsorted(used, n) - 1).clamp(0, used.shape[1] - 2) for n in (one, all_of_them))
+
+        def channel(number: Tensor) -> Tensor:
+            return (torch.searchsorted(used, number) - 1).clamp(0, used.shape[1] - 2)
+
+        return channel(torch.ones_like(used[:, :1])), channel(used[:, -1:].contiguous())
 
     def sums(self, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return number, flux and squared flux of the valid channels in each window, each of shape (N,)."""
         first, last = self.find(low, high)
         last = torch.maximum(first, last)
-        return tuple((total.gather(1, last) - total.gather(1, first))[:, 0] for total in self.running)
+        number, flux, squares = ((total.gather(1, last) - total.gather(1, first))[:, 0] for total in self.running)
+        return number, flux, squares
 
-    def take(self, rows: Tensor) -> Channels:
+    def take(self, rows: Tensor | slice) -> Channels:
         """Return some of the spectra."""
-        parts = (self.velocity, self.flux, self.valid, self.rms, self.systemic)
-        return Channels(*(part[rows] for part in parts), tuple(total[rows] for total in self.running))
+        number, flux, squares = (total[rows] for total in self.running)
+        return Channels(
+            velocity=self.velocity[rows],
+            flux=self.flux[rows],
+            valid=self.valid[rows],
+            rms=self.rms[rows],
+            systemic=self.systemic[rows],
+            running=(number, flux, squares),
+        )
 
 
 def tensors(spectra: Spectra, device: torch.device) -> Channels:
@@ -100,7 +111,7 @@ def tensors(spectra: Spectra, device: torch.device) -> Channels:
         valid=valid,
         rms=double(np.where(known, spectra.rms, 1.0)),
         systemic=double(spectra.systemic),
-        running=tuple(running),
+        running=(running[0], running[1], running[2]),
     )
 
 

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -66,14 +66,20 @@ class Model:
     def backend(self, device: torch.device) -> Backend:
         """Return what fits this model on a device."""
         if self.compiled is not None and device.type == "cpu":
-            from hiexp.fitting import numba_backend as chosen  # numba takes a second
+            from hiexp.fitting import numba_backend  # numba takes a second
 
+            chosen: Any = numba_backend
             curve, measure, at_once = self.compiled, chosen.measure, EVERY
         else:
-            chosen, curve, at_once = torch_backend, self.curve, AT_ONCE[device.type]
-            measure = partial(chosen.measure, self.value)
-        functions = (chosen.least_squares, chosen.linear_least_squares, chosen.products, measure)
-        return Backend(*(partial(function, curve) for function in functions), at_once=at_once)
+            chosen = torch_backend
+            curve, measure, at_once = self.curve, partial(chosen.measure, self.value), AT_ONCE[device.type]
+        return Backend(
+            least_squares=partial(chosen.least_squares, curve),
+            linear_least_squares=partial(chosen.linear_least_squares, curve),
+            products=partial(chosen.products, curve),
+            measure=partial(measure, curve),
+            at_once=at_once,
+        )
 
 
 @dataclass(frozen=True)
@@ -123,5 +129,5 @@ def takes_settings(fit: F) -> F:
     of_settings = [
         one.replace(kind=one.KEYWORD_ONLY) for one in inspect.signature(Settings, eval_str=True).parameters.values()
     ]
-    fit.__signature__ = signature.replace(parameters=[*own, *of_settings])
+    fit.__signature__ = signature.replace(parameters=[*own, *of_settings])  # type: ignore[attr-defined]
     return fit

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -54,17 +54,12 @@ class Pass(NamedTuple):
     def with_rows_of(self, other: Pass, rows: Tensor) -> Pass:
         """Return this pass with the spectra `rows`, a mask of shape (N,), as they are in another one."""
 
-        def merged(mine: Tensor, theirs: Tensor) -> Tensor:
+        def merged(mine: Any, theirs: Any) -> Any:
+            if isinstance(mine, dict):
+                return {name: merged(value, theirs[name]) for name, value in mine.items()}
             return torch.where(rows[:, None] if mine.ndim == 2 else rows, theirs, mine)
 
-        return Pass(
-            *(
-                {name: merged(value, theirs[name]) for name, value in mine.items()}
-                if isinstance(mine, dict)
-                else merged(mine, theirs)
-                for mine, theirs in zip(self, other, strict=True)
-            )
-        )
+        return Pass._make(map(merged, self, other))
 
 
 Rule = Callable[[Channels, Lines, Pass | None], tuple[Tensor, Tensor]]
@@ -93,6 +88,7 @@ def around_w50(margin: float) -> Rule:
     """
 
     def rule(channels: Channels, lines: Lines, before: Pass | None) -> tuple[Tensor, Tensor]:
+        assert before is not None, "not the rule of a first pass"
         position, w50 = before.measured["position"], before.measured["w50"]
         reach = torch.maximum(w50, (before.edges - position[:, None]).abs().amax(1)) + margin
         return position - reach, position + reach

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from annotated_types import Ge, Lt
@@ -66,6 +66,7 @@ def around_peak(half_window: float, margin: float) -> Rule:
     """Look around the highest point of the polynomial before, `margin` of its window left out at each end."""
 
     def rule(channels: Channels, lines: Lines, before: Pass | None) -> tuple[Tensor, Tensor]:
+        assert before is not None, "not the rule of a first pass"
         share = torch.linspace(margin, 1 - margin, GRID, dtype=before.low.dtype, device=before.low.device)
         velocity = before.low[:, None] + (before.high - before.low)[:, None] * share
         peak = velocity.gather(1, polynomial(velocity, before.parameters).argmax(1, keepdim=True))[:, 0]
@@ -81,7 +82,7 @@ def fit_polynomial(
     half_window: Positive = 530.0,
     centre: Literal["line", "peak"] = "line",
     margin: Annotated[float, Ge(0), Lt(0.5)] = 0.1,
-    **settings: object,
+    **settings: Any,
 ) -> FitResult:
     """Fit a polynomial to the window around each line.
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from astropy import units as u
-from numpy.typing import ArrayLike
 
 from hiexp.errors import InputError
 from hiexp.spectral.axis import REST_FREQUENCY
@@ -12,7 +13,7 @@ from hiexp.spectral.axis import REST_FREQUENCY
 MJY, KM_S = u.mJy, u.km / u.s
 
 
-def plain(values: ArrayLike, unit: u.Unit, name: str) -> tuple[np.ndarray, np.ndarray]:
+def plain(values: Any, unit: u.Unit, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Return numbers in `unit`, and where there are any.
 
     Parameters

@@ -58,6 +58,6 @@ def fit_whole(spectra: Spectra, n_samples: Several | None = None) -> FitResult:
     for row in np.flatnonzero(enough):
         velocity = spectra.velocity[row, spectra.valid[row]]
         windows[row] = velocity[[0, -1]]
-        axis = np.linspace(*windows[row], profiles.shape[1])
+        axis = np.linspace(windows[row, 0], windows[row, 1], profiles.shape[1])
         profiles[row] = np.interp(axis, velocity, spectra.flux[row, spectra.valid[row]])
     return FitResult(table, profiles, windows)

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
@@ -50,7 +51,8 @@ class ChecksCallback(Callback):
             n_workers = config.hydra.launcher.get("n_jobs", 1)
             if not isinstance(n_workers, int) or n_workers == 0:
                 raise InputError(f"hydra.launcher.n_jobs={n_workers}: give a number of processes; -1: one a core")
-            subdir = OmegaConf.to_container(config.hydra.sweep, resolve=False)["subdir"]
+            sweep: Any = OmegaConf.to_container(config.hydra.sweep, resolve=False)
+            subdir = sweep["subdir"]
             if "${" not in str(subdir):
                 raise InputError(
                     f"hydra.sweep.subdir={subdir}: all jobs would share one folder; name each by a value of its own, "
@@ -96,7 +98,7 @@ def exit_on_error() -> Iterator[None]:
 
 def without_hydra(config: DictConfig) -> DictConfig:
     """Return a command's own settings."""
-    return OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+    return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
 
 
 def check_places(config: DictConfig, setting: str) -> None:
@@ -113,7 +115,8 @@ def check_places(config: DictConfig, setting: str) -> None:
         raise InputError(
             "hydra.job.chdir=true: paths would no longer start in the folder where the command is typed; leave it out"
         )
-    raw = OmegaConf.to_container(config.tracking, resolve=False).get("uri") or ""
+    tracking: Any = OmegaConf.to_container(config.tracking, resolve=False)
+    raw = tracking.get("uri") or ""
     if has_password(raw):  # of a file; words of the command have lost theirs
         raise InputError(
             f"tracking.uri={redacted(raw)}: a password in a file of settings would be written into every run; "
@@ -139,7 +142,7 @@ def check_places(config: DictConfig, setting: str) -> None:
     folder = Path(OmegaConf.select(config, setting)).resolve()
     places = [runs, uri.removeprefix(SQLITE) if uri.startswith(SQLITE) else None]
     places += [config.tracking.get("artifacts"), config.cache.get("folder")]
-    for place in filter(None, places):
+    for place in map(str, filter(None, places)):
         if Path(place).resolve().is_relative_to(folder):
             raise InputError(
                 f"{setting}={OmegaConf.select(config, setting)}: {place} lies in this folder and would become a part "

@@ -14,7 +14,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, get_type_hints
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 import numpy as np
 import skops.io
@@ -81,7 +81,7 @@ def load_run(folder: str | Path, trusted: Sequence[str] = ()) -> TrainedRun:
         settings = yaml.load(file.read_text(), yaml.CSafeLoader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
         raise InputError(f"{file}: not the settings of a run ({_first_line(error)}); give a run's folder") from error
-    stages = [settings.get(stage) if isinstance(settings, dict) else None for stage in ("dataset", "fit")]
+    stages: list = [settings.get(stage) if isinstance(settings, dict) else None for stage in ("dataset", "fit")]
     if not all(isinstance(stage, dict) and "_target_" in stage for stage in stages):
         raise InputError(f"{file}: it has no dataset or no fit with a _target_; give a run's folder")
     named = [value for stage in stages for key, value in _leaves(stage) if key in CODE_KEYS and value is not None]
@@ -190,7 +190,7 @@ def _parts(value: object, seen: set[int]) -> Iterator[object]:
         yield from _parts(getattr(value, "__dict__", None), seen)
 
 
-def _check_part(part: object, trusted: Sequence[str]) -> None:
+def _check_part(part: Any, trusted: Sequence[str]) -> None:
     """Raise an `InputError` where a part of a model holds what its class does not."""
     name = _name(part)
     if name in ESTIMATORS and name not in trusted:
@@ -219,7 +219,7 @@ def _check_attributes(part: object, trusted: Sequence[str]) -> None:
             )
 
 
-def _is_a(value: object, hint: object) -> bool:
+def _is_a(value: object, hint: Any) -> bool:
     if isinstance(hint, type) and hint not in (int, float, str, bool):
         return isinstance(value, hint)
     try:
@@ -244,7 +244,7 @@ def _check_tree(left: np.ndarray, right: np.ndarray, feature: np.ndarray, n_feat
         raise InputError("a tree of this model asks for features that there are not")
 
 
-def _network(step: object, file: Path) -> object:
+def _network(step: Any, file: Path) -> object:
     """Return a step's network with the weights in a file, once these are seen to be those of such a network."""
     import torch
     from safetensors import safe_open
@@ -273,7 +273,7 @@ def _store_network(step: object, file: Path) -> object:
         return step
     from safetensors.torch import save_model as save_weights
 
-    save_weights(step.network_, file)
+    save_weights(step.network_, str(file))
     bare = copy.copy(step)
     del bare.network_
     return bare

@@ -119,7 +119,7 @@ def predict(model: Pipeline, features: Features) -> tuple[np.ndarray, np.ndarray
         values = step.transform(values)
     with _refusal_named(classifier, len(values)):
         probability = classifier.predict_proba(values) if hasattr(classifier, "predict_proba") else None
-        if getattr(classifier, "predicts_most_probable", False):
+        if probability is not None and getattr(classifier, "predicts_most_probable", False):
             return classifier.classes_[probability.argmax(axis=1)], probability
         return np.asarray(classifier.predict(values)), probability
 

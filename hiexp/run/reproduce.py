@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from typing import Any
 
-from hydra.conf import HydraConf
 from omegaconf import DictConfig
 
 from hiexp.commandline import words_typed
 
 
-def reproduce_command(job: HydraConf | Mapping, *, sweeping: bool) -> str:
+def reproduce_command(job: Any, *, sweeping: bool) -> str:
     """Return the command that reproduces a run, or a job of a sweep, by itself, from Hydra's configuration of it."""
     words, of_hydra = (words_typed(job["overrides"][kind]) for kind in ("task", "hydra"))
     # A preset that is a sweep would run all of its jobs; -m is no part of one job.

@@ -121,7 +121,7 @@ def _taken_over(
     return None
 
 
-def _fetched(tracking: MlflowTracking, run: Run, key: str, folder: Path) -> bool:
+def _fetched(tracking: MlflowTracking | NoTracking, run: Run, key: str, folder: Path) -> bool:
     """Return whether the store still has the run's files, unharmed, and copy them into `folder` if so."""
     try:
         with TemporaryDirectory(dir=folder, prefix=".") as place:

@@ -160,7 +160,7 @@ def _check_keys(prefix: str, node: Mapping, raw: object, hints: Mapping[str, obj
             raise _unknown(key, value, [f"{prefix}{known}" for known in hints])
 
 
-def _check_settings_class(prefix: str, node: Mapping, raw: object, kind: type, read: set[str]) -> None:
+def _check_settings_class(prefix: str, node: Any, raw: object, kind: Any, read: set[str]) -> None:
     """Check a mapping against a class of settings: every key without a default has to be there."""
     _check_present(prefix, node, [one.name for one in fields(kind) if one.default is MISSING])
     _check_keys(prefix, node, raw, _hints_of_class(kind), read)
@@ -172,7 +172,7 @@ def _check_present(prefix: str, node: Mapping, wanted: Sequence[str]) -> None:
             raise InputError(f"{prefix}{name} is not there; leave out what removes it (~{prefix}{name})")
 
 
-def _check(key: str, value: object, raw: object, hint: object, read: set[str]) -> None:
+def _check(key: str, value: Any, raw: object, hint: Any, read: set[str]) -> None:
     """Check one value, and what it has inside."""
     if isinstance(value, Mapping) and "_target_" in value:
         _check_member(key, value, raw, read)
@@ -208,7 +208,7 @@ def _has_target(value: object) -> bool:
     )
 
 
-def _check_value(key: str, value: object, hint: object) -> None:
+def _check_value(key: str, value: object, hint: Any) -> None:
     try:
         TypeAdapter(hint).validate_python(value, strict=True)
     except ValidationError as error:

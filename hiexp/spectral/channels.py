@@ -56,7 +56,7 @@ def find_fill_values(flux: np.ndarray, valid: np.ndarray, customary_only: bool =
         values = flux[left]
         for extreme in (values.max(), values.min()):
             same = left & (flux == extreme)
-            count = np.count_nonzero(same)
+            count = int(np.count_nonzero(same))
             customary = bool((np.abs(abs(extreme) / FILL_VALUES - 1) < 1e-6).any())
             suspected = customary or (count >= 3 and not customary_only)
             if suspected and _is_far_off(extreme, count, customary, flux[left & ~same]):

@@ -89,8 +89,8 @@ class SweepCallback(Callback):
         key = _key(config)
         self.record = Record(" ".join(_swept(config)) or SWEEP, tags={"kind": SWEEP, "sweep_hash": key})
         known = self._earlier(work_lock_file(config.root, key)) if self.tracking.reuse else None
-        self.record.run_id = known and known.info.run_id
-        uid = (known and known.data.tags.get(UID_TAG)) or uuid.uuid4().hex
+        self.record.run_id = known.info.run_id if known else None
+        uid = (known.data.tags.get(UID_TAG) if known else None) or uuid.uuid4().hex
         self.record.tags |= run_tags(self.command, self.folder) | {UID_TAG: uid}
         fail_orphaned_runs(self.tracking, Path(config.root))
         self.begun = self.tracking.begin(self.record)
@@ -193,7 +193,7 @@ def _swept(config: DictConfig) -> list[str]:
         override.get_key_element(): override
         for override in _parsed([*words, *words_typed(config.hydra.overrides.task)])
     }
-    return [override.input_line for override in by_key.values() if override.is_sweep_override()]
+    return [str(override.input_line) for override in by_key.values() if override.is_sweep_override()]
 
 
 def _parsed(words: list[str]) -> list[Override]:

@@ -150,6 +150,12 @@ class NoTracking:
     def end(self, record: Record, folder: Path, *, begun: bool = True) -> None:
         """Do nothing."""
 
+    def close(self, run: Run, status: str) -> None:
+        """Do nothing."""
+
+    def fetch(self, run: Run, folder: Path) -> None:
+        """Fetch nothing."""
+
     def hint(self, python: str) -> str | None:
         """Return None: there is nothing to look at."""
         return None
@@ -218,7 +224,7 @@ class MlflowTracking:
             Whatever lies in it at the end becomes the run's artefacts, after an error too.
         """
         uid = {UID_TAG: uuid.uuid4().hex}
-        record = Record(name, {key: str(value) for key, value in params.items()}, uid | tags)
+        record = Record(name, {key: str(value) for key, value in params.items()}, {**uid, **tags})
         begun, status = False, "KILLED"  # unless the block ends by itself
         try:
             begun = self.begin(record)
@@ -392,6 +398,7 @@ def log_results(client: MlflowClient, record: Record, folder: Path) -> None:
     """
     from mlflow.entities import Metric, RunTag
 
+    assert record.run_id is not None and record.ended is not None, "a run that has been created and has ended"
     metrics = [Metric(key, value, record.ended, 0) for key, value in record.metrics.items()]
     for key, curve in record.curves.items():
         metrics += [Metric(key, value, record.ended, epoch) for epoch, value in enumerate(curve, start=1)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -16,6 +15,7 @@ from hiexp.fitting.backend import (
     MAX_DAMPING,
     RIDGE,
     Curve,
+    Derivatives,
     Solution,
 )
 
@@ -81,7 +81,8 @@ def least_squares(
         going_on = (~at_rest).nonzero()[:, 0]
         if not len(going_on):
             break
-        data, work = (type(part)._make(value.index_select(0, going_on) for value in part) for part in (data, work))
+        data = _Data._make(value.index_select(0, going_on) for value in data)
+        work = _Work._make(value.index_select(0, going_on) for value in work)
     return Solution(found, found_chi2, converged & found_chi2.isfinite())
 
 
@@ -182,7 +183,7 @@ def rows_at_once(n_parameters: int, n_channels: int, device: torch.device) -> in
     return max(MEMORY[device.type] // max(n_parameters * n_channels, 1), 16)
 
 
-def weighted_jacobian(derivatives: Sequence[Tensor], weight: Tensor) -> Tensor:
+def weighted_jacobian(derivatives: Derivatives, weight: Tensor) -> Tensor:
     """Return P derivatives times the weights, each of shape (B, M), as one array (B, P, M)."""
     jacobian = weight.new_empty(len(weight), len(derivatives), weight.shape[1])
     for i, derivative in enumerate(derivatives):
