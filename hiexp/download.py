@@ -113,7 +113,7 @@ def fetch_spectra(server: Server, store: Store, names: Sequence[str]) -> list[Re
     from hiexp.archives import fetch
 
     with tqdm(total=len(names), desc="fetching spectra", unit="file", delay=1, leave=False) as bar:
-        return fetch(server, store, names, report=lambda result: bar.update())
+        return fetch(server, store, names, report=lambda _: bar.update())
 
 
 def write_lists(server: Server, store: Store, results: Sequence[Result]) -> None:

@@ -63,7 +63,7 @@ def ended_by_signals() -> Iterator[None]:
 @contextmanager
 def uninterrupted() -> Iterator[None]:
     """Let signals wait for the end of the block, a transaction for example; Ctrl-C pressed again does not wait."""
-    global _waiting
+    global _waiting  # noqa: PLW0603  signal handlers take no state of their own
     if _waiting or threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -76,7 +76,7 @@ def uninterrupted() -> Iterator[None]:
         raise Interrupted
 
 
-def _end(number: int, frame: FrameType | None) -> None:
+def _end(number: int, _frame: FrameType | None) -> None:
     again = number in _received
     _received.append(signal.Signals(number))
     if again and number != signal.SIGINT:  # sent again while the runs are marked: SIGKILL is there for more
@@ -86,7 +86,7 @@ def _end(number: int, frame: FrameType | None) -> None:
         raise Interrupted
 
 
-def _end_again(number: int, frame: FrameType | None) -> None:
+def _end_again(_number: int, _frame: FrameType | None) -> None:
     """End what goes on: Python drops an exception that is raised while it destroys an object, for example."""
     if not _waiting:
         raise Interrupted

@@ -23,7 +23,8 @@ class GridSweeper(BasicSweeper):
         """Compose some of the jobs, each of them a list of ``key=value``, in which every such word occurs."""
         from hiexp.run.settings import check_settings
 
-        assert self.hydra_context is not None and self.config is not None, "Hydra calls setup first"
+        assert self.hydra_context is not None, "Hydra calls setup first"
+        assert self.config is not None, "Hydra calls setup first"
         for words in _with_all_words(batch):
             job = self.hydra_context.config_loader.load_sweep_config(
                 master_config=self.config, sweep_overrides=list(words)

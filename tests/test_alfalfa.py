@@ -300,7 +300,8 @@ def test_what_single_precision_cannot_hold_is_missing(tmp_path, fill, recwarn):
     write_spectrum(tmp_path / "A1.fits", change=set_to("FLUX", slice(10, 20), fill))
     spectra = read_alfalfa(str(tmp_path))
     assert not spectra.valid[0, N - 20 : N - 10].any()
-    assert np.isfinite(spectra.flux).all() and spectra.rms[0] == pytest.approx(1, abs=0.2)
+    assert np.isfinite(spectra.flux).all()
+    assert spectra.rms[0] == pytest.approx(1, abs=0.2)
     assert not recwarn
 
 
@@ -404,7 +405,8 @@ def test_a_pack_with_any_flipped_bit_is_made_anew(tmp_path, caplog):
         for name in ("ids", "velocity", "flux", "valid", "rms", "systemic"):
             np.testing.assert_array_equal(getattr(again, name), getattr(whole, name))
     assert list(cache.iterdir()) == [pack]
-    assert "is damaged" in caplog.text and "made again" in caplog.text
+    assert "is damaged" in caplog.text
+    assert "made again" in caplog.text
 
 
 @pytest.mark.parametrize(

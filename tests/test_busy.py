@@ -135,12 +135,14 @@ def test_three_passes_are_kept_each_in_windows_around_the_line_of_the_one_before
     assert (n_used[0] == BAND.size).all()
     low, high = fit.windows.T
     reach = second["w50"] + 26.5
-    assert (low <= second["position"] - reach + 1e-6).all() and (high >= second["position"] + reach - 1e-6).all()
+    assert (low <= second["position"] - reach + 1e-6).all()
+    assert (high >= second["position"] + reach - 1e-6).all()
     # Farther only where the 20 % edges lie beyond W50 from the position.
     assert (high - low <= 2 * reach + second["w20"]).all()
     inside = (low[:, None] <= BAND) & (high[:, None] >= BAND)
     np.testing.assert_array_equal(n_used[2], inside.sum(1))
-    assert (n_used[1] < n_used[0]).all() and (n_used[1] < n_used[2]).all()
+    assert (n_used[1] < n_used[0]).all()
+    assert (n_used[1] < n_used[2]).all()
     wider = fit_busy(spectra, margins=(10.6, 126.5))
     reached = np.isclose(low, second["position"] - reach)
     assert reached.any()
@@ -177,7 +179,8 @@ def test_a_spectrum_that_fails_in_a_pass_says_so_in_those_that_follow():
     fit = fit_busy(make_spectra(cut))
     for table in (*fit.passes, fit.table):
         assert table["status"].tolist() == ["the line reaches the edge of the band", "ok"]
-    assert np.isnan(fit.profiles[0]).all() and np.isnan(fit.windows[0]).all()
+    assert np.isnan(fit.profiles[0]).all()
+    assert np.isnan(fit.windows[0]).all()
 
 
 def test_every_column_of_a_length_a_flux_or_a_speed_has_its_unit():

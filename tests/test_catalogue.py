@@ -201,7 +201,8 @@ def test_an_agc_number_is_a_whole_number(tmp_path, number):
     file = written(tmp_path / "a.csv", f"AGC,Vhel\n12,5000\n{number},5000\n")
     with pytest.raises(InputError, match=r"a\.csv: row 2 has AGC '.*', no number; write whole numbers") as caught:
         read_agc_catalogue(str(file))
-    assert len(str(caught.value)) < 300 and str(caught.value).isprintable()
+    assert len(str(caught.value)) < 300
+    assert str(caught.value).isprintable()
 
 
 @pytest.mark.parametrize("number", [1.5, -1.0, np.inf, np.nan])

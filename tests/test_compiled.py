@@ -78,7 +78,8 @@ def test_the_compiled_minimiser_takes_the_steps_of_the_batched_one(name, seed):
         assert ours.converged.tolist() == batched.converged.tolist()
         torch.testing.assert_close(ours.chi2, batched.chi2, rtol=1e-8, atol=0)
         torch.testing.assert_close(ours.parameters, batched.parameters, rtol=1e-5, atol=1e-5)
-        assert (ours.parameters >= lower).all() and (ours.parameters <= upper).all()
+        assert (ours.parameters >= lower).all()
+        assert (ours.parameters <= upper).all()
 
 
 def test_data_that_are_not_numbers_and_windows_without_a_channel_hurt_nobody_else():

@@ -53,8 +53,11 @@ def test_mutated_spectra(tmp_path, compress):
     assert spectra.ids[-1] == "000999"
     assert len(spectra) + len(spectra.skipped) == 251
     assert not spectra.skipped["reason"].str.startswith("cannot be used (").any()  # the net below all else
-    assert np.isfinite(spectra.flux).all() and np.isfinite(spectra.rms).all() and (spectra.rms > 0).all()
-    assert (np.diff(spectra.velocity, axis=1) > 0).all() and (np.abs(spectra.velocity) < LIGHT_SPEED * 1.1).all()
+    assert np.isfinite(spectra.flux).all()
+    assert np.isfinite(spectra.rms).all()
+    assert (spectra.rms > 0).all()
+    assert (np.diff(spectra.velocity, axis=1) > 0).all()
+    assert (np.abs(spectra.velocity) < LIGHT_SPEED * 1.1).all()
     if compress is not bytes:
         # What is read is what was written: only the name and the time in gzip's own header can differ.
         same = np.broadcast_to(spectra.flux[-1], spectra.flux.shape)
@@ -78,7 +81,8 @@ def test_mutated_catalogues(tmp_path, form):
         except InputError as error:
             refused += 1
             assert file.name in str(error)
-            assert len(str(error)) < 1000 and "\n" not in str(error)
+            assert len(str(error)) < 1000
+            assert "\n" not in str(error)
         else:
             assert catalogue.index.str.fullmatch("[0-9]{6,12}").all()
             if "Vhel" in catalogue:

@@ -198,7 +198,8 @@ def test_fixed_parameters_stay_fixed_exactly_and_have_no_error():
     fixed = LINE | {"sigma": {"start": 30, "lower": 47.3, "upper": 47.3}}
     table = fit_function(make_spectra(flux), f"{CURVES}.gaussian", fixed).table
     assert (table["status"] == "ok").all()
-    assert (table["sigma"] == 47.3).all() and table["sigma_err"].isna().all()
+    assert (table["sigma"] == 47.3).all()
+    assert table["sigma_err"].isna().all()
     free = fit_function(make_spectra(flux), f"{CURVES}.gaussian", LINE).table
     assert (free["chi2"] < table["chi2"]).all()
     assert (table["peak_err"] < free["peak_err"]).all()
@@ -275,7 +276,8 @@ def test_a_function_of_ones_own_is_a_yaml_file(tmp_path):
     result = command("hiexp.fit", *words, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     table = Table.read(only_run(tmp_path) / "fits.ecsv")
-    assert len(table) == 20 and (table["status"] == "ok").sum() > 15
+    assert len(table) == 20
+    assert (table["status"] == "ok").sum() > 15
     assert table["width"].unit == table["width_err"].unit == units.km / units.s
     good = table["status"] == "ok"
     assert (table["height"][good] > 0).all()

@@ -46,11 +46,13 @@ def check(read: Callable[[], Spectra]) -> str:
         assert len(str(error)) < 1000
         return "refused"
     assert len(set(spectra.ids)) == len(spectra) > 0
-    assert np.isfinite(spectra.flux).all() and np.isfinite(spectra.velocity).all()
+    assert np.isfinite(spectra.flux).all()
+    assert np.isfinite(spectra.velocity).all()
     assert np.abs(spectra.flux).max() < 3.5e38
     assert (np.diff(spectra.velocity, axis=1) > 0).all()
     assert (spectra.flux[~spectra.valid] == 0).all()
-    assert (spectra.rms[np.isfinite(spectra.rms)] > 0).all() and not np.isinf(spectra.rms).any()
+    assert (spectra.rms[np.isfinite(spectra.rms)] > 0).all()
+    assert not np.isinf(spectra.rms).any()
     assert spectra.reference is None or (spectra.reference >= -1).all()
     assert (spectra.skipped["reason"].str.len() > 0).all()
     return "skipped" if len(spectra.skipped) else "read"

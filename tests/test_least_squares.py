@@ -47,7 +47,8 @@ def chi2(curve, x, y, weight, parameters):
 def test_no_problem_ends_worse_than_it_began_or_out_of_bounds(seed, max_steps):
     x, y, weight, start, lower, upper = problems(40, seed)
     solution = least_squares(GAUSSIAN, x, y, weight, start, lower, upper, max_steps)
-    assert (solution.parameters >= lower).all() and (solution.parameters <= upper).all()
+    assert (solution.parameters >= lower).all()
+    assert (solution.parameters <= upper).all()
     begun = torch.minimum(torch.maximum(start, lower), upper)
     assert (solution.chi2 <= chi2(GAUSSIAN, x, y, weight, begun) * (1 + 1e-12)).all()
     torch.testing.assert_close(solution.chi2, chi2(GAUSSIAN, x, y, weight, solution.parameters), rtol=1e-9, atol=0)

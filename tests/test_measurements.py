@@ -61,5 +61,6 @@ def test_another_row_leaves_the_others_as_they_are(monkeypatch, words):
 
 def test_every_measurement_says_what_it_is():
     for name, row in MEASUREMENTS.items():
-        assert row.meaning and row.meaning[-1] != ".", name
+        assert row.meaning.strip(), name
+        assert not row.meaning.endswith("."), name
         assert row.level is None or 0 < row.level < 1, name

@@ -244,7 +244,7 @@ class Server:
             checksum = hashlib.md5(usedforsecurity=False)
             for chunk in self.content(response, largest, packed=url.endswith(".gz")):
                 if self.stop.is_set():
-                    raise _Stopped
+                    raise _StoppedError
                 checksum.update(chunk)
                 file.write(chunk)
         stated, encoded = response.headers.get("Content-MD5"), "Content-Encoding" in response.headers
@@ -263,12 +263,12 @@ class _Refused(requests.RequestException):
     """An answer that another try would not change."""
 
 
-class _Stopped(Exception):
+class _StoppedError(Exception):
     """The download is being stopped, and this transfer with it."""
 
 
 def fetch(
-    server: Server, store: Store, names: Sequence[str], report: Callable[[Result], object] = lambda result: None
+    server: Server, store: Store, names: Sequence[str], report: Callable[[Result], object] = lambda _: None
 ) -> list[Result]:
     """Fetch files, a few at a time; those recorded and unchanged in size are not asked for.
 
@@ -356,7 +356,7 @@ def _obtain(server: Server, store: Store, name: str) -> Result:
             store.accept(came)
             server.judge(failed=False)
             return Result(name, "came", size, sha256)
-        except _Stopped:
+        except _StoppedError:
             return Result(name, "left")
         except requests.HTTPError as error:
             status = error.response.status_code

@@ -163,7 +163,7 @@ def _facts(comparison: Comparison) -> list[tuple[str, str, str]]:
     for row in comparison.pairs[:1]:
         interval_of_pairs = f"[{row['low']:+.3f}, {row['high']:+.3f}], {metric(row['score']).title}, {row['n']} pairs"
         facts.append((row["pair"], f"{row['mean']:+.3f}", interval_of_pairs))
-    total = sum(value for value in map(seconds, runs) if value == value)
+    total = sum(value for value in map(seconds, runs) if not math.isnan(value))
     facts.append(("computing", duration(total), f"{len(runs)} runs, without what they shared"))
     return facts
 
@@ -360,7 +360,7 @@ def heat_map(comparison: Comparison) -> Grid | None:
         for column in product(*(levels[key] for key in across)):
             places |= dict(zip(across, column, strict=True))
             score = cells.get(tuple(places[key] for key in order), math.nan)
-            shade = 0.08 + 0.92 * (score - worst) / (best - worst) if best != worst and score == score else 0.0
+            shade = 0.08 + 0.92 * (score - worst) / (best - worst) if best != worst and not math.isnan(score) else 0.0
             values.append(Cell(number(score), shade=shade, style="best" if score == best else ""))
         grid.rows.append((heads, values))
     return grid

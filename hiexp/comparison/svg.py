@@ -39,7 +39,7 @@ def draw_ranking(comparison: Comparison) -> str:
     ends = [run.number(prefix + measure) for run in runs for prefix in ("", "low_", "high_", "chance_", "chance95_")]
     if verdict:
         ends += [verdict["maximum"]["p05"], verdict["maximum"]["p95"]]
-    ends = [value for value in ends if value == value]
+    ends = [value for value in ends if not math.isnan(value)]
     ticks = nice_ticks(min(ends), max(ends))
     low, high = min(*ends, ticks[0]), max(*ends, ticks[-1])
 

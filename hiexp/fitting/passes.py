@@ -66,7 +66,7 @@ Rule = Callable[[Channels, Lines, Pass | None], tuple[Tensor, Tensor]]
 """Chooses the windows of a pass, low and high of shape (N,), from the lines found and the pass before."""
 
 
-def whole(channels: Channels, lines: Lines, before: Pass | None) -> tuple[Tensor, Tensor]:
+def whole(channels: Channels, _lines: Lines, _before: Pass | None) -> tuple[Tensor, Tensor]:
     """Look at the whole of each spectrum."""
     return channels.velocity[:, 0], channels.velocity[:, -1]
 
@@ -74,7 +74,7 @@ def whole(channels: Channels, lines: Lines, before: Pass | None) -> tuple[Tensor
 def around_line(half_window: float) -> Rule:
     """Look `half_window` km/s to each side of the line found."""
 
-    def rule(channels: Channels, lines: Lines, before: Pass | None) -> tuple[Tensor, Tensor]:
+    def rule(_channels: Channels, lines: Lines, _before: Pass | None) -> tuple[Tensor, Tensor]:
         return lines.centre - half_window, lines.centre + half_window
 
     return rule
@@ -87,7 +87,7 @@ def around_w50(margin: float) -> Rule:
     leave out the rest of the line. The position stays in the middle.
     """
 
-    def rule(channels: Channels, lines: Lines, before: Pass | None) -> tuple[Tensor, Tensor]:
+    def rule(_channels: Channels, _lines: Lines, before: Pass | None) -> tuple[Tensor, Tensor]:
         assert before is not None, "not the rule of a first pass"
         position, w50 = before.measured["position"], before.measured["w50"]
         reach = torch.maximum(w50, (before.edges - position[:, None]).abs().amax(1)) + margin

@@ -65,7 +65,7 @@ def _argument(velocity: Tensor, parameters: Tensor) -> Tensor:
 def around_peak(half_window: float, margin: float) -> Rule:
     """Look around the highest point of the polynomial before, `margin` of its window left out at each end."""
 
-    def rule(channels: Channels, lines: Lines, before: Pass | None) -> tuple[Tensor, Tensor]:
+    def rule(_channels: Channels, _lines: Lines, before: Pass | None) -> tuple[Tensor, Tensor]:
         assert before is not None, "not the rule of a first pass"
         share = torch.linspace(margin, 1 - margin, GRID, dtype=before.low.dtype, device=before.low.device)
         velocity = before.low[:, None] + (before.high - before.low)[:, None] * share

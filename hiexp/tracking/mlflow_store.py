@@ -398,7 +398,8 @@ def log_results(client: MlflowClient, record: Record, folder: Path) -> None:
     """
     from mlflow.entities import Metric, RunTag
 
-    assert record.run_id is not None and record.ended is not None, "a run that has been created and has ended"
+    assert record.run_id is not None, "not created"
+    assert record.ended is not None, "not ended"
     metrics = [Metric(key, value, record.ended, 0) for key, value in record.metrics.items()]
     for key, curve in record.curves.items():
         metrics += [Metric(key, value, record.ended, epoch) for epoch, value in enumerate(curve, start=1)]

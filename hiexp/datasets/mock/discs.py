@@ -37,7 +37,7 @@ def polyex(radius: np.ndarray, turnover: np.ndarray, slope: np.ndarray) -> np.nd
     return -np.expm1(-scaled) * (1 + slope[:, None] * scaled)
 
 
-def arctan(radius: np.ndarray, turnover: np.ndarray, slope: np.ndarray) -> np.ndarray:
+def arctan(radius: np.ndarray, turnover: np.ndarray, _slope: np.ndarray) -> np.ndarray:
     """Evaluate the arctan rotation curve (Courteau 1997, AJ 114, 2402), which has no outer slope.
 
     Parameters and result are those of `polyex`. An arctan of half the scale rises like the Polyex of that scale.
