@@ -128,7 +128,7 @@ class DiskCache:
         stage : str
             Name of the stage, for the entry's name.
         kind : type
-            Of the result.
+            Type of the result.
         given : tuple
             All that the result depends on, as `fingerprint` takes it.
         make : callable

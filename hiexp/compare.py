@@ -159,7 +159,7 @@ def compare(options: argparse.Namespace, words: list[str]) -> str:
     Parameters
     ----------
     options : Namespace
-        Of `parsed`.
+        What `parsed` returns.
     words : list of str
         What was typed.
     """

@@ -116,7 +116,7 @@ class RandomLabels(ReferenceLabels):
     n_classes : int
         As for `ReferenceLabels`.
     seed : int
-        Of the draw.
+        Seed of the random draw.
     """
 
     seed: Seed
@@ -143,7 +143,7 @@ class ClusterLabels:
     feature : scikit-learn transformer
         What the clusterer sees of a profile; fitted on the objects clustered.
     fraction : float
-        Of the training objects, drawn at random, that are clustered.
+        Fraction of the training objects, drawn at random, that are clustered.
     at_least : int
         Objects that are clustered where the fraction is fewer; all training objects where there are not so many.
     smallest : int
@@ -153,7 +153,7 @@ class ClusterLabels:
     resamples : int
         Subsamples that are clustered again to see whether the groups are the same.
     seed : int
-        Of every draw.
+        Seed of every random draw.
     """
 
     clusterer: ClusterMixin

@@ -97,7 +97,7 @@ def open_store(folder: Path, url: str) -> Iterator[Store]:
     folder : Path
         Made where it is missing.
     url : str
-        Of the archive, with a slash at its end.
+        Address of the archive, with a slash at its end.
 
     Raises
     ------

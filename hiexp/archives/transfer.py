@@ -53,7 +53,7 @@ class Result:
     size : int
         Bytes of a file that came, or that was there without being recorded.
     sha256 : str
-        Of the same.
+        SHA-256 of the same file.
     reason : str
         Why it failed.
     """
@@ -72,11 +72,11 @@ class Server:
     Attributes
     ----------
     url : str
-        Of its folder, with a slash at the end.
+        Address of its folder, with a slash at the end.
     connections : int
         Transfers at a time.
     retries : int
-        Of a file, where another try may help.
+        Further tries of a file, where another one may help.
     pause : float
         Seconds before the first retry; doubled before each of the next.
     timeout : float

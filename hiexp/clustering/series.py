@@ -48,13 +48,13 @@ class DTWKMeans(ClusterMixin, BaseEstimator):
     n_bins : int
         Bins of (nearly) equal width along a profile; a profile with fewer samples is used as it is.
     radius : int
-        Of the Sakoe-Chiba band: the farthest that a bin may be moved.
+        Half width of the Sakoe-Chiba band: the farthest that a bin may be moved.
     max_iter : int
         Iterations of k-means.
     max_iter_barycenter : int
         Iterations of each barycentre in each of those.
     random_state : int
-        Of the first centres.
+        Seed of the first centres.
 
     Attributes
     ----------

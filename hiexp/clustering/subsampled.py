@@ -36,7 +36,7 @@ class Subsampled(ClusterMixin, BaseEstimator):
     at_most : int, optional
         The most objects it may see, for a method that would take too long before it needs too much memory.
     seed : int
-        Of the draw.
+        Seed of the random draw.
 
     Attributes
     ----------

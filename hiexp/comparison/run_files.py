@@ -191,7 +191,7 @@ def read_predictions(
     Parameters
     ----------
     file : Path
-        Of a run.
+        A run's table.
     columns : sequence of str
         What the table must have. Classes among them, ``reference``, ``label`` and ``predicted``, are whole numbers
         or missing; those predicted of the objects held out are there.

@@ -100,11 +100,11 @@ class Controls:
     Attributes
     ----------
     score : float
-        Of the sweep's best.
+        Score of the sweep's best.
     scores : dict of str to float
-        Of the best of each control, by the seed of its labels.
+        Score of the best of each control, by the seed of its labels.
     n_configurations : int
-        Of the sweep, and so of each control.
+        Configurations of the sweep, and so of each control.
     p : float
         The share of sweep and controls whose best is as good as the sweep's.
     """

@@ -73,7 +73,7 @@ def read_cig(
     balance : bool
         Keep an equal number of each class.
     seed : int
-        Of that draw.
+        Seed of that draw.
     flux_unit : {"mJy", "Jy"}, optional
         Unit of the flux; mJy where None.
     axis_unit : {"km/s", "m/s", "MHz", "GHz", "kHz", "Hz"}, optional

@@ -26,7 +26,7 @@ def select_classes(
     balance : bool
         Keep as many objects of each class kept as the smallest of them has, drawn at random.
     seed : int
-        Of the draw.
+        Seed of the random draw.
 
     Returns
     -------

@@ -31,7 +31,7 @@ def stack(spectra: Iterable[Channels], shape: tuple[int, int], dtype: type = flo
     shape : (N, L)
         Their number and the channels of the longest.
     dtype : type
-        Of the flux.
+        Data type of the flux.
 
     Returns
     -------

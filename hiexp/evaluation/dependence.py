@@ -66,7 +66,7 @@ def dependence(parameters: pd.DataFrame, classes: np.ndarray, seed: int = 0) -> 
     classes : ndarray, shape (N,)
         Classes.
     seed : int
-        Of the estimate of the mutual information.
+        Seed of the estimate of the mutual information.
 
     Returns
     -------

@@ -32,7 +32,7 @@ def group_scores(
     reference : ndarray of int, shape (N,), optional
         Classes to compare with; `UNKNOWN` where there is none.
     seed : int
-        Of the draw, if there are more than `at_most` objects.
+        Seed of the random draw, if there are more than `at_most` objects.
     at_most : int
         The most objects that silhouette, Davies-Bouldin and Calinski-Harabasz are computed from.
 
@@ -92,7 +92,7 @@ def stability(
     fraction : float
         Share of the objects in each, 0 to 1.
     seed : int
-        Of the draws.
+        Seed of the random draws.
     at_most : int
         The most objects in a part. A method whose answer depends on how dense the objects lie (DBSCAN, affinity
         propagation) finds other groups in a part that is much smaller than the sample.

@@ -15,7 +15,7 @@ class PairedDifference:
     Attributes
     ----------
     mean : float
-        Of the differences.
+        Mean of the differences.
     low, high : float
         Confidence interval of the mean.
     p : float
@@ -47,7 +47,7 @@ def paired_difference(
     test_share : float
         Share of the sample held out; 0 where each pair has a sample of its own.
     level : float
-        Of the interval.
+        Confidence level of the interval.
 
     Raises
     ------

@@ -105,7 +105,7 @@ def score(
     n_draws : int
         Permutations, and samples of objects.
     seed : int
-        Of the draws.
+        Seed of the random draws.
     probability : ndarray, shape (N, C) or (R, N, C), optional
         Class probabilities.
     columns : ndarray of int, shape (C,), optional

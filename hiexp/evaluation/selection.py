@@ -49,10 +49,10 @@ class SweepVerdict:
         after Holm (1979, Scandinavian Journal of Statistics 6, 65), ``p_like_best_holm`` of the two being equally
         good on those; ``indistinguishable_from_best``, whether they cannot be told apart at 5 %.
     best : dict
-        Of the first row: ``job``, ``score``, ``p_family``, and the selection-corrected score ``corrected`` with its
+        The first row: ``job``, ``score``, ``p_family``, and the selection-corrected score ``corrected`` with its
         95 % interval ``corrected_low`` to ``corrected_high``.
     maximum : dict
-        Of the sweep's maximum under permuted classes: ``mean`` and the percentiles ``p05``, ``p50`` and ``p95``.
+        The sweep's maximum under permuted classes: ``mean`` and the percentiles ``p05``, ``p50`` and ``p95``.
     """
 
     measure: str
@@ -104,7 +104,7 @@ def judge_sweep(
     n_draws : int
         Permutations and bootstrap samples.
     seed : int
-        Of all draws.
+        Seed of all random draws.
 
     Returns
     -------

@@ -41,7 +41,7 @@ class RepeatedFolds(BaseCrossValidator):
     n_repeats : int
         Repeats.
     random_state : int
-        Of the first repeat; the next has the next number.
+        Seed of the first repeat; the next has the next number.
     """
 
     def __init__(self, n_splits: Several, n_repeats: Count, random_state: Seed) -> None:

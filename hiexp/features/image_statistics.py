@@ -21,7 +21,7 @@ class ImageStatistics(StatelessTransformer):
     """Describe the disc image of each profile by statistics of the pixels inside the disc.
 
     ``mean``, ``standard_deviation``, ``minimum``, ``maximum``
-        Of the pixel values.
+        Statistics of the pixel values.
     ``skewness``, ``kurtosis``
         Third and fourth moment about the mean in units of the standard deviation, 3 taken from the latter: 0 for a
         normal distribution; 0 where all pixels are equal.

@@ -52,13 +52,13 @@ class LearnedShapelets(TransformerMixin, BaseEstimator):
     optimizer : {"sgd", "adam"}
         What makes the steps.
     learning_rate : float
-        Of the optimizer.
+        Learning rate of the optimizer.
     weight_regularizer : float
         Times the sum of the linear layer's squared weights is added to the loss.
     device : {"cpu", "cuda", "auto"}
         Where to train and to compute distances.
     seed : int
-        Of the start, the weights and the order of the batches.
+        Seed of the start, the weights and the order of the batches.
 
     Attributes
     ----------

@@ -54,7 +54,7 @@ def fit_spectra(
     fit : callable
         `fit_busy`, `fit_polynomial`, `fit_function` or any other from `Spectra` to a `FitResult`.
     **settings
-        Of the fit.
+        Settings of the fit.
 
     Returns
     -------

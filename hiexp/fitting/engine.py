@@ -44,7 +44,7 @@ def fit_lines(spectra: Spectra, model: Model, rules: Sequence[Rule], settings: S
     settings : Settings
         How.
     title : str
-        Of the progress bar.
+        Title of the progress bar.
 
     Returns
     -------

@@ -128,7 +128,7 @@ class Lines:
     noise : Tensor, shape (N,)
         Root mean square of the channels beside the line over the rms of the spectrum; 1 where there are too few.
     correlation : Tensor, shape (N, 5)
-        Of the noise at lags of 1 to 5 channels, measured beside the line; 0 where there are too few.
+        Autocorrelation of the noise at lags of 1 to 5 channels, measured beside the line; 0 where there are too few.
     """
 
     centre: Tensor

@@ -45,8 +45,8 @@ class Model:
         From parameters, zero and unit of velocity to the parameters of the same curve there. With it, starts and
         bounds are in half widths of the line from its centre, and the fit is made in these units.
     core : (float, float), optional
-        Of a curve that vanishes beyond its line: how far from the line's centre channels can matter, in widths of the
-        line and channels to be added. The others are counted once, not at every step.
+        Reach of a curve that vanishes beyond its line: how far from the line's centre channels can matter, in widths
+        of the line and channels to be added. The others are counted once, not at every step.
     linear : bool
         Whether the curve is linear in all parameters that are not fixed by their bounds.
     compiled : callable, optional
@@ -101,7 +101,7 @@ class Settings:
     realisations : int
         Noise realisations from which errors are taken as well (``*_err_mc``); 0 for none.
     seed : int
-        Of the realisations.
+        Seed of the realisations.
     device : str
         cpu, cuda, or auto for cuda where there is one.
     """

@@ -91,12 +91,12 @@ def fit_polynomial(
     spectra : Spectra
         N spectra.
     degree : int
-        Of the polynomial.
+        Degree of the polynomial.
     half_window : float
         Reach of the window to each side of its centre, km/s.
     centre : str
-        Of the window: "line", the line found, or "peak", the highest point of a first polynomial over the whole
-        spectrum, as in the study; narrow lines do not show in it.
+        Centre of the window: "line", the line found, or "peak", the highest point of a first polynomial over the
+        whole spectrum, as in the study; narrow lines do not show in it.
     margin : float
         Fraction of the spectrum at each end in which no such peak is looked for.
     **settings

@@ -36,7 +36,7 @@ def scatter(
     realisations : int
         Number of them.
     generator : Generator
-        Of the random moves, on the CPU.
+        Source of the random moves, on the CPU.
     """
     n, length = curve.shape
     left = channels.flux - curve

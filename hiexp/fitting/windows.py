@@ -26,7 +26,7 @@ class Windows:
     low, high : Tensor, shape (B,)
         The windows, km/s.
     centre, width : Tensor, shape (B,)
-        Of the line as it was found, km/s.
+        Centre and width of the line as it was found, km/s.
     channel : Tensor, shape (B,)
         Width of a channel, km/s.
     noise : Tensor, shape (B,)

@@ -107,7 +107,7 @@ def check_places(config: DictConfig, setting: str) -> None:
     Parameters
     ----------
     config : DictConfig
-        Of a run or a sweep, with Hydra's own part; nothing of it need have been written.
+        Configuration of a run or a sweep, with Hydra's own part; nothing of it need have been written.
     setting : str
         The key of the folder: ``hydra.run.dir`` or ``hydra.sweep.dir``.
     """

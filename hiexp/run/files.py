@@ -39,7 +39,7 @@ class RunFile:
     Attributes
     ----------
     uid : str
-        Of the run whose files these are; no other run has it.
+        Identifier of the run whose files these are; no other run has it.
     work : str
         What runs share whose numbers are the same.
     files : dict of str to str
@@ -117,7 +117,7 @@ def results(folder: Path, work: str, uid: str | None = None) -> list[Path] | Non
     work : str
         What the run has done.
     uid : str, optional
-        Of the run; any run of that work where it is not given.
+        Identifier of the run; any run of that work where it is not given.
     """
     found = RunFile.read(folder)
     if found is None or found.work != work or uid not in (None, found.uid) or METRICS_FILE not in found.files:

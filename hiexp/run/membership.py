@@ -29,7 +29,7 @@ class Sweep:
     Attributes
     ----------
     uid : str
-        Of the run that stands for the sweep, known before MLflow is.
+        Identifier of the run that stands for the sweep, known before MLflow is.
     parent : str or None
         MLflow's id of that run, if MLflow has it.
     n_jobs : int or None

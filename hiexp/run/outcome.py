@@ -178,7 +178,7 @@ class Outcome:
         n_draws : int
             Permutations and bootstrap samples of the scores.
         seed : int
-            Of the draws.
+            Seed of the random draws.
         """
         first, reference = parts[0], spectra.reference
         test = np.unique(np.concatenate([part.division.test for part in parts]))

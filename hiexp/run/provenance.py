@@ -96,7 +96,7 @@ def run_tags(command: str, folder: Path) -> dict[str, str]:
     command : str
         What reproduces the run.
     folder : Path
-        Of the run.
+        The run's folder.
     """
     version = code_version()
     return {

@@ -50,9 +50,9 @@ def work_lock(cfg: DictConfig, key: str, folder: Path, *, reusing: bool) -> Iter
     cfg : DictConfig
         The composed configuration of a command.
     key : str
-        Of the work, as `hiexp.run.provenance.work_key` makes it.
+        Key of the work, as `hiexp.run.provenance.work_key` makes it.
     folder : Path
-        Of the run; receives copies of the files of the earlier one.
+        The run's folder; receives copies of the files of the earlier one.
     reusing : bool
         Whether an earlier run may serve. Otherwise nobody waits.
 

@@ -141,7 +141,7 @@ def _check_keys(prefix: str, node: Mapping, raw: object, hints: Mapping[str, obj
     Parameters
     ----------
     prefix : str
-        Of their dotted keys.
+        Prefix of their dotted keys.
     node, raw : mapping
         The values, resolved and as they are written.
     hints : mapping

@@ -72,7 +72,7 @@ def integrate(
     rng : Generator
         Places the galaxies in their bands.
     n_channels : int
-        Of a band.
+        Channels of a band.
     channel_khz : float
         Width of a channel, kHz.
     rotation : str

@@ -47,7 +47,7 @@ class Discs:
     speed : float
         Rotation at the HI radius of a disc of 10^9.6 M_sun, km/s.
     speed_slope, speed_scatter : float
-        Of log speed over log mass, and about it (dex).
+        Slope of log speed over log mass, and about it (dex).
     least_inclination : float
         Degrees; inclinations are isotropic above it.
     lopsidedness : float

@@ -63,7 +63,7 @@ class Receiver:
         rng : Generator
             Source of the noise.
         dtype : type
-            Of the flux.
+            Data type of the flux.
         """
         n, length = len(ids), self.n_channels
         rms = sky.truth["rms"].to_numpy()

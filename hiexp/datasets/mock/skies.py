@@ -42,7 +42,7 @@ def mock_cig(
     n_galaxies : int
         Sample size N.
     seed : int
-        Of the sample.
+        Seed of the sample.
     balance : bool
         Whether to draw on until every class has a third of the sample.
     n_channels : int
