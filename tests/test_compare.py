@@ -1,9 +1,6 @@
 """Runs side by side: on the screen, as CSV and in LaTeX, from their folders and from the store."""
 
-import csv
-import io
 import json
-import math
 import re
 import shutil
 
@@ -14,7 +11,7 @@ from sweeps import GRID, HEAD, verdict, write_sweep
 
 from hiexp.comparison.mlflow_runs import Store
 from hiexp.comparison.runs import Run, axes, read_sweep
-from hiexp.comparison.text import csv_table, latex_table, latex_text, screen_table
+from hiexp.comparison.text import latex_table, latex_text, screen_table
 from hiexp.configs import CONFIGS, store_uri
 from hiexp.errors import InputError
 from hiexp.tracking.mlflow_store import PARENT_TAG, MlflowTracking, Record
@@ -62,31 +59,6 @@ def test_axes_are_what_was_typed_and_differs():
     assert axes(runs) == ["classifier", "classifier.k"]
     assert axes([run(model="a", model__depth="1"), run(model="b", model__depth="2")]) == ["model"]
     assert axes(runs[:1]) == []
-
-
-def test_what_is_missing_or_no_number_comes_last_and_shows_as_nothing(tmp_path):
-    scores = {0: {"balanced_accuracy": math.nan}, 2: {"balanced_accuracy": 0.9}}
-    found = read_sweep(write_sweep(tmp_path / "a_sweep", SMALL, scores))
-    (tmp_path / "a_sweep" / "1" / "metrics.json").write_text('{"cluster_n_groups": 0}')
-    found = read_sweep(tmp_path / "a_sweep").ranked("balanced_accuracy")
-    assert names(found)[:2] == ["2", "3"]
-    assert set(names(found)[2:]) == {"0", "1"}
-    rows = {row["run"]: row for row in csv.DictReader(io.StringIO(csv_table(found)))}
-    assert [row["run"] for row in csv.DictReader(io.StringIO(csv_table(found)))] == names(found)
-    assert rows["0"]["balanced_accuracy"] == rows["1"]["balanced_accuracy"] == rows["1"]["success_rate"] == ""
-    assert float(rows["2"]["balanced_accuracy"]) == 0.9
-    assert float(rows["3"]["success_rate"]) == found.runs[1].metrics["success_rate"]
-    assert "nan" not in screen_table(found, 120, 60) + latex_table(found)
-
-
-def test_the_lowest_loss_is_the_best_and_one_class_alone_comes_last(tmp_path):
-    scores = {0: {"n_predicted_classes": 1}, 1: {"log_loss": 0.01}, 3: {"p_accuracy": 1e-4}}
-    found = read_sweep(write_sweep(tmp_path / "a_sweep", SMALL, scores))
-    assert names(found.ranked()) == ["1", "2", "3", "0"]
-    assert names(found.ranked("accuracy")) == ["0", "1", "2", "3"]
-    assert names(found.ranked("log_loss")) == ["1", "0", "2", "3"]
-    assert names(found.ranked("p_accuracy")) == ["3", "0", "1", "2"]
-    assert names(found.ranked("train_seconds")) == ["0", "1", "2", "3"]
 
 
 @pytest.mark.parametrize(
