@@ -3,18 +3,22 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 READY := $(VENV)/.ready
 
-.PHONY: train test lint ui clean
+.PHONY: train test quick lint ui clean
 
 train: $(READY)  ## the default experiment
 	$(VENV)/bin/python -m hiexp.train
 
-test: lint  ## style and contracts, then the whole suite, end-to-end runs included
+test: lint  ## style, types and contracts, then the whole suite, end-to-end runs included
 	$(VENV)/bin/python -m pytest -n 2 --dist worksteal
 
-lint: $(READY)  ## style, and the contracts between packages
+quick: $(READY)  ## the tests that take no more than a moment each
+	$(VENV)/bin/python -m pytest -n 2 --dist worksteal -m "not slow"
+
+lint: $(READY)  ## style, types, and the contracts between packages
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/lint-imports --no-cache
+	$(VENV)/bin/mypy
 
 ui: $(READY)  ## the MLflow UI over the runs of this folder
 	$(VENV)/bin/python -m mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db
