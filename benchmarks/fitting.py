@@ -34,6 +34,7 @@ import pandas as pd
 import torch
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
+from matplotlib.figure import Figure
 from processes import peak_memory, tree
 from scipy.optimize import curve_fit, least_squares
 from scipy.special import erf
@@ -41,7 +42,6 @@ from threadpoolctl import threadpool_limits
 
 from hiexp.datasets import mock_alfalfa, read_alfalfa
 from hiexp.fitting import FitResult, fit_spectra
-from hiexp.plots.canvas import new_figure, write
 from hiexp.spectra import Spectra
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -271,7 +271,7 @@ def time_sizes(spectra: Spectra, device: str) -> np.ndarray:
 
 def draw_sizes(spent: np.ndarray, cores: int, file: Path) -> None:
     """Draw seconds against the number of spectra."""
-    figure = new_figure(5, 3.6)
+    figure = Figure(figsize=(5, 3.6), dpi=120, layout="constrained")
     panel = figure.subplots()
     panel.loglog(SIZES, spent[:, 0], "o-", label=f"wall clock, {cores} cores")
     panel.loglog(SIZES, spent[:, 1], "s--", label="CPU, all processes")
@@ -280,7 +280,7 @@ def draw_sizes(spent: np.ndarray, cores: int, file: Path) -> None:
     panel.set_ylabel("seconds")
     panel.set_title("Busy Function, one pass")
     panel.legend()
-    write(figure, file)
+    figure.savefig(file)
 
 
 def main(n: int, device: str) -> None:

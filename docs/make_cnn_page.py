@@ -12,10 +12,10 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+from matplotlib.figure import Figure
 from omegaconf import OmegaConf
 
 from hiexp.evaluation.pairs import paired_difference
-from hiexp.plots.canvas import new_figure, write
 
 DOCS = Path(__file__).resolve().parent
 GRID = ["model", "test_size", "random_state", "epochs"]
@@ -39,7 +39,7 @@ def main(default: Path, published: Path) -> None:
     print(f"difference {found.mean:+.4f} [{found.low:+.4f}, {found.high:+.4f}] as if the pairs were independent")
     difference = (pairs["default"] - pairs["published"]).rename("difference").reset_index()
     print(difference.pivot_table("difference", ["test_size", "random_state"], "model", margins=True).round(3))
-    figure = new_figure(4.6, 4.4)
+    figure = Figure(figsize=(4.6, 4.4), dpi=120, layout="constrained")
     panel = figure.subplots()
     ends = [pairs.to_numpy().min() - 0.02, pairs.to_numpy().max() + 0.02]
     panel.plot(ends, ends, color="0.6", lw=1, label="equal")
@@ -50,7 +50,7 @@ def main(default: Path, published: Path) -> None:
     panel.set_ylabel("default: a quarter, 64 x 64, one channel")
     panel.set_title(f"balanced accuracy of {found.n} configurations: {found.mean:+.3f} on the average", fontsize=9)
     panel.legend(fontsize=8, loc="lower right")
-    write(figure, DOCS / "cnn54.png")
+    figure.savefig(DOCS / "cnn54.png")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
+from matplotlib.figure import Figure
 from scipy.stats import kstest
 from sklearn.model_selection import StratifiedShuffleSplit
 from tqdm import tqdm
@@ -29,7 +30,6 @@ from hiexp.configs import CONFIGS
 from hiexp.evaluation.confusion import success_rate
 from hiexp.evaluation.selection import SweepVerdict, judge_sweep, p_values
 from hiexp.labels import RandomLabels, ReferenceLabels
-from hiexp.plots.canvas import new_figure, write
 from hiexp.run.pipeline import extract, learn, learned_from, predict
 
 DOCS = Path(__file__).resolve().parent
@@ -311,7 +311,7 @@ def network_table(honest: Path, controls: list[Path]) -> dict[str, object]:
 
 def draw(sweeps: pd.DataFrame, majority: float, file: Path) -> None:
     """Draw the best scores of each situation, and how often p-values are below each level."""
-    figure = new_figure(11, 4.2)
+    figure = Figure(figsize=(11, 4.2), dpi=120, layout="constrained")
     scores, levels = figure.subplots(1, 2)
     rates = sweeps[sweeps["measure"] == "success_rate"]
     bins = np.arange(0.57, 0.9, 0.01)
@@ -337,7 +337,7 @@ def draw(sweeps: pd.DataFrame, majority: float, file: Path) -> None:
     levels.set_xlabel("p of the sweep's best")
     levels.set_ylabel("share of sweeps with a smaller p")
     levels.legend(fontsize=8)
-    write(figure, file)
+    figure.savefig(file)
 
 
 def main(honest: Path, *controls: Path) -> None:

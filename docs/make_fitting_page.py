@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
 from hiexp.fitting import fit_spectra
-from hiexp.plots.canvas import new_figure, write
 from hiexp.spectral.widths import edges
 
 DOCS = Path(__file__).resolve().parent
@@ -60,7 +60,7 @@ def main() -> None:
         "quantity   ours / BusyFit - 1 (position: km/s): median, spread; error over BusyFit's and over realisations';"
     )
     print("           pulls, ours and BusyFit's: median, spread")
-    figure = new_figure(11, 3.4)
+    figure = Figure(figsize=(11, 3.4), dpi=120, layout="constrained")
     panels = iter(figure.subplots(1, 3))
     panel = next(panels)
     panel.semilogx(truth["flux_int"], 100 * (ratio - 1), "o", ms=4)
@@ -92,7 +92,7 @@ def main() -> None:
             panel.plot(axis, good.sum() * 0.4 * np.exp(-(axis**2) / 2) / np.sqrt(2 * np.pi), "k", lw=1)
             panel.set_xlabel(f"(measured {label} - true) / its error")
             panel.legend(fontsize=8, title="spread", title_fontsize=8)
-    write(figure, DOCS / "fitting_busyfit.png")
+    figure.savefig(DOCS / "fitting_busyfit.png")
 
 
 if __name__ == "__main__":

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
 from hiexp.datasets import mock_alfalfa, mock_cig, read_alfalfa
 from hiexp.datasets.mock.populations import signal_to_noise
 from hiexp.fitting import fit_none
-from hiexp.plots.canvas import new_figure, write
 from hiexp.spectra import Spectra
 
 DOCS = Path(__file__).resolve().parent
@@ -41,7 +41,7 @@ COLUMNS = 5
 
 def draw_calibration(catalogue: pd.DataFrame, file: Path) -> None:
     """Draw a histogram of the model for each quantity whose median is known of the catalogue."""
-    figure = new_figure(11, 6)
+    figure = Figure(figsize=(11, 6), dpi=120, layout="constrained")
     for panel, (name, known) in zip(figure.subplots(2, 3).flat, CATALOGUE.items(), strict=True):
         values = catalogue[name].to_numpy()
         low, high = np.percentile(values, [0.1, 99.9])
@@ -61,13 +61,13 @@ def draw_calibration(catalogue: pd.DataFrame, file: Path) -> None:
     figure.axes[0].legend(fontsize=8, title="thin: 16 and 84 %", title_fontsize=8)
     figure.supylabel("galaxies")
     figure.suptitle(f"mock_alfalfa, {len(catalogue):,} galaxies, beside the ALFALFA catalogue")
-    write(figure, file)
+    figure.savefig(file)
 
 
 def draw_gallery(skies: list[tuple[str, Spectra, str]], file: Path) -> None:
     """Draw one row of spectra for each title, spectra and colour: +-450 km/s around the systemic velocity."""
     lines = [-(-len(spectra) // COLUMNS) for _, spectra, _ in skies]
-    figure = new_figure(13, 1.75 * sum(lines))
+    figure = Figure(figsize=(13, 1.75 * sum(lines)), dpi=120, layout="constrained")
     grid = figure.subplots(sum(lines), COLUMNS, sharex=True, squeeze=False)
     for panel in grid.flat:
         panel.set_axis_off()
@@ -89,7 +89,7 @@ def draw_gallery(skies: list[tuple[str, Spectra, str]], file: Path) -> None:
         top += count
     figure.supxlabel("velocity from systemic [km/s]")
     figure.supylabel("flux density [mJy]")
-    write(figure, file)
+    figure.savefig(file)
 
 
 def first(n: int, spectra: Spectra, eligible: np.ndarray) -> Spectra:

@@ -13,6 +13,8 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from hypothesis import settings
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 from omegaconf import DictConfig
 
 from hiexp.configs import CONFIGS
@@ -99,3 +101,32 @@ def only_run(folder: Path) -> Path:
     """Return the folder of the single run below `folder`."""
     (config,) = folder.glob("runs/*/*/config.yaml")
     return config.parent
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The figures, as they are when they are written."""
+    figures = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *file, **how: figures.append(figure))
+    return figures
+
+
+@pytest.fixture
+def written(monkeypatch):
+    """Words and their places, in pixels, of the pictures that are written; a list of them and the page for each."""
+    pages, words = [], {}
+    draw, save = Text.draw, Figure.savefig
+
+    def remember(text, renderer):
+        if text.get_visible() and text.get_text().strip():
+            words[text] = text.get_text(), text.get_window_extent(renderer)
+        draw(text, renderer)
+
+    def turn_page(figure, *file, **how):
+        words.clear()
+        save(figure, *file, **how)
+        pages.append((list(words.values()), figure.bbox))
+
+    monkeypatch.setattr(Text, "draw", remember)
+    monkeypatch.setattr(Figure, "savefig", turn_page)
+    return pages

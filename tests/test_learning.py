@@ -3,9 +3,9 @@
 import itertools
 
 import pytest
+from matplotlib.figure import Figure
 from sweeps import write_sweep
 
-from hiexp.comparison import png
 from hiexp.comparison.png import draw_learning_curve
 from hiexp.comparison.runs import read_sweep
 
@@ -25,7 +25,7 @@ def sweep(folder, grid):
 
 def test_means_over_splits_are_drawn_over_the_training_objects(tmp_path, monkeypatch):
     figures = []
-    monkeypatch.setattr(png, "write", lambda figure, file: figures.append(figure))
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: figures.append(figure))
     grid = {"feature": ["raw", "image2d"], "test_size": [0.8, 0.2, 0.5], "random_state": STATES}
     draw_learning_curve(sweep(tmp_path, grid), "unused")
     axes = figures[0].axes[0]

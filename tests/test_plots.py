@@ -1,33 +1,37 @@
-"""The pictures of fits and images: what is drawn, and that odd samples do not stop a run."""
+"""The pictures of a run: what is drawn, and that odd samples and names are drawn legibly and without a warning."""
 
 from dataclasses import replace
 
+import matplotlib as mpl
 import numpy as np
+import pandas as pd
 import pytest
-from matplotlib.image import BboxImage
+from matplotlib import pyplot as plt
 from matplotlib.patches import StepPatch
+from pictures import ODD_NAMES, assert_legible
 from PIL import Image
 
 from hiexp.datasets import mock_cig
+from hiexp.evaluation.dependence import dependence
 from hiexp.features import DiscImage
 from hiexp.fitting import FitResult, fit_none, fit_whole
-from hiexp.plots import fits as pictures
-from hiexp.plots import images as galleries
-from hiexp.plots import plot_classes, plot_confusion, plot_fits, plot_images, plot_parameters
-from hiexp.plots.canvas import DPI, new_figure, put_text, write
+from hiexp.plots import (
+    plot_classes,
+    plot_confusion,
+    plot_fits,
+    plot_images,
+    plot_parameters,
+    plot_parameters_by_class,
+    plot_saliency,
+    plot_training,
+)
+
+pytestmark = pytest.mark.filterwarnings("error")
 
 
 @pytest.fixture(scope="module")
 def spectra():
     return mock_cig(n_galaxies=12)
-
-
-@pytest.fixture
-def drawn(monkeypatch):
-    """The figures, as they are when they are written."""
-    figures = []
-    monkeypatch.setattr(pictures, "write", lambda figure, file: figures.append(figure))
-    return figures
 
 
 def fit_model(spectra):
@@ -45,7 +49,8 @@ def fit_model(spectra):
 def bars(panel):
     """The heights of a histogram."""
     (steps,) = [patch for patch in panel.patches if isinstance(patch, StepPatch)]
-    return steps.get_data().values
+    heights, _, _ = steps.get_data()
+    return heights
 
 
 def damaged(spectra, n_bad):
@@ -65,7 +70,7 @@ def test_pictures_are_written(tmp_path, spectra, fit, n, n_bad):
     plot_parameters(result, tmp_path / "parameters.png")
     for name in ("fits", "parameters"):
         with Image.open(tmp_path / f"{name}.png") as image:
-            assert image.width == 1440
+            assert 1400 < image.width < 1500
             assert np.ptp(np.asarray(image.convert("L"))) == 255
 
 
@@ -79,7 +84,7 @@ def test_no_picture_where_there_is_nothing_to_draw(tmp_path, spectra):
 
 def test_series_without_lines_have_their_two_histograms(spectra, drawn):
     plot_parameters(fit_whole(spectra), "unused")
-    assert [panel.get_xlabel() for panel in drawn[0].axes] == ["flux_peak (mJy)", "flux_int (Jy km/s)"]
+    assert [panel.get_xlabel() for panel in drawn[0].axes] == ["peak flux density (mJy)", "integrated flux (Jy km/s)"]
 
 
 def test_the_page_goes_from_the_best_to_the_worst(spectra, drawn):
@@ -87,7 +92,7 @@ def test_the_page_goes_from_the_best_to_the_worst(spectra, drawn):
     fit.table["chi2_dof"] = [5, 3, 1, 2, 4, 6, 8, 7, 9, 12, 11, np.nan]
     fit.table["status"] = ["ok"] * 9 + ["lost", "ok", "ok"]
     plot_fits(spectra, fit, "unused")
-    titles = [panel.get_title().partition(",")[0] for panel in drawn[0].axes]
+    titles = [panel.get_title().partition("\n")[0] for panel in drawn[0].axes]
     # Ten fits remain; the residual panels have no title.
     assert [title for title in titles if title] == [
         *(spectra.ids[[2, 3, 1]]),
@@ -101,7 +106,7 @@ def test_without_a_model_the_strongest_lines_come_first(spectra, drawn):
     plot_fits(spectra, fit, "unused")
     assert len(drawn[0].axes) == 9
     assert drawn[0].axes[0].get_title().startswith(fit.table["snr"].idxmax())
-    assert "S/N" in drawn[0].texts[0].get_text()
+    assert drawn[0].get_suptitle() == "12 lines, ranked by S/N"
 
 
 @pytest.mark.parametrize("fit", [fit_model, fit_none])
@@ -140,6 +145,7 @@ def test_one_value_for_all_is_a_bar_in_the_middle(spectra, drawn, value):
     fit.table["A_flux"] = value
     plot_parameters(fit, "unused")
     panel = next(panel for panel in drawn[0].axes if panel.get_xlabel() == "A_flux")
+    assert np.flatnonzero(bars(panel)) == bars(panel).size // 2
     assert max(bars(panel)) == 12
     assert panel.get_xlim()[0] < value < panel.get_xlim()[1]
 
@@ -149,7 +155,7 @@ def test_outliers_neither_stretch_an_axis_nor_go_unsaid(spectra, drawn):
     fit.table.loc[fit.table.index[0], "w50"] = 1e6
     fit.table.loc[fit.table.index[1], "w50"] = np.inf
     plot_parameters(fit, "unused")
-    panel = next(panel for panel in drawn[0].axes if panel.get_xlabel() == "w50 (km/s)")
+    panel = next(panel for panel in drawn[0].axes if panel.get_xlabel() == "W50 (km/s)")
     assert panel.get_xlim()[1] < 2000
     assert panel.get_title() == "N = 299, 2 outside"
     assert sum(bars(panel)) == 297
@@ -160,9 +166,9 @@ def test_quantities_over_decades_have_logarithmic_axes(spectra, drawn):
     fit.table["snr"], fit.table["position"] = np.geomspace(5, 5000, 12), np.linspace(1000, 9000, 12)
     plot_parameters(fit, "unused")
     scales = {panel.get_xlabel(): panel.get_xscale() for panel in drawn[0].axes}
-    assert scales["snr"] == "log"
+    assert scales["S/N"] == "log"
     assert scales["position (km/s)"] == "linear"
-    assert {"centre (km/s)", "sigma (km/s)", "chi2_dof"} < set(scales)
+    assert {"centre (km/s)", "sigma (km/s)", "reduced chi2"} < set(scales)
 
 
 @pytest.mark.parametrize(
@@ -174,19 +180,19 @@ def test_quantities_over_decades_have_logarithmic_axes(spectra, drawn):
         ({"colormap": "RdBu"}, None),
     ],
 )
-def test_images_are_drawn_on_the_scale_of_their_kind(tmp_path, monkeypatch, settings, colours):
-    figures = []
-    monkeypatch.setattr(galleries, "write", lambda figure, file: figures.append(figure))
+def test_images_are_drawn_on_the_scale_of_their_kind(drawn, settings, colours):
     profiles = np.random.default_rng(0).normal(size=(9, 40)).cumsum(axis=1)
     predicted = np.array([0, 0, 0, 0, 0, 0, 2, 2, 7])
     feature = DiscImage(size=8, **settings).fit(profiles)
-    plot_images(profiles, predicted, feature.transform, tmp_path / "images.png")
-    images = [artist for artist in figures[0].artists if isinstance(artist, BboxImage)]
-    if colours is not None:
-        images.pop()  # the colour bar
+    plot_images(profiles, predicted, feature.transform, "unused")
+    images = [image for panel in drawn[0].axes for image in panel.images]
     assert len(images) == 4 + 2 + 1
-    titles = [text.get_text() for text in figures[0].texts if text.get_text().startswith("class")]
-    assert titles == ["class 0: 4 of 6 profiles", "class 2: 2 of 2 profiles", "class 7: 1 of 1 profile"]
+    titles = [panel.get_title(loc="left") for panel in drawn[0].axes]
+    assert [title for title in titles if title] == [
+        "class 0: 4 of 6 profiles",
+        "class 2: 2 of 2 profiles",
+        "class 7: 1 of 1 profile",
+    ]
     expected = np.moveaxis(feature.transform(profiles[[8]])[0], 0, -1).squeeze()
     np.testing.assert_allclose(images[-1].get_array(), expected)
     if colours is None:
@@ -208,37 +214,159 @@ def test_hundreds_of_classes_make_no_larger_pictures(tmp_path):
             assert max(image.size) < 5000, picture.name
 
 
-def extent(file):
-    """Left, right, bottom and top of what is written in a picture 3 inches high, inches."""
-    dark = np.asarray(Image.open(file).convert("L")) < 128
-    columns, lines = np.flatnonzero(dark.any(axis=0)), np.flatnonzero(dark.any(axis=1))
-    return np.array([columns[0], columns[-1] + 1, 3 * DPI - lines[-1] - 1, 3 * DPI - lines[0]]) / DPI
+def profiles(n):
+    """Lines with noise, shape (n, 120)."""
+    rng = np.random.default_rng(0)
+    axis = np.linspace(-1, 1, 120)
+    return 50 * np.exp(-((axis - rng.normal(0, 0.1, (n, 1))) ** 2) / 0.1) + rng.normal(0, 1, (n, 120))
 
 
-@pytest.mark.parametrize("words", ["HI", "profiles of\ngalaxies"])
-@pytest.mark.parametrize(("ha", "edge"), [("left", 0), ("center", 0.5), ("right", 1)])
-@pytest.mark.parametrize(("va", "height"), [("bottom", 0), ("center", 0.5), ("center_baseline", 0.5), ("top", 1)])
-def test_words_stand_where_they_are_put(tmp_path, words, ha, edge, va, height):
-    figure = new_figure(5, 3, layout=None)
-    put_text(figure, 2.5, 1.5, words, ha=ha, va=va)
-    write(figure, tmp_path / "words.png")
-    left, right, bottom, top = extent(tmp_path / "words.png")
-    assert 0.1 < right - left < 1.2
-    assert left + edge * (right - left) == pytest.approx(2.5, abs=0.03)
-    assert bottom + height * (top - bottom) == pytest.approx(1.5, abs=0.06)  # of letters without ascent or descent
+def parameters(n):
+    """What is known of n galaxies, with a constant, a wide range, large numbers, unknown values and odd names."""
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"HIflux": np.geomspace(1e-4, 1e4, n), "W50": rng.normal(200, 50, n), "const": 2.3})
+    table["$x_{y}$ " + 5 * "long_name_"], table["Dist"] = rng.normal(1e9, 1e8, n), rng.normal(90, 30, n)
+    table.loc[1:3, "Dist"] = np.nan
+    return table
 
 
-@pytest.mark.parametrize(("ha", "edge"), [("left", 0), ("right", 1)])
-def test_words_that_go_upwards_stand_where_they_are_put(tmp_path, ha, edge):
-    figure = new_figure(5, 3, layout=None)
-    put_text(figure, 2.5, 1.5, "HHHH ............", ha=ha, va="center", rotation=90, color="red")
-    write(figure, tmp_path / "words.png")
-    left, right, bottom, top = extent(tmp_path / "words.png")
-    assert top - bottom > 3 * (right - left)
-    assert (bottom + top) / 2 == pytest.approx(1.5, abs=0.03)
-    assert left + edge * (right - left) == pytest.approx(2.5, abs=0.06)
-    pixels = np.asarray(Image.open(tmp_path / "words.png"), int)
-    assert (pixels[..., 0] == 255).all()
-    assert pixels[..., 1].min() < 64
-    dark = pixels[..., 1] < 128
-    assert dark[len(dark) // 2 :].sum() > 3 * dark[: len(dark) // 2].sum() > 0  # the letters below, the dots above
+def with_names(spectra):
+    names = [f"{name} {number}" for number, name in enumerate(ODD_NAMES * 3)]
+    return replace(spectra, ids=np.array(names[: len(spectra)]))
+
+
+def plot_saliency_of(n_classes, n_objects, images, file):
+    predicted = np.sort(np.arange(n_objects) % n_classes)
+    shape = (n_objects, *(images or (120,)))
+    saliency = np.random.default_rng(0).normal(size=shape)
+    titles = [f"{ODD_NAMES[row % 5]}: {name} (reference {name})" for row, name in enumerate(predicted)]
+    plot_saliency(profiles(n_objects), np.abs(saliency).clip(0, 1), saliency, predicted, titles, file)
+
+
+def plot_images_of(n_classes, n_objects, file):
+    feature = DiscImage(size=8).fit(profiles(n_objects))
+    plot_images(profiles(n_objects), np.arange(n_objects) % n_classes, feature.transform, file)
+
+
+@pytest.mark.parametrize(("n_classes", "n"), [(1, 1), (2, 9), (5, 30), (40, 120)])
+def test_any_number_of_classes_is_legible(tmp_path, written, n_classes, n):
+    file, classes, table = tmp_path / "picture.png", np.arange(n) % n_classes, parameters(n)
+    plot_classes(profiles(n), classes, file)
+    plot_images_of(n_classes, n, file)
+    plot_confusion(np.full((n_classes, n_classes), 12345), np.arange(n_classes), "reference", file)
+    for known in (table, table[["W50"]]):
+        plot_parameters_by_class(known, classes, dependence(known, classes), file)
+    for shape in ((1, 8, 8), (3, 8, 8), ()):
+        plot_saliency_of(min(n_classes, 5), min(n, 15), shape, file)
+    assert_legible(written)
+
+
+def test_any_name_of_a_class_is_legible(tmp_path, written):
+    file, classes = tmp_path / "picture.png", np.array(ODD_NAMES * 2)
+    plot_classes(profiles(10), classes, file)
+    plot_parameters_by_class(parameters(10), classes, pd.DataFrame(columns=["epsilon2"]), file)
+    plot_confusion(np.full((5, 5), 3), np.array(ODD_NAMES), "clusterer", file)
+    plot_confusion(np.zeros((2, 2), dtype=int), np.array([123456, 1234567]), "reference", file)
+    assert_legible(written)
+
+
+@pytest.mark.parametrize("fit", [fit_model, fit_none])
+@pytest.mark.parametrize("n", [1, 2, 5, 12])
+def test_fits_of_any_number_of_objects_of_any_name_are_legible(tmp_path, spectra, written, fit, n):
+    few = with_names(spectra.take(slice(0, n)))
+    plot_fits(few, fit(few), tmp_path / "fits.png")
+    plot_parameters(fit(few), tmp_path / "parameters.png")
+    assert_legible(written)
+
+
+def test_fits_of_large_numbers_are_legible(tmp_path, spectra, written):
+    strong = replace(spectra, flux=1e6 * spectra.flux, rms=1e6 * spectra.rms)
+    fit = fit_model(strong)
+    fit.table["chi2_dof"] *= 1e7
+    fit.table["r2"] = np.linspace(0.999999, 0.9999999, 12)
+    plot_fits(strong, fit, tmp_path / "fits.png")
+    plot_parameters(fit, tmp_path / "parameters.png")
+    assert_legible(written)
+
+
+@pytest.mark.parametrize(
+    "history",
+    [
+        {"train_loss": [1.0], "validation_loss": [2.0]},
+        {"train_loss": [np.nan] * 5},
+        {"train_loss": [1e6, 1.0] * 60, "validation_loss": [1.0] * 80, "$odd_{x}$": [0.5] * 3},
+    ],
+)
+def test_any_training_is_legible(tmp_path, written, history):
+    plot_training(history, tmp_path / "training.png")
+    assert_legible(written)
+
+
+@pytest.mark.parametrize("rc", [{}, {"text.usetex": True}])
+def test_names_are_no_tex(tmp_path, spectra, written, rc):
+    with mpl.rc_context(rc):
+        plot_fits(with_names(spectra), fit_model(with_names(spectra)), tmp_path / "fits.png")
+    titles = [words.partition("\n")[0] for words, _ in written[0][0]]
+    assert "$NGC_{1234}$ & \\frac{1}{2} ^x 0" in titles
+    assert any(title.startswith("a_very_long_name_") and title.endswith("…") for title in titles)
+    assert any(title.startswith("UGC 1 tab break \\alpha $ ") for title in titles)
+
+
+def test_nothing_is_left_of_a_picture_but_its_file(tmp_path):
+    before = dict(mpl.rcParams)
+    plot_classes(profiles(9), np.arange(9) % 3, tmp_path / "classes.png")
+    assert plt.get_fignums() == []
+    assert dict(mpl.rcParams) == before
+
+
+def test_classes_have_their_lines_their_median_and_its_range(drawn):
+    sample, predicted = profiles(200), np.repeat([0, 2], [150, 50])
+    plot_classes(sample, predicted, "unused")
+    scaled = (sample - sample.min(axis=1, keepdims=True)) / np.ptp(sample, axis=1)[:, None]
+    for panel, name, n_lines in zip(drawn[0].axes, (0, 2), (50, 50), strict=True):
+        band, lines = sorted(panel.collections, key=lambda shown: len(shown.get_paths()))
+        assert len(lines.get_segments()) == n_lines
+        np.testing.assert_allclose(panel.lines[0].get_ydata(), np.median(scaled[predicted == name], axis=0))
+        low, high = np.percentile(scaled[predicted == name], [16, 84], axis=0)
+        np.testing.assert_allclose(np.sort(np.unique(band.get_paths()[0].vertices[:, 1])), np.unique([low, high]))
+    assert drawn[0].axes[0].get_title() == "class 0: 150 profiles"
+
+
+def test_the_confusion_matrix_has_its_counts_and_shares(drawn):
+    confusion = np.array([[8, 2], [0, 0]])
+    plot_confusion(confusion, np.array([3, 5]), "reference", "unused")
+    panel = drawn[0].axes[0]
+    np.testing.assert_allclose(panel.images[0].get_array(), [[0.8, 0.2], [0, 0]])
+    assert [text.get_text() for text in panel.texts] == ["8", "2", "0", "0"]
+    assert [tick.get_text() for tick in panel.get_yticklabels()] == ["3", "5"]
+    assert (panel.get_xlabel(), panel.get_ylabel()) == ("predicted class", "reference class")
+    assert panel.child_axes[0].get_ylabel() == "fraction of reference class"
+
+
+def test_histograms_by_class_are_told_apart_and_count_every_object(drawn):
+    classes = np.arange(240) % 12
+    plot_parameters_by_class(parameters(240)[["W50"]], classes, pd.DataFrame(columns=["epsilon2"]), "unused")
+    lines = drawn[0].axes[0].patches
+    assert len({(line.get_edgecolor(), line.get_linestyle()) for line in lines}) == 12
+    assert sum(line.get_data()[0].sum() for line in lines) == 236  # less those beyond the percentiles
+    assert [text.get_text() for text in drawn[0].legends[0].get_texts()][:2] == ["class 0: 20", "class 1: 20"]
+
+
+def test_saliency_stands_beside_profile_and_image(drawn):
+    plot_saliency_of(2, 5, (1, 8, 8), "unused")
+    shown = [panel for panel in drawn[0].axes if panel.images]
+    assert len(shown) == 5
+    for panel in shown:
+        image, saliency = panel.images
+        assert (image.get_cmap().name, image.get_clim()) == ("magma_r", (0, 1))
+        assert (saliency.get_cmap().name, saliency.get_clim()) == ("PuOr", (-1, 1))
+        assert np.abs(saliency.get_array()).max() == pytest.approx(1)
+
+
+def test_the_course_of_a_training_has_a_panel_a_quantity(drawn):
+    history = {"train_loss": [3.0, 2.0, 1.0], "validation_loss": [3.0, 2.5, 2.4], "train_accuracy": [0.5, 0.6, 0.7]}
+    plot_training(history, "unused")
+    loss, accuracy = drawn[0].axes
+    assert (loss.get_ylabel(), accuracy.get_ylabel(), accuracy.get_xlabel()) == ("loss", "accuracy", "epoch")
+    assert [line.get_ydata().tolist() for line in loss.lines] == [history["train_loss"], history["validation_loss"]]
+    assert [text.get_text() for text in drawn[0].legends[0].get_texts()] == ["train", "validation"]

@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
 from PIL import Image
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.neighbors import KNeighborsClassifier
@@ -22,8 +23,6 @@ from hiexp.features import RawProfile
 from hiexp.features.shapelet_network import ShapeletNetwork
 from hiexp.features.shapelets import LearnedShapelets
 from hiexp.features.shapelets_tslearn import TslearnShapelets
-from hiexp.plots import shapelets as pictures
-from hiexp.plots.panel import Panel
 from hiexp.plots.shapelets import plot_shapelets
 from hiexp.run.model_files import load_model, save_model
 from hiexp.run.pipeline import extract, learn
@@ -298,15 +297,14 @@ def test_without_keras_the_remedy_is_named(monkeypatch):
 def test_shapelets_are_drawn_on_their_nearest_profiles(monkeypatch, kind, counts, panels):
     X, y = horns()
     model = kind(**SMALL | {"counts": counts}).fit(X, y)
-    lines, titles = [], []
-    monkeypatch.setattr(pictures, "write", lambda figure, file: None)
-    monkeypatch.setattr(Panel, "plot", lambda panel, x, y, **style: lines.append((x, y)))
-    monkeypatch.setattr(Panel, "draw_axes", lambda panel, title, **ticks: titles.append(title))
+    figures = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *file, **how: figures.append(figure))
     plot_shapelets(X, y, model, "unused")
-    assert len(titles) == panels
-    separation = [float(title.rpartition("=")[2]) for title in titles]
+    assert len(figures[0].axes) == panels
+    separation = [float(panel.get_title().rpartition("=")[2]) for panel in figures[0].axes]
     assert separation == sorted(separation, reverse=True)
-    for (_, profile), (places, shapelet) in zip(lines[::2], lines[1::2], strict=True):
+    for panel in figures[0].axes:
+        profile, (places, shapelet) = panel.lines[0].get_ydata(), panel.lines[1].get_data()
         start = places[0]
         distance = np.mean((profile[start : start + len(shapelet)] - shapelet) ** 2)
         number = next(i for i, learned in enumerate(model.shapelets_) if np.array_equal(learned, shapelet))

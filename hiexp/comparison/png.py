@@ -11,11 +11,16 @@ import pandas as pd
 
 from hiexp.comparison.runs import Comparison, Run
 from hiexp.evaluation.metrics import metric
-from hiexp.plots.canvas import new_figure, write
+from hiexp.plots.figure import class_line, picture
+from hiexp.printable import printable
 
 LABELLED = 120  # configurations whose names can be read
-COLOURS = ("C0", "C1", "C2", "C4", "C5", "C6", "C8", "C9")
+LETTERS, LETTER = 80, 0.06  # of the settings of a configuration, and their width, inches
+COLOURS = ("C0", "C1", "C2", "C4", "C5", "C6", "C7", "C9")
 CURVE_SCORES = ("balanced_accuracy", "success_rate")
+CURVE_LETTERS = 120  # of the settings of a curve
+CHANCE = "dashed: chance; dotted: its 95th percentile"
+TICKS = 8  # intervals between them, at most
 SIZE = "test_size"
 SPLIT = (SIZE, "random_state")  # what makes a split, and so no curve of its own
 FEWEST_SIZES = 3  # of a curve
@@ -39,30 +44,32 @@ def draw_scores(comparison: Comparison, file: Path) -> None:
         np.array([run.number(prefix + measure) for run in runs]) for prefix in ("", "low_", "high_", "chance95_")
     )
     n = len(runs)
-    colours, legend = _colours(comparison, runs)
-    figure = new_figure(9, 1.6 + (0.24 if n <= LABELLED else 0.05) * n)
-    axes = figure.subplots()
-    if verdict:
-        maximum = verdict["maximum"]
-        axes.axvspan(maximum["p05"], maximum["p95"], color="0.85", zorder=0, label=f"best of {n} by chance, 5-95 %")
-        axes.axvline(maximum["p50"], color="0.55", zorder=1)
-    if np.isfinite(low).any():
-        axes.hlines(range(n), low, high, color="0.15", linewidth=1, zorder=4, label="95 % interval")
-    axes.barh(range(n), scores, color=colours, height=0.8, alpha=0.8, zorder=2)
-    axes.plot(chance, range(n), "|", color="0.15", markersize=9, zorder=5, label="one configuration by chance, 95 %")
-    for name, colour in legend.items():
-        axes.barh([np.nan], [np.nan], color=colour, label=name)
+    labels, line = [], 0.05  # height of a bar, inches
     if n <= LABELLED:
-        axes.set_yticks(range(n), [run.words(comparison.axes) or run.name for run in runs], fontsize=8)
-    else:
-        axes.set_yticks([])
-    axes.set_ylim(n - 0.4, -0.6)
-    axes.set_xlim(0, 1)
-    axes.set_xlabel(metric(measure).title)
-    axes.grid(axis="x", alpha=0.3)
-    axes.set_title(f"{n} configurations", fontsize=10)
-    figure.legend(loc="outside lower center", ncols=3, fontsize=8)
-    write(figure, file)
+        labels, line = [printable(run.words(comparison.axes) or run.name, LETTERS) for run in runs], 0.24
+    width = 6.5 + LETTER * max(map(len, labels), default=0)
+    colours, legend = _colours(comparison, runs)
+    with picture(file, width, 1.6 + line * n) as figure:
+        figure.set_layout_engine("constrained")
+        axes = figure.subplots()
+        if verdict:
+            maximum = verdict["maximum"]
+            by_chance = f"best of {n} by chance, 5-95 %"
+            axes.axvspan(maximum["p05"], maximum["p95"], color="0.85", zorder=0, label=by_chance)
+            axes.axvline(maximum["p50"], color="0.55", zorder=1)
+        if np.isfinite(low).any():
+            axes.hlines(range(n), low, high, color="0.15", lw=1, zorder=4, label="95 % interval")
+        axes.barh(range(n), scores, color=colours, height=0.8, alpha=0.8, zorder=2)
+        axes.plot(chance, range(n), "|", color="0.15", ms=9, zorder=5, label="one configuration by chance, 95 %")
+        for name, colour in legend.items():
+            axes.barh([np.nan], [np.nan], color=colour, label=printable(name, LETTERS))
+        axes.set_yticks(range(len(labels)), labels, fontsize=8)
+        score = metric(measure).title
+        axes.set(xlim=(0, 1), ylim=(n - 0.4, -0.6), xlabel=score)
+        axes.set_title(f"{score.capitalize()} by configuration ({n})")
+        axes.grid(axis="x", alpha=0.3)
+        entry = 0.8 + LETTER * max(map(len, axes.get_legend_handles_labels()[1]))
+        figure.legend(loc="outside lower center", ncols=max(1, min(3, int(width / entry))), fontsize=8)
 
 
 def _colours(comparison: Comparison, runs: Sequence[Run]) -> tuple[list[str], dict[str, str]]:
@@ -92,24 +99,34 @@ def draw_learning_curve(comparison: Comparison, file: Path) -> None:
     curves = _curves(comparison)
     if not curves:
         return
-    figure = new_figure(10, 4.2)
-    for axes, score in zip(figure.subplots(1, 2, sharex=True), CURVE_SCORES, strict=True):
-        for number, (name, rows) in enumerate(curves.items()):
-            colour = f"C{number % 10}"
-            mean = rows.groupby("size").mean().sort_values("n_training")
-            axes.plot(rows["n_training"], rows[score], ".", color=colour, alpha=0.4)
-            axes.plot(mean["n_training"], mean[score], color=colour, label=name or "score")
-            for chance, style in ((f"chance_{score}", "--"), (f"chance95_{score}", ":")):
-                axes.plot(mean["n_training"], mean[chance], style, color=colour, alpha=0.7, lw=1)
-        ticks = sorted({round(size) for rows in curves.values() for size in rows["n_training"]})
-        axes.set_xscale("log")
-        axes.minorticks_off()
-        axes.set_xticks(ticks, ticks)
-        axes.set_xlabel("training objects")
-        axes.set_ylabel(metric(score).title)
-        axes.grid(alpha=0.3)
-    figure.axes[0].legend(fontsize=8, title="dashed: chance; dotted: its 95th percentile", title_fontsize=8)
-    write(figure, file)
+    ticks = _ticks(sorted({round(size) for rows in curves.values() for size in rows["n_training"]}))
+    with picture(file, 10, 4.6 + 0.2 * len(curves)) as figure:
+        figure.set_layout_engine("constrained")
+        figure.suptitle("Scores by number of training objects")
+        for axes, score in zip(figure.subplots(1, 2, sharex=True), CURVE_SCORES, strict=True):
+            for place, (name, rows) in enumerate(curves.items()):
+                line = class_line(place)
+                mean = rows.groupby("size").mean().sort_values("n_training")
+                axes.plot(rows["n_training"], rows[score], ".", color=line["color"], alpha=0.4)
+                label = printable(name, CURVE_LETTERS) or "score"
+                axes.plot(mean["n_training"], mean[score], **line, label=label)
+                for chance, style in ((f"chance_{score}", "--"), (f"chance95_{score}", ":")):
+                    axes.plot(mean["n_training"], mean[chance], style, color=line["color"], alpha=0.7, lw=1)
+            axes.set(xscale="log", xlabel="training objects", ylabel=metric(score).title)
+            axes.set_xticks(ticks, ticks)
+            axes.minorticks_off()
+            axes.grid(alpha=0.3)
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", title=CHANCE)
+
+
+def _ticks(sizes: list[int]) -> list[int]:
+    """Return those of ascending sizes whose numbers do not touch on a logarithmic axis."""
+    ratio = (sizes[-1] / sizes[0]) ** (1 / TICKS)
+    shown = sizes[:1]
+    for size in sizes:
+        if size > ratio * shown[-1]:
+            shown.append(size)
+    return shown
 
 
 def _curves(comparison: Comparison) -> dict[str, pd.DataFrame]:

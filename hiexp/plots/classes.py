@@ -6,11 +6,9 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.collections import LineCollection
-from matplotlib.patches import Polygon
 
 from hiexp.features.raw import unit_range
-from hiexp.plots.canvas import caption, largest_classes, write
-from hiexp.plots.panel import panels
+from hiexp.plots.figure import caption, largest_classes, panels, short
 
 COLUMNS = 4
 LINES_A_CLASS = 60
@@ -30,28 +28,23 @@ def plot_classes(profiles: np.ndarray, predicted: np.ndarray, file: Path) -> Non
         The PNG to write.
     """
     classes, counts, words = largest_classes(predicted)
-    figure, drawn = panels(len(classes), COLUMNS, (3, 2.3), bottom=0.6, top=0.6 if len(classes) > 1 else 0.8)
     # Window of the fit stage from edge to edge, whatever its width in km/s; about a sample a pixel.
     step = max(1, profiles.shape[1] // SAMPLES)
     axis = np.linspace(-1, 1, profiles.shape[1])[::step]
-    for place, (panel, name, count) in enumerate(zip(drawn, classes, counts, strict=True)):
-        panel.x, panel.y = (-1.05, 1.05), (-0.05, 1.05)
-        members = unit_range(profiles[predicted == name])[:, ::step]
-        shown = members[:: -(-count // LINES_A_CLASS)]
-        lines = np.stack(np.broadcast_arrays(*panel.inches(axis, shown)), axis=2)
-        low, median, high = np.percentile(np.ascontiguousarray(members.T), [16, 50, 84], axis=1)
-        band = np.column_stack(panel.inches([*axis, *axis[::-1]], [*low, *high[::-1]]))
-        for artist in (
-            LineCollection(lines, color="0.6", lw=0.5, alpha=0.5),
-            Polygon(band, color="C0", alpha=0.25, lw=0),
-        ):
-            artist.set_transform(figure.dpi_scale_trans)
-            figure.add_artist(artist)
-        panel.plot(axis, median, color="C0", lw=1.8)
-        panel.draw_axes(
-            title=f"class {name}: {count} profile{'s' if count > 1 else ''}",
-            named=(place + COLUMNS >= len(drawn), place % COLUMNS == 0),
+    top = 0.65 if len(classes) > 1 else 0.8  # for a title of several lines
+    with panels(file, len(classes), COLUMNS, (3, 2.3), bottom=0.6, top=top) as (figure, drawn):
+        for place, (panel, name, count) in enumerate(zip(drawn, classes, counts, strict=True)):
+            members = unit_range(profiles[predicted == name])[:, ::step]
+            shown = members[:: -(-count // LINES_A_CLASS)]
+            lines = np.stack(np.broadcast_arrays(axis, shown), axis=2)
+            panel.add_collection(LineCollection(list(lines), color="0.6", lw=0.5, alpha=0.5))
+            low, median, high = np.percentile(np.ascontiguousarray(members.T), [16, 50, 84], axis=1)
+            panel.fill_between(axis, low, high, color="C0", alpha=0.25, lw=0)
+            panel.plot(axis, median, color="C0", lw=1.8)
+            panel.set(xlim=(-1.05, 1.05), ylim=(-0.05, 1.05), xticks=(-1, 0, 1), yticks=(0, 0.5, 1))
+            panel.set_title(f"class {short(name)}: {count} profile{'s' if count > 1 else ''}")
+            panel.tick_params(labelbottom=place + COLUMNS >= len(drawn), labelleft=place % COLUMNS == 0)
+        title = (
+            f"Profiles by predicted class{words}: {LINES_A_CLASS} at most (grey), median and 16-84 % of all (blue)"
         )
-    title = f"Profiles by predicted class{words}: {LINES_A_CLASS} at most (grey), median and 16-84 % of all (blue)"
-    caption(figure, title, x="velocity from the line's centre / half window", y="flux density, scaled to 0..1")
-    write(figure, file)
+        caption(figure, title, x="velocity from the line's centre / half window", y="flux density, scaled to 0..1")

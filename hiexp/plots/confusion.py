@@ -6,10 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from hiexp.plots.canvas import CLASSES, put_text, write
-from hiexp.plots.panel import colour_bar, panels, round_values
+from hiexp.plots.figure import CLASSES, panels, short
 
-COLOURS = "Blues"
+LETTER = 0.08  # width in the name of a class, inches
 
 
 def plot_confusion(confusion: np.ndarray, classes: np.ndarray, truth_name: str, file: Path) -> None:
@@ -30,17 +29,21 @@ def plot_confusion(confusion: np.ndarray, classes: np.ndarray, truth_name: str, 
     share = np.divide(confusion, total, out=np.zeros(confusion.shape), where=total > 0)
     number = len(classes)
     side = 0.9 + 0.7 * min(number, CLASSES)
-    figure, (panel,) = panels(1, 1, (side, side), left=0.7, right=1.2, bottom=0.55, top=0.35)
-    panel.x, panel.y = (-0.5, number - 0.5), (number - 0.5, -0.5)
-    panel.show(share, cmap=COLOURS, vmin=0, vmax=1, interpolation="nearest")
-    names = {}  # of many classes a tick would stand for one by its place, not by its name
-    if number <= CLASSES:
-        names = {place: str(name) for place, name in enumerate(classes)}
-        for (row, column), count in np.ndenumerate(confusion):
-            colour = "white" if share[row, column] > 0.5 else "0.2"
-            x, y = panel.inches(column, row)
-            put_text(figure, x, y, count, ha="center", va="center", color=colour)
-    panel.draw_axes("predicted class", f"{truth_name} class", f"{confusion.sum()} test objects", ticks=(names, names))
-    place = panel.left + side + 0.2, panel.bottom, side
-    colour_bar(figure, *place, round_values(0, 1), "fraction of reference class", COLOURS, room=0.8)
-    write(figure, file)
+    # Of many classes a tick would stand for one by its place, not by its name.
+    names = [short(name) for name in classes] if number <= CLASSES else []
+    room = LETTER * max(map(len, names), default=0)
+    upright = room < 0.6
+    bottom = 0.55 if upright else 0.5 + room
+    with panels(file, 1, 1, (side, side), left=0.6 + room, right=1.2, bottom=bottom, top=0.35) as (figure, (panel,)):
+        image = panel.imshow(share, cmap="Blues", vmin=0, vmax=1)
+        if names:
+            for (row, column), count in np.ndenumerate(confusion):
+                colour = "white" if share[row, column] > 0.5 else "0.2"
+                panel.text(column, row, str(count), ha="center", va="center", color=colour)
+        panel.set_xticks(range(len(names)), names, rotation="horizontal" if upright else "vertical")
+        panel.set_yticks(range(len(names)), names)
+        panel.set(
+            xlabel="predicted class", ylabel=f"{truth_name} class", title=f"{confusion.sum()} objects of the test set"
+        )
+        bar = panel.inset_axes((1 + 0.2 / side, 0, 0.2 / side, 1))
+        figure.colorbar(image, cax=bar, label=f"fraction of {truth_name} class")

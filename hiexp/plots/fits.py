@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import LogLocator, NullFormatter
 from scipy.ndimage import uniform_filter1d
 
-from hiexp.plots.canvas import caption, new_figure, write
-from hiexp.plots.panel import Panel, panels
+from hiexp.plots.figure import caption, panels, picture, set_logarithmic, short
+from hiexp.printable import printable
 
 if TYPE_CHECKING:  # hiexp.fitting imports torch, which takes seconds and which the pictures of a sweep do without
     import pandas as pd
@@ -21,13 +20,25 @@ if TYPE_CHECKING:  # hiexp.fitting imports torch, which takes seconds and which 
 
 COLUMNS = 3  # examples side by side: as many of the best, of the middle and of the worst
 BEYOND = 0.25  # what is shown on each side of the window, in widths of the window
-DATA, CURVE, WIDTHS = "0.35", "C3", "C0"
+DATA, CURVE, WIDTHS = "0.35", "C2", "C0"
 WIDE = 30  # ratio of the ends of an axis from which on it may be logarithmic
-LEFT_OUT = ("chi2", "mse")  # of the histograms: chi2_dof says the same of spectra of any length
+LABELS = {  # of the histograms; not chi2 and mse: the reduced chi2 says the same of spectra of any length
+    "position": "position",
+    "w50": "W50",
+    "w20": "W20",
+    "flux_peak": "peak flux density",
+    "flux_int": "integrated flux",
+    "snr": "S/N",
+    "A_flux": "A_flux",
+    "chi2_dof": "reduced chi2",
+    "r2": "R2",
+}
+HEIGHTS = ("flux density (mJy)", "residual\n/ rms")  # of a fit and of what it leaves
+LETTERS = 42  # of the name of an object
 HISTOGRAMS_A_LINE = 4
-FIT, RESIDUAL, HISTOGRAM = (3.35, 2.1), (3.35, 0.7), (2.42, 1.6)  # panels, inches
-WIDTH, LEFT, TOP, BOTTOM = 12, 0.8, 0.3, 0.55  # of the page of fits, and its margins, inches
-TITLE, BETWEEN, BELOW, BESIDE = 0.27, 0.1, 0.3, 0.5  # room above, within, below and beside a fit, inches
+HISTOGRAM = (2.42, 1.6)  # inches
+WIDTH, FIT, RESIDUAL = 12, 2.1, 0.7  # width of the page of fits, heights of a fit and of what it leaves, inches
+SIDES, TOP, BOTTOM, GAP = (0.8, 0.15), 0.65, 0.6, 0.75  # margins of the page and room between its lines, inches
 
 
 def plot_fits(spectra: Spectra, fit: FitResult, file: Path) -> None:
@@ -50,28 +61,36 @@ def plot_fits(spectra: Spectra, fit: FitResult, file: Path) -> None:
     if not order.size:
         return
     groups = _examples(order)
-    residual = RESIDUAL[1] + BETWEEN if fit.parameters else 0
-    line = TITLE + FIT[1] + residual + BELOW
-    figure = new_figure(WIDTH, TOP + line * len(groups) + BOTTOM, layout=None)
-    for below, (name, rows) in zip(reversed(range(len(groups))), groups, strict=True):
-        foot = BOTTOM + below * line + BELOW
-        for column, row in enumerate(rows):
-            left = LEFT + column * (FIT[0] + BESIDE)
-            panel = lowest = Panel(figure, left, foot + residual, *FIT).as_axes()
-            _draw_fit(panel, spectra, fit, row)
-            if fit.parameters:
-                lowest = Panel(figure, left, foot, *RESIDUAL).as_axes()
-                _draw_residual(lowest, spectra, fit, row)
-                panel.tick_params(labelbottom=False)
-            if column == 0:
-                _name_heights(lowest, "residual\n/ rms")
-                _name_heights(panel, f"$\\bf{{{name}}}$\nflux density (mJy)")
-            if below == 0:
-                lowest.set_xlabel("velocity (km/s)")
-    caption(figure, f"{len(order)} {'fits' if fit.parameters else 'lines'}, ranked by {by}")
-    handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="lower center", ncols=len(labels), fontsize=9, frameon=False)
-    write(figure, file)
+    heights = [FIT, RESIDUAL] if fit.parameters else [FIT]
+    line = sum(heights)
+    height = TOP + len(groups) * (line + GAP) - GAP + BOTTOM
+    with picture(file, WIDTH, height) as figure:
+        grid = figure.add_gridspec(
+            len(groups),
+            COLUMNS,
+            left=SIDES[0] / WIDTH,
+            right=1 - SIDES[1] / WIDTH,
+            bottom=BOTTOM / height,
+            top=1 - TOP / height,
+            wspace=0.15,
+            hspace=GAP / line,
+        )
+        for below, (name, rows) in enumerate(groups):
+            for column, row in enumerate(rows):
+                cell = grid[below, column].subgridspec(len(heights), 1, height_ratios=heights, hspace=0.07)
+                panel, *residual = cell.subplots(sharex=True, squeeze=False).flat
+                _draw_fit(panel, spectra, fit, row)
+                for lower in residual:
+                    _draw_residual(lower, spectra, fit, row)
+                if column == 0:
+                    panel.text(-0.22, 0.5, name, transform=panel.transAxes, va="center", rotation=90, weight="bold")
+                    for axes, words in zip([panel, *residual], HEIGHTS, strict=False):
+                        axes.set_ylabel(words)
+                        axes.yaxis.set_label_coords(-0.13, 0.5)  # one below the other, however long the numbers are
+        what = ("fit" if fit.parameters else "line") + ("s" if len(order) > 1 else "")
+        caption(figure, f"{len(order)} {what}, ranked by {by}", x="velocity (km/s)")
+        handles, labels = figure.axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="lower right", ncols=len(labels))
 
 
 def plot_parameters(fit: FitResult, file: Path) -> None:
@@ -90,41 +109,30 @@ def plot_parameters(fit: FitResult, file: Path) -> None:
     """
     from hiexp.fitting.measurements import MEASUREMENTS
 
-    units = dict(fit.parameters) | {name: row.unit for name, row in MEASUREMENTS.items() if name not in LEFT_OUT}
+    units = dict(fit.parameters) | {name: MEASUREMENTS[name].unit for name in LABELS}
     good = fit.table.loc[fit.good, [name for name in units if name in fit.table]].astype(float)
     good = good.where(np.isfinite(good)).dropna(axis="columns", how="all")
     if good.empty:
         return
-    figure, places = panels(
-        good.shape[1],
-        HISTOGRAMS_A_LINE,
-        HISTOGRAM,
-        left=0.8,
-        right=0.17,
-        bottom=0.5,
-        top=0.57 if good.shape[1] > 1 else 0.8,  # for a title of two lines
-        gap=(0.45, 0.77),
-    )
-    for place, name in zip(places, good, strict=True):
-        panel = place.as_axes()
-        _draw_histogram(panel, good[name].dropna().to_numpy(), "C1" if name in fit.parameters else "C0")
-        unit = units[name].replace(" / ", "/")
-        panel.set_xlabel(f"{name} ({unit})" if unit else name)
-    of_model = "; orange: parameters of the model, blue: measurements" if fit.parameters else ""
-    title = f"{len(good)} objects: median (line) and 16-84 % (shaded){of_model}"
-    caption(figure, title, y="objects")
-    write(figure, file)
-
-
-def _name_heights(panel: Axes, words: str) -> None:
-    panel.set_ylabel(words)
-    panel.yaxis.set_label_coords(-0.45 / FIT[0], 0.5)  # one below the other, however long the numbers are
+    number = good.shape[1]
+    top = 0.65 if number > 1 else 0.85  # for a title of two lines
+    with panels(file, number, HISTOGRAMS_A_LINE, HISTOGRAM, left=0.8, bottom=0.5, top=top, gap=(0.45, 0.77)) as (
+        figure,
+        drawn,
+    ):
+        for panel, name in zip(drawn, map(str, good), strict=True):
+            _draw_histogram(panel, good[name].dropna().to_numpy(), "C1" if name in fit.parameters else "C0")
+            label, unit = LABELS.get(name, short(name)), units[name].replace(" / ", "/")
+            panel.set_xlabel(f"{label} ({unit})" if unit else label)
+        of_model = "; orange: parameters of the model, blue: measurements" if fit.parameters else ""
+        objects = f"{len(good)} object{'s' if len(good) > 1 else ''}"
+        caption(figure, f"{objects}: median (line) and 16-84 % (shaded){of_model}", y="objects")
 
 
 def _ranked(fit: FitResult) -> tuple[str, np.ndarray]:
     """Return by what the good fits are ranked and their rows, best first."""
-    for name, values in (("χ²/dof", fit.table["chi2_dof"]), ("S/N", -fit.table["snr"])):
-        values = values.to_numpy(float)
+    for name, column, sign in (("reduced chi2", "chi2_dof", 1), ("S/N", "snr", -1)):
+        values = sign * fit.table[column].to_numpy(float)
         known = np.flatnonzero(fit.good & np.isfinite(values))
         if known.size:
             return name, known[np.argsort(values[known], kind="stable")]
@@ -174,7 +182,8 @@ def _draw_fit(panel: Axes, spectra: Spectra, fit: FitResult, row: int) -> None:
         height = np.full(2, level * curve.max())
         panel.plot(ends, height, color=WIDTHS, alpha=strength, lw=1.3, marker="|", ms=9, mew=1.3, label=name)
     _shade_outside(panel, fit.windows[row])
-    panel.set_title(_title(fit.table.iloc[row]), y=1, fontsize=9)
+    panel.yaxis.get_offset_text().set(x=-0.01, ha="right", size=8)
+    panel.set_title(_title(fit.table.iloc[row]), fontsize=9)
     panel.tick_params(labelsize=8)
 
 
@@ -197,13 +206,13 @@ def _shade_outside(panel: Axes, window: np.ndarray) -> None:
 
 
 def _title(measured: pd.Series) -> str:
-    words = {"χ²/dof": ("chi2_dof", ""), "S/N": ("snr", ""), "W50": ("w50", " km/s")}
+    words = {"reduced chi2": ("chi2_dof", ""), "S/N": ("snr", ""), "W50": ("w50", " km/s")}
     known = [
-        f"{name} {measured[column]:.{1 if measured[column] >= 10 else 2}f}{unit}"
+        f"{name} {measured[column]:.4g}{unit}"
         for name, (column, unit) in words.items()
         if np.isfinite(measured[column])
     ]
-    return ",  ".join([str(measured.name), *known])
+    return "\n".join([printable(str(measured.name), LETTERS), ",  ".join(known)])
 
 
 def _draw_histogram(panel: Axes, values: np.ndarray, color: str) -> None:
@@ -215,16 +224,15 @@ def _draw_histogram(panel: Axes, values: np.ndarray, color: str) -> None:
     spaced = np.geomspace if logarithmic else np.linspace
     one_value = np.isclose(low, high, rtol=1e-9, atol=0)
     margin = 0.5 * (abs(low) or 1) if one_value else 0
-    bins = spaced(low - margin, high + margin, int(np.clip(2 * np.sqrt(values.size), 10, 50)) + 1)
+    n_bins = 11 if one_value else int(np.clip(2 * np.sqrt(values.size), 10, 50))  # 11 have one in the middle
+    bins = spaced(low - margin, high + margin, n_bins + 1)
     panel.axvspan(p16, p84, color="0.9", lw=0)
     panel.stairs(np.histogram(values, bins)[0], bins, fill=True, color=color)
-    panel.yaxis.get_major_locator().set_params(integer=True)
+    panel.locator_params(axis="y", integer=True)
+    panel.xaxis.get_offset_text().set_fontsize(8)
     panel.axvline(median, color="0.2", lw=1.2)
     if logarithmic:
-        panel.set_xscale("log")
-        panel.xaxis.set_major_locator(LogLocator(subs=(1, 3) if high < 1e4 * low else (1,), numticks=4))
-        panel.xaxis.set_major_formatter("{x:g}")
-        panel.xaxis.set_minor_formatter(NullFormatter())
+        set_logarithmic(panel, low, high)
     outside = np.sum((values < low) | (values > high))
-    panel.set_title(f"N = {values.size}" + (f", {outside} outside" if outside else ""), y=1, fontsize=9)
+    panel.set_title(f"N = {values.size}" + (f", {outside} outside" if outside else ""), fontsize=9)
     panel.tick_params(labelsize=8)

@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from hiexp.features.raw import unit_range
-from hiexp.plots.canvas import caption, largest_classes, new_figure, put_text, write
-from hiexp.plots.panel import Panel, colour_bar, round_values
+from hiexp.plots.figure import caption, largest_classes, panels, short
 
 EXAMPLES = 4
-SIDE, PROFILE = 1.5, 0.75  # of an image and height of a profile, inches
-GAP, LINE = 0.15, 0.3  # between images, and height of a line of text, inches
-LEFT, RIGHT, BOTTOM, TOP = 0.15, 1.1, 0.1, 0.35  # margins, inches
+SIDE = 1.5  # of an image, inches
+MARGINS, GAP = {"left": 0.15, "right": 1.2, "bottom": 0.1, "top": 0.7}, (0.15, 0.45)  # inches
+PROFILE = (1.06, 0.5)  # where the profile above it begins, and how high it is, in sides of the image
 
 
 def image_colours(images: Sequence[np.ndarray]) -> dict[str, Any]:
@@ -27,10 +28,11 @@ def image_colours(images: Sequence[np.ndarray]) -> dict[str, Any]:
     return {"cmap": "RdBu", "vmin": -1, "vmax": 1} if differences else {"cmap": "magma_r", "vmin": 0, "vmax": 1}
 
 
-def draw_profile(panel: Panel, profile: np.ndarray) -> None:
-    """Draw a profile scaled to 0..1, with a mark at the middle, about which differences are taken."""
-    panel.plot([0.5, 0.5], [0, 1], color="0.8", lw=0.8)
-    panel.plot(np.linspace(0, 1, profile.size), unit_range(profile[None])[0], color="C0", lw=1)
+def draw_profile(panel: Axes, profile: np.ndarray, bottom: float, height: float) -> None:
+    """Draw a profile over 0..1, with a mark at the middle, about which differences are taken."""
+    panel.plot([0.5, 0.5], [bottom, bottom + height], color="0.8", lw=0.8)
+    heights = bottom + height * unit_range(profile[None])[0]
+    panel.plot(np.linspace(0, 1, profile.size), heights, color="C0", lw=1, clip_on=False)
 
 
 def plot_images(
@@ -54,21 +56,21 @@ def plot_images(
     examples = [np.flatnonzero(predicted == name)[:EXAMPLES] for name in classes]
     images = [transform(profiles[members]) for members in examples]
     colours = image_colours(images)
-    block = LINE + PROFILE + GAP / 2 + SIDE + GAP
-    width, height = EXAMPLES * (SIDE + GAP), len(examples) * block
-    figure = new_figure(LEFT + width + RIGHT, BOTTOM + height + TOP, layout=None)
-    for line, (name, count, members) in enumerate(zip(classes, counts, examples, strict=True)):
-        top = BOTTOM + height - line * block - LINE
-        put_text(
-            figure, LEFT, top + 0.1, f"class {name}: {len(members)} of {count} profile{'s' if count > 1 else ''}"
-        )
-        for column, (profile, image) in enumerate(zip(profiles[members], images[line], strict=True)):
-            left, foot = LEFT + column * (SIDE + GAP), top - PROFILE
-            draw_profile(Panel(figure, left, foot, SIDE, PROFILE), profile)
-            below = Panel(figure, left, foot - GAP / 2 - SIDE, SIDE, SIDE)
-            below.show(np.moveaxis(image, 0, -1).squeeze(), **colours)
-    caption(figure, f"Profiles and the images made of them, by predicted class{words}")
-    if images[0].shape[1] == 1:
-        ticks = round_values(colours["vmin"], colours["vmax"])
-        colour_bar(figure, LEFT + width, BOTTOM + height / 4, height / 2, ticks, "pixel value", colours["cmap"])
-    write(figure, file)
+    size = SIDE, sum(PROFILE) * SIDE
+    number = EXAMPLES * len(classes)
+    with panels(file, number, EXAMPLES, size, gap=GAP, **MARGINS) as (figure, drawn):
+        for panel in drawn:
+            panel.set_axis_off()
+        for line, (name, count, members) in enumerate(zip(classes, counts, examples, strict=True)):
+            row = drawn[EXAMPLES * line :]
+            title = f"class {short(name)}: {len(members)} of {count} profile{'s' if count > 1 else ''}"
+            row[0].set_title(title, loc="left")
+            for panel, profile, image in zip(row, profiles[members], images[line], strict=False):
+                draw_profile(panel, profile, *PROFILE)
+                shown = panel.imshow(np.moveaxis(image, 0, -1).squeeze(), extent=(0, 1, 0, 1), **colours)
+                panel.set(xlim=(0, 1), ylim=(0, sum(PROFILE)))
+        caption(figure, f"Profiles and the images made of them, by predicted class{words}")
+        if images[0].shape[1] == 1:
+            width = figure.get_figwidth()
+            bar = figure.add_axes((1 - 1.05 / width, 0.25, 0.2 / width, 0.5))
+            figure.colorbar(shown, cax=bar, label="pixel value", ticks=MaxNLocator(4))

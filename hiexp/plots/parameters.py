@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from hiexp.plots.canvas import LEGEND_LINE, caption, largest_classes, legend, write
-from hiexp.plots.panel import limits, panels
+from hiexp.plots.figure import caption, class_line, largest_classes, panels, set_logarithmic, short
 
-COLUMNS, BINS = 3, 30
-LEGEND_ENTRY = 1.35  # width, inches
+COLUMNS, BINS, TICKS = 3, 30, 6
+SIZE, GAP = (3.2, 2.1), (0.5, 0.75)  # of a panel and between two, inches
+LEGEND_LINE, LEGEND_LETTER = 0.22, 0.08  # height of a line and width of a letter, inches
 WIDE = 30  # ratio of the ends of an axis from which on it is logarithmic
 UNITS = {
     "HIflux": "Jy km/s",
@@ -19,7 +19,7 @@ UNITS = {
     "Dist": "Mpc",
     "W50": "km/s",
     "W20": "km/s",
-    "logMHI": "solar masses",
+    "logMHI": "log solar masses",
     "rms": "mJy",
 }
 
@@ -41,32 +41,32 @@ def plot_parameters_by_class(
         The PNG to write.
     """
     names, counts, words = largest_classes(classes)
-    colours = [f"C{place % 10}" for place in range(len(names))]
-    number, size, gap = parameters.shape[1], (3.2, 2.1), (0.5, 0.75)
-    columns = int(min(number, COLUMNS) * size[0] / LEGEND_ENTRY)
-    lines = -(-len(names) // columns)
-    top = 0.6 if number >= COLUMNS else 1.0  # for a title of several lines
-    figure, drawn = panels(number, COLUMNS, size, bottom=0.65 + LEGEND_LINE * lines, top=top, gap=gap)
-    for parameter, panel in zip(parameters, drawn, strict=True):
-        values = parameters[parameter].to_numpy()
-        low, high = np.nanpercentile(values, [0.5, 99.5])
-        panel.logarithmic = low > 0 and high > WIDE * low
-        if panel.logarithmic:
-            edges = np.geomspace(low, high, BINS + 1)
-            panel.x = low, high
-        else:
-            edges = np.linspace(low, high, BINS + 1) if high > low else np.array([low - 0.5, low + 0.5])
-            panel.x = limits(edges)
-        bars = [np.histogram(values[(classes == name) & np.isfinite(values)], edges)[0] for name in names]
-        panel.y = 0, 1.05 * max(1, np.max(bars))
-        for colour, heights in zip(colours, bars, strict=True):
-            panel.plot(np.repeat(edges, 2), [0, *np.repeat(heights, 2), 0], color=colour, lw=1.4)
-        unit, title = UNITS.get(parameter), ""
-        if parameter in strength.index:
-            title = f"ε² = {strength.loc[parameter, 'epsilon2']:.3f}"
-        panel.draw_axes(f"{parameter} ({unit})" if unit else parameter, title=title)
-    title = f"Parameters by predicted class{words}; ε²: share of the ranks' variance between classes"
-    caption(figure, title, y="objects")
-    entries = {f"class {name}: {count}": colour for name, count, colour in zip(names, counts, colours, strict=True)}
-    legend(figure, entries, LEGEND_LINE * (lines - 0.5) + 0.05, columns, LEGEND_ENTRY)
-    write(figure, file)
+    labels = [f"class {short(name)}: {count}" for name, count in zip(names, counts, strict=True)]
+    number = parameters.shape[1]
+    entry = 0.6 + LEGEND_LETTER * max(map(len, labels))
+    columns = max(1, int(min(number, COLUMNS) * (SIZE[0] + GAP[0]) / entry))
+    bottom = 0.65 + LEGEND_LINE * -(-len(names) // columns)
+    top = 0.65 if number >= COLUMNS else 1.0  # for a title of several lines
+    with panels(file, number, COLUMNS, SIZE, bottom=bottom, top=top, gap=GAP) as (figure, drawn):
+        for parameter, panel in zip(map(str, parameters), drawn, strict=True):
+            values = parameters[parameter].to_numpy()
+            low, high = np.nanpercentile(values, [0.5, 99.5])
+            if low > 0 and high > WIDE * low:
+                set_logarithmic(panel, low, high)
+                bins = np.geomspace(low, high, BINS + 1)
+            else:
+                panel.locator_params(axis="x", nbins=TICKS)
+                half = 0.5 * (abs(low) or 1)
+                bins = np.linspace(low, high, BINS + 1) if high > low else np.array([low - half, low + half])
+            for place, (name, label) in enumerate(zip(names, labels, strict=True)):
+                members = values[(classes == name) & np.isfinite(values)]
+                panel.stairs(*np.histogram(members, bins), lw=1.4, label=label, **class_line(place))
+            panel.locator_params(axis="y", nbins=TICKS, integer=True)
+            panel.xaxis.get_offset_text().set_fontsize(8)
+            unit = UNITS.get(parameter)
+            panel.set_xlabel(f"{short(parameter)} ({unit})" if unit else short(parameter))
+            if parameter in strength.index:
+                panel.set_title(f"ε² = {strength['epsilon2'][parameter]:.3f}")
+        title = f"Parameters by predicted class{words}; ε²: share of the ranks' variance between classes"
+        caption(figure, title, y="objects")
+        figure.legend(*drawn[0].get_legend_handles_labels(), loc="lower center", ncols=columns)

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection
+from matplotlib.colors import Normalize
+from matplotlib.ticker import MaxNLocator
 from scipy.ndimage import gaussian_filter
 
-from hiexp.plots.canvas import caption, largest_classes, new_figure, put_text, write
+from hiexp.plots.figure import caption, largest_classes, panels
 from hiexp.plots.images import draw_profile, image_colours
-from hiexp.plots.panel import Panel, colour_bar, limits, round_values
+from hiexp.printable import printable
 
 EXAMPLES = 3  # of each class
-SIDE, BETWEEN = 1.25, 0.1  # of an image and of the profile beside it, and what is between two, inches
+SIDE, BETWEEN = 1.25, 0.08  # of a profile and the images beside it, inches, and what is between two, in sides
 PROFILE = (2.6, 1.8)  # where it is all there is, inches
-GAP = (0.3, 0.35)  # between two objects, inches
-BAR, LEFT, BOTTOM, TOP = 1.2, 0.15, 0.1, 0.6  # room for a colour bar, and margins, inches
-COLOURS = "PuOr"
+MARGINS, GAP = {"left": 0.15, "bottom": 0.1, "top": 0.6}, (0.3, 0.35)  # inches
+BAR = 1.2  # room for a colour bar, inches
+SALIENCY: dict[str, Any] = {"cmap": "PuOr", "vmin": -1, "vmax": 1}
 SMOOTHING = 2  # pixels or samples: neighbours speak for and against a class in turn, what counts is their sum
+LETTERS = 15  # of the title of an object, an inch
 
 
 def saliency_examples(predicted: np.ndarray, candidates: np.ndarray) -> np.ndarray:
@@ -60,49 +66,50 @@ def plot_saliency(
     file : Path
         The PNG to write.
     """
-    names, line = np.unique(predicted, return_inverse=True)
+    names = np.unique(predicted)
     images = values.ndim == 4
-    size = (3 * SIDE + 2 * BETWEEN, SIDE) if images else PROFILE
-    width = EXAMPLES * (size[0] + GAP[0])
-    height = len(names) * (size[1] + GAP[1]) - GAP[1]
-    bars = {COLOURS: ({-1: "against", 0: "0", 1: "for"}, "the predicted class")}
-    colours = {}
+    size = ((3 + 2 * BETWEEN) * SIDE, SIDE) if images else PROFILE
+    bars = [(SALIENCY, "the predicted class")]
+    colours: dict[str, Any] = {}
     if images and values.shape[1] == 1:
-        colours = image_colours(values)
-        bars = {colours["cmap"]: (round_values(colours["vmin"], colours["vmax"]), "pixel value")} | bars
-    figure = new_figure(LEFT + width + len(bars) * BAR, BOTTOM + height + TOP, layout=None)
-    for row in range(len(names)):
-        foot = BOTTOM + height - row * (size[1] + GAP[1]) - size[1]
-        for place, member in enumerate(np.flatnonzero(line == row)):
-            left = LEFT + place * (size[0] + GAP[0])
-            weight = saliency[member].sum(axis=0) if images else saliency[member]
-            weight = gaussian_filter(weight, SMOOTHING)
-            weight = weight / max(np.abs(weight).max(), np.finfo(float).tiny)
-            put_text(figure, left, foot + size[1] + 0.08, titles[member], fontsize=8)
-            if images:
-                first, second, third = (
-                    Panel(figure, left + number * (SIDE + BETWEEN), foot, SIDE, SIDE) for number in range(3)
-                )
-                draw_profile(first, profiles[member])
-                second.show(np.moveaxis(values[member], 0, -1).squeeze(), **colours)
-                third.show(weight, cmap=COLOURS, vmin=-1, vmax=1)
-            else:
-                _draw_coloured(Panel(figure, left, foot, *size), values[member], weight)
-    for number, (cmap, (ticks, label)) in enumerate(bars.items()):
-        left = LEFT + width + number * BAR
-        colour_bar(figure, left, BOTTOM + height / 8, height * 3 / 4, ticks, label, cmap, room=BAR - 0.15)
-    what = "profile, disc image, saliency" if images else "profile, coloured by saliency"
-    caption(figure, f"Test set, by predicted class: {what} (integrated gradients)")
-    write(figure, file)
+        colours = image_colours([values])
+        bars.insert(0, (colours, "pixel value"))
+    number, right = EXAMPLES * len(names), 0.2 + BAR * len(bars)
+    with panels(file, number, EXAMPLES, size, right=right, gap=GAP, **MARGINS) as (figure, drawn):
+        for panel in drawn:
+            panel.set_axis_off()
+        for line, name in enumerate(names):
+            for panel, member in zip(drawn[EXAMPLES * line :], np.flatnonzero(predicted == name), strict=False):
+                weight = saliency[member].sum(axis=0) if images else saliency[member]
+                weight = gaussian_filter(weight, SMOOTHING)
+                weight = weight / max(np.abs(weight).max(), np.finfo(float).tiny)
+                panel.set_title(printable(titles[member], int(LETTERS * size[0])), loc="left", fontsize=8)
+                if images:
+                    draw_profile(panel, profiles[member], 0, 1)
+                    image = np.moveaxis(values[member], 0, -1).squeeze()
+                    for place, shown, scale in ((1, image, colours), (2, weight, SALIENCY)):
+                        left = place * (1 + BETWEEN)
+                        panel.imshow(shown, extent=(left, left + 1, 0, 1), **scale)
+                    panel.set(xlim=(0, 3 + 2 * BETWEEN), ylim=(0, 1))
+                else:
+                    _draw_coloured(panel, values[member], weight)
+        what = "profile, disc image, saliency" if images else "profile, coloured by saliency"
+        caption(figure, f"Test set, by predicted class: {what} (integrated gradients)")
+        width = figure.get_figwidth()
+        for place, (scale, label) in enumerate(bars):
+            left = width - BAR * (len(bars) - place)
+            axes = figure.add_axes((left / width, 0.12, 0.2 / width, 0.7))
+            norm = Normalize(scale["vmin"], scale["vmax"])
+            bar = figure.colorbar(ScalarMappable(norm, scale["cmap"]), cax=axes, label=label, ticks=MaxNLocator(4))
+            if scale is SALIENCY:
+                bar.set_ticks([-1, 0, 1], labels=["against", "0", "for"])
 
 
-def _draw_coloured(panel: Panel, profile: np.ndarray, weight: np.ndarray) -> None:
-    panel.x, panel.y = (0, profile.size - 1), limits(profile)
-    panel.plot(range(profile.size), profile, color="0.8", lw=0.6)
-    points = np.column_stack(panel.inches(range(profile.size), profile))
+def _draw_coloured(panel: Axes, profile: np.ndarray, weight: np.ndarray) -> None:
+    panel.plot(profile, color="0.8", lw=0.6)
+    points = np.column_stack([np.arange(profile.size), profile])
     pieces = np.stack([points[:-1], points[1:]], axis=1)
-    lines = LineCollection(
-        pieces, cmap=COLOURS, lw=2.5, array=(weight[1:] + weight[:-1]) / 2, transform=panel.figure.dpi_scale_trans
-    )
-    lines.set_clim(-1, 1)
-    panel.figure.add_artist(lines)
+    lines = LineCollection(list(pieces), cmap=SALIENCY["cmap"], lw=2.5, array=(weight[1:] + weight[:-1]) / 2)
+    lines.set_clim(SALIENCY["vmin"], SALIENCY["vmax"])
+    panel.add_collection(lines)
+    panel.margins(x=0)

@@ -9,8 +9,7 @@ import numpy as np
 from sklearn.feature_selection import f_classif
 
 from hiexp.features.raw import unit_range
-from hiexp.plots.canvas import caption, write
-from hiexp.plots.panel import limits, panels
+from hiexp.plots.figure import caption, panels, short
 
 if TYPE_CHECKING:  # torch takes seconds to import
     from hiexp.features.shapelets import LearnedShapelets
@@ -40,23 +39,20 @@ def plot_shapelets(profiles: np.ndarray, classes: np.ndarray, model: LearnedShap
         separation = np.nan_to_num(f_classif(distances, classes)[0], nan=0)
     order = np.argsort(-separation, kind="stable")[:MOST]
     series = unit_range(profiles) if model.scale else profiles
-    figure, drawn = panels(len(order), COLUMNS, (2.9, 1.8), bottom=0.6, top=0.8)
     nearest = distances[:, order].argmin(axis=0)
-    reach = limits(np.concatenate([series[nearest].ravel(), *(model.shapelets_[number] for number in order)]))
-    for place, (panel, number, row) in enumerate(zip(drawn, order, nearest, strict=True)):
-        shapelet = model.shapelets_[number]
-        panel.x, panel.y = limits([0, series.shape[1]], 0.02), reach
-        panel.plot(np.arange(series.shape[1]), series[row], color="0.6", lw=1)
-        panel.plot(starts[row, number] + np.arange(len(shapelet)), shapelet, color="C3", lw=2)
-        panel.draw_axes(
-            title=f"{len(shapelet)} samples, class {classes[row]}, F = {separation[number]:.3g}",
-            named=(place + COLUMNS >= len(drawn), place % COLUMNS == 0),
+    with panels(file, len(order), COLUMNS, (2.9, 1.8), bottom=0.6, top=0.85) as (figure, drawn):
+        for panel in drawn[1:]:
+            panel.sharey(drawn[0])
+        for place, (panel, number, row) in enumerate(zip(drawn, order, nearest, strict=True)):
+            shapelet = model.shapelets_[number]
+            panel.plot(series[row], color="0.6", lw=1)
+            panel.plot(starts[row, number] + np.arange(len(shapelet)), shapelet, color="C2", lw=2)
+            panel.set_title(f"{len(shapelet)} samples, class {short(classes[row])}, F = {separation[number]:.3g}")
+            panel.tick_params(labelbottom=place + COLUMNS >= len(drawn), labelleft=place % COLUMNS == 0)
+        what = f"{len(order)} of {distances.shape[1]} shapelets (red) on the profiles nearest to them (grey)"
+        caption(
+            figure,
+            f"{what}\nfirst those that separate the classes best (F)",
+            x="sample of the profile",
+            y="flux density, scaled to 0..1" if model.scale else "flux density",
         )
-    what = f"{len(order)} of {distances.shape[1]} shapelets (red) on the profiles nearest to them (grey)"
-    caption(
-        figure,
-        f"{what}\nfirst those that separate the classes best (F)",
-        x="sample of the profile",
-        y="flux density, scaled to 0..1" if model.scale else "flux density",
-    )
-    write(figure, file)

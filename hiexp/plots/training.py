@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
+from matplotlib.ticker import MaxNLocator
 
-from hiexp.plots.canvas import legend, write
-from hiexp.plots.panel import limits, panels
+from hiexp.plots.figure import caption, panels
 
 PARTS = {"train": "C0", "validation": "C1"}  # colours of parts of a sample
+SIZE, GAP = (5.2, 1.9), (0, 0.25)  # of a panel and between two, inches
+TICKS = 5  # intervals between them, at most
 FEW = 20  # epochs, up to which each has a dot
 
 
@@ -29,16 +30,21 @@ def plot_training(history: Mapping[str, Sequence[float]], file: Path) -> None:
         part, _, quantity = name.partition("_")
         place = (quantity, part) if part in PARTS else (name, "")
         quantities.setdefault(place[0], {})[place[1]] = values
-    divided = {part: PARTS[part] for parts in quantities.values() if len(parts) > 1 for part in parts}
-    figure, drawn = panels(len(quantities), 1, (5.2, 1.9), bottom=0.55, top=0.35 if divided else 0.15, gap=(0, 0.2))
-    epochs = max(len(values) for values in history.values())
-    for panel, (quantity, parts) in zip(drawn, quantities.items(), strict=True):
-        panel.x, panel.y = limits([1, epochs]), limits(np.concatenate([*parts.values()]))
-        last = panel is drawn[-1]
-        panel.draw_axes("epoch" if last else "", quantity.replace("_", " "), named=(last, True), grid=True)
-        for part, values in parts.items():
-            marker = "." if len(values) < FEW else None
-            panel.plot(range(1, len(values) + 1), values, color=PARTS.get(part, "C0"), marker=marker)
-    if divided:
-        legend(figure, divided, figure.get_figheight() - 0.17, columns=len(PARTS), width=1.4)
-    write(figure, file)
+    epochs = max(map(len, history.values()))
+    with panels(file, len(quantities), 1, SIZE, left=0.9, bottom=0.55, top=0.4, gap=GAP) as (figure, drawn):
+        for panel in drawn[1:]:
+            panel.sharex(drawn[0])
+        for panel, (quantity, parts) in zip(drawn, quantities.items(), strict=True):
+            for part, values in parts.items():
+                marker = "." if len(values) < FEW else None
+                panel.plot(range(1, len(values) + 1), values, color=PARTS.get(part, "C0"), marker=marker, label=part)
+            if len(parts) > 1:
+                figure.legend(*panel.get_legend_handles_labels(), loc="upper right", ncols=len(parts))
+            panel.set_ylabel(quantity.replace("_", " "))
+            panel.locator_params(axis="y", nbins=TICKS)
+            panel.grid(color="0.9")
+            panel.tick_params(labelbottom=panel is drawn[-1])
+        figure.align_ylabels()
+        drawn[-1].xaxis.set_major_locator(MaxNLocator(TICKS, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
+        drawn[-1].set(xlabel="epoch", xlim=(1 - 0.03 * epochs, 1.03 * epochs))
+        caption(figure, "Course of the training")
