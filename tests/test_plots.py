@@ -292,7 +292,7 @@ def test_fits_of_large_numbers_are_legible(tmp_path, spectra, written):
 @pytest.mark.parametrize(
     "history",
     [
-        {"train_loss": [1.0], "validation_loss": [2.0]},
+        {f"{part}_{quantity}": [1.0] for quantity in ("loss", "accuracy") for part in ("train", "validation")},
         {"train_loss": [np.nan] * 5},
         {"train_loss": [1e6, 1.0] * 60, "validation_loss": [1.0] * 80, "$odd_{x}$": [0.5] * 3},
     ],

@@ -38,12 +38,13 @@ def plot_training(history: Mapping[str, Sequence[float]], file: Path) -> None:
             for part, values in parts.items():
                 marker = "." if len(values) < FEW else None
                 panel.plot(range(1, len(values) + 1), values, color=PARTS.get(part, "C0"), marker=marker, label=part)
-            if len(parts) > 1:
-                figure.legend(*panel.get_legend_handles_labels(), loc="upper right", ncols=len(parts))
             panel.set_ylabel(quantity.replace("_", " "))
             panel.locator_params(axis="y", nbins=TICKS)
             panel.grid(color="0.9")
             panel.tick_params(labelbottom=panel is drawn[-1])
+        divided = [panel for panel in drawn if len(panel.lines) > 1]
+        if divided:
+            figure.legend(*divided[0].get_legend_handles_labels(), loc="upper right", ncols=len(PARTS))
         figure.align_ylabels()
         drawn[-1].xaxis.set_major_locator(MaxNLocator(TICKS, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
         drawn[-1].set(xlabel="epoch", xlim=(1 - 0.03 * epochs, 1.03 * epochs))
