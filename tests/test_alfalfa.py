@@ -271,13 +271,13 @@ def test_a_unit_that_cannot_be_converted_is_a_reason(tmp_path, unit):
 
 def test_columns_in_lower_case_behind_an_image(tmp_path):
     plain = read_spectrum(write_spectrum(tmp_path / "A1.fits")).channels
-    table = fits.open(tmp_path / "A1.fits")[1]
-    for number, name in enumerate(table.columns.names, 1):
-        table.header[f"TTYPE{number}"] = name.lower()
     other = fits.BinTableHDU.from_columns([fits.Column("x", "D", array=np.arange(3.0))])
-    fits.HDUList([fits.PrimaryHDU(np.ones((2, 3))), fits.ImageHDU(np.zeros((4, 4))), other, table]).writeto(
-        tmp_path / "A2.fits"
-    )
+    with fits.open(tmp_path / "A1.fits") as hdus:
+        table = hdus[1]
+        for number, name in enumerate(table.columns.names, 1):
+            table.header[f"TTYPE{number}"] = name.lower()
+        hdus = fits.HDUList([fits.PrimaryHDU(np.ones((2, 3))), fits.ImageHDU(np.zeros((4, 4))), other, table])
+        hdus.writeto(tmp_path / "A2.fits")
     for one, same in zip(read_spectrum(tmp_path / "A2.fits").channels, plain, strict=True):
         np.testing.assert_array_equal(one, same)
 

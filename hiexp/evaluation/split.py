@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -92,7 +93,9 @@ def split(
     n_objects, reference = len(spectra), spectra.reference
     strata = np.zeros(n_objects, dtype=int) if reference is None else reference
     try:
-        parts = list(splitter.split(np.zeros((n_objects, 1)), strata, together))
+        with warnings.catch_warnings():  # that a splitter passes over groups is looked at below
+            warnings.filterwarnings("ignore", "The groups parameter is ignored", UserWarning)
+            parts = list(splitter.split(np.zeros((n_objects, 1)), strata, together))
     except (ValueError, TypeError) as error:
         classes, counts = np.unique(strata, return_counts=True)
         held = ", ".join(f"{count} of class {name}" for name, count in zip(classes, counts, strict=True))

@@ -19,6 +19,8 @@ class Measurement:
         As astropy writes it; empty for pure numbers.
     meaning : str
         What is measured.
+    label : str
+        What stands on pictures; empty for what is not drawn.
     level : float or None
         Fraction of the peak between whose crossings, seen from outside, a width is taken; None for what is no width.
     of_line : bool
@@ -27,24 +29,29 @@ class Measurement:
 
     unit: str
     meaning: str
+    label: str = ""
     level: float | None = None
     of_line: bool = True
 
 
 MEASUREMENTS = {
     "position": Measurement(
-        "km / s", "flux-weighted mean velocity, as BusyFit's (Westmeier et al. 2014, MNRAS 438, 1176)"
+        "km / s", "flux-weighted mean velocity, as BusyFit's (Westmeier et al. 2014, MNRAS 438, 1176)", "position"
     ),
-    "w50": Measurement("km / s", "width at 50 % of the peak", 0.5),
-    "w20": Measurement("km / s", "width at 20 % of the peak", 0.2),
-    "flux_peak": Measurement("mJy", "peak flux density"),
-    "flux_int": Measurement("Jy km / s", "integrated flux"),
-    "snr": Measurement("", "integrated signal-to-noise ratio (after Saintonge 2007, AJ 133, 2087)", of_line=False),
-    "A_flux": Measurement("", "flux asymmetry, the larger half over the smaller (Haynes et al. 1998, AJ 115, 62)"),
+    "w50": Measurement("km / s", "width at 50 % of the peak", "W50", 0.5),
+    "w20": Measurement("km / s", "width at 20 % of the peak", "W20", 0.2),
+    "flux_peak": Measurement("mJy", "peak flux density", "peak flux density"),
+    "flux_int": Measurement("Jy km / s", "integrated flux", "integrated flux"),
+    "snr": Measurement(
+        "", "integrated signal-to-noise ratio (after Saintonge 2007, AJ 133, 2087)", "S/N", of_line=False
+    ),
+    "A_flux": Measurement(
+        "", "flux asymmetry, the larger half over the smaller (Haynes et al. 1998, AJ 115, 62)", "A_flux"
+    ),
     "chi2": Measurement("", "sum of squared residuals over the noise", of_line=False),
-    "chi2_dof": Measurement("", "chi2 over its degrees of freedom", of_line=False),
+    "chi2_dof": Measurement("", "chi2 over its degrees of freedom", "reduced chi2", of_line=False),
     "mse": Measurement("mJy2", "mean squared residual", of_line=False),
-    "r2": Measurement("", "coefficient of determination", of_line=False),
+    "r2": Measurement("", "coefficient of determination", "R2", of_line=False),
 }
 """Columns that every fit has."""
 

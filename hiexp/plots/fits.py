@@ -22,17 +22,6 @@ COLUMNS = 3  # examples side by side: as many of the best, of the middle and of 
 BEYOND = 0.25  # what is shown on each side of the window, in widths of the window
 DATA, CURVE, WIDTHS = "0.35", "C2", "C0"
 WIDE = 30  # ratio of the ends of an axis from which on it may be logarithmic
-LABELS = {  # of the histograms; not chi2 and mse: the reduced chi2 says the same of spectra of any length
-    "position": "position",
-    "w50": "W50",
-    "w20": "W20",
-    "flux_peak": "peak flux density",
-    "flux_int": "integrated flux",
-    "snr": "S/N",
-    "A_flux": "A_flux",
-    "chi2_dof": "reduced chi2",
-    "r2": "R2",
-}
 HEIGHTS = ("flux density (mJy)", "residual\n/ rms")  # of a fit and of what it leaves
 LETTERS = 42  # of the name of an object
 HISTOGRAMS_A_LINE = 4
@@ -109,7 +98,8 @@ def plot_parameters(fit: FitResult, file: Path) -> None:
     """
     from hiexp.fitting.measurements import MEASUREMENTS
 
-    units = dict(fit.parameters) | {name: MEASUREMENTS[name].unit for name in LABELS}
+    labels = {name: row.label for name, row in MEASUREMENTS.items() if row.label}
+    units = dict(fit.parameters) | {name: MEASUREMENTS[name].unit for name in labels}
     good = fit.table.loc[fit.good, [name for name in units if name in fit.table]].astype(float)
     good = good.where(np.isfinite(good)).dropna(axis="columns", how="all")
     if good.empty:
@@ -122,7 +112,7 @@ def plot_parameters(fit: FitResult, file: Path) -> None:
     ):
         for panel, name in zip(drawn, map(str, good), strict=True):
             _draw_histogram(panel, good[name].dropna().to_numpy(), "C1" if name in fit.parameters else "C0")
-            label, unit = LABELS.get(name, short(name)), units[name].replace(" / ", "/")
+            label, unit = labels.get(name, short(name)), units[name].replace(" / ", "/")
             panel.set_xlabel(f"{label} ({unit})" if unit else label)
         of_model = "; orange: parameters of the model, blue: measurements" if fit.parameters else ""
         objects = f"{len(good)} object{'s' if len(good) > 1 else ''}"
