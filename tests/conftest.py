@@ -1,23 +1,16 @@
-"""What the tests share: the real command in a process of its own, and the real spectra where they are."""
+"""Fixtures: the real command in an empty folder, the real spectra where they are, the figures that are written."""
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
-from hydra.utils import instantiate
+from helpers.commands import train
 from hypothesis import settings
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from omegaconf import DictConfig
-
-from hiexp.configs import CONFIGS
 
 # How long an example takes says more of the machine than of the code.
 settings.register_profile("patient", settings.default, deadline=None)
@@ -44,36 +37,6 @@ def faults() -> Path:
     return folder
 
 
-def command(
-    module: str, *words: str, cwd: Path, python: str = sys.executable, **env: str
-) -> subprocess.CompletedProcess[str]:
-    """Run ``python -m MODULE`` as a user would, in the folder `cwd`."""
-    return subprocess.run(
-        [python, "-m", module, *words],
-        cwd=cwd,
-        env=os.environ | {"COLUMNS": "120"} | env,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-
-
-train = partial(command, "hiexp.train")
-
-
-def start_training(*words: str, cwd: Path) -> subprocess.Popen[str]:
-    """Start the command as the leader of a process group of its own, which can be stopped."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "hiexp.train", *words],
-        cwd=cwd,
-        env=os.environ | {"COLUMNS": "120"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-
-
 @pytest.fixture
 def hiexp_train(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """The command, run in the test's own empty folder, expected to end well."""
@@ -84,23 +47,6 @@ def hiexp_train(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str
         return result
 
     return run
-
-
-def composed(*words: str, command: str = "train", hydra: bool = False) -> DictConfig:
-    """Return the configuration of a command with some words, with or without Hydra's own part."""
-    with initialize_config_dir(str(CONFIGS.absolute()), version_base="1.3"):
-        return compose(command, overrides=list(words), return_hydra_config=hydra)
-
-
-def configured(group: str, name: str, *words: str) -> object:
-    """Return a member of a group as its YAML builds it."""
-    return instantiate(composed(f"{group}={name}", *words)[group], _convert_="all")
-
-
-def only_run(folder: Path) -> Path:
-    """Return the folder of the single run below `folder`."""
-    (config,) = folder.glob("runs/*/*/config.yaml")
-    return config.parent
 
 
 @pytest.fixture

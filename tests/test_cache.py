@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import composed
 from filelock import FileLock
+from helpers.configuration import composed
 from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf

@@ -6,7 +6,7 @@ import io
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import command, only_run
+from helpers.commands import command, only_run
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -1,0 +1,181 @@
+"""Settings that cannot be are one line with key, value and what is allowed, before anything is computed."""
+
+from typing import Literal
+
+import pytest
+from helpers.commands import command, train
+from helpers.configuration import composed
+from omegaconf import OmegaConf
+
+from hiexp.configs import CONFIGS
+from hiexp.errors import InputError
+from hiexp.kinds import Count, Fraction, describe
+from hiexp.run.settings import check_settings
+
+GROUPS = ["dataset", "fit", "feature", "clusterer", "labels", "classifier", "model", "evaluation"]
+
+
+def members(group):
+    return sorted(file.stem for file in (CONFIGS / group).glob("*.yaml"))
+
+
+@pytest.mark.parametrize("preset", [None, *members("experiment")])
+def test_what_is_shipped_passes(preset):
+    check_settings(composed(*([f"+experiment={preset}"] if preset else [])), "train")
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_every_member_of_every_group_passes_and_every_key_of_it_is_checked(group):
+    """What cannot be is a mapping in the place of a number or a word: no key takes this one."""
+    for member in members(group):
+        words = [f"{group}={member}", *(["dataset.path=here"] if member in ("alfalfa", "arrays", "cig") else [])]
+        cfg = composed(*words)
+        check_settings(cfg, "train")
+        for key, value in cfg[group].items():
+            full = f"{group}.{key}"
+            if key.startswith("_") or OmegaConf.is_config(value):
+                continue
+            changed = composed(*words)
+            OmegaConf.update(changed, full, {"no": "such value"}, force_add=True)
+            with pytest.raises(InputError) as refused:
+                check_settings(changed, "train")
+            assert key in str(refused.value)
+            assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["epochs=abc"], "epochs=abc: give a whole number from 1 up"),
+        (["epochs=nan"], "epochs=nan: give a whole number from 1 up"),
+        (["epochs=true"], "epochs=true: give a whole number from 1 up"),
+        (["seed=-1"], "seed=-1: give a whole number from 0 up and below 4294967296"),
+        (["n_classes=null"], "n_classes=null: give a whole number from 2 up"),
+        (["n_classes=1"], "n_classes=1: give a whole number from 2 up"),
+        (["test_size=[0.3]"], "test_size=[0.3]: give a number above 0 and below 1 or a whole number from 1 up"),
+        (["test_size=1.5"], "test_size=1.5: give a number above 0 and below 1 or a whole number from 1 up"),
+        (["device=tpu"], "device=tpu: give one of cpu, cuda, auto"),
+        (["dataset=cig", "dataset.path=5"], "dataset.path=5: give text (quoted, if it is a number)"),
+        (["dataset=alfalfa"], "dataset.path is not set; add dataset.path=... to the command"),
+        (
+            ["dataset=alfalfa", "dataset.path=x", "dataset.where.SNR=20"],
+            "dataset.where.SNR=20: give a list of a number or null; or null",
+        ),
+        (["model.filters=[0]"], "model.filters=[0]: give a list of a whole number from 1 up"),
+        (["evaluation.permutations=0"], "evaluation.permutations=0: give a whole number from 1 up"),
+        (["+evaluation.folds=5"], "evaluation.folds=5: nothing reads this key"),
+        (["evaluation=kfold", "evaluation.folds=1"], "evaluation.folds=1: give a whole number from 2 up"),
+        (["fit.max_steps=abc"], "fit.max_steps=abc: give a whole number from 1 up"),
+        (["classifier.precision=16"], "classifier.precision=16: give one of auto, 32, 32"),
+        (["feature=asymmetry", "feature.steps.0.1.limit=1"], "feature.steps.0.1.limit=1: give a number above 1"),
+        (
+            ["classifier=random_forest", "classifier.n_estimators=0"],
+            "classifier.n_estimators: The 'n_estimators' parameter",
+        ),
+        (["clusterer=dbscan", "clusterer.clusterer.eps=-1"], "clusterer.clusterer.eps: The 'eps' parameter"),
+        (["seed=${nowhere}"], "Interpolation key 'nowhere' not found; correct what it refers to"),
+        (["dataset._target_=hiexp.datasets.nothing"], "dataset._target_=hiexp.datasets.nothing: cannot be imported"),
+        (
+            ["dataset._target_=no_such_module.sky"],
+            "dataset._target_=no_such_module.sky: cannot be imported (No module",
+        ),
+        (["+trainer.accelerator=gpu"], "trainer={'accelerator': 'gpu'}: nothing reads this key"),
+        (["+dataset.n_galxies=3"], "dataset.n_galxies=3: nothing reads this key; do you mean dataset.n_galaxies?"),
+        (["+fit.max_step=3"], "fit.max_step=3: nothing reads this key; do you mean fit.max_steps?"),
+        (["+classifier.epoch=3"], "classifier.epoch=3: nothing reads this key; do you mean classifier.epochs?"),
+        (["+evaluation.permutation=3"], "do you mean evaluation.permutations?"),
+        (["+learning_rate=3"], "learning_rate=3: nothing reads this key; there are"),
+        (["root=5"], "root=5: give text"),
+        (["experiment_name="], "experiment_name=: give text (quoted, if it is a number) that is not empty"),
+        (["experiment_name=2026"], "experiment_name=2026: give text (quoted, if it is a number)"),
+        (["~classifier"], "classifier is not there; leave out what removes it (~classifier)"),
+        (["~evaluation.splitter"], "evaluation.splitter is not there; leave out what removes it"),
+        (["labels=cluster", "~labels.clusterer"], "labels.clusterer is not there; leave out what removes it"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_cannot_be(words, said):
+    with pytest.raises(InputError) as refused:
+        check_settings(composed(*words), "train")
+    assert said in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_key_of_ones_own_is_fine_where_something_refers_to_it():
+    check_settings(composed("+my_number=3", "seed=${my_number}"), "train")
+
+
+@pytest.mark.parametrize(
+    ("hint", "words"),
+    [
+        (Count, "a whole number from 1 up"),
+        (Fraction, "a number from 0 up and to 1"),
+        (Literal["a", "b"] | None, "one of a, b or null"),
+        (dict[str, int], "a mapping {name: value}"),
+    ],
+)
+def test_kinds_in_words(hint, words):
+    assert describe(hint) == words
+
+
+ONE_LINE = [
+    (["dataset.path=Größe", "dataset=cig"], "dataset.path=Größe: this value needs quotes of its own"),
+    (["dataset.path=a=b.csv", "dataset=arrays"], """'dataset.path="a=b.csv"'"""),
+    (["epoch=5"], "epoch: there is no such key; do you mean epochs?"),
+    (["classifier=knnn"], "classifier=knnn: do you mean knn?"),
+    (["epochs"], "epochs: a word is key=value"),
+    (["epochs=1,2"], "several values are a sweep"),
+    (["evaluation=5"], "evaluation=5: Config group override must be"),
+    (["epochs=abc"], "epochs=abc: give a whole number from 1 up"),
+    (["dataset=cig", "dataset.path=nowhere"], "dataset.path=nowhere: no such folder"),
+    (["-m", "epochs=abc,2"], "epochs=abc: give a whole number from 1 up"),
+    (
+        ["-m", "seed=1,2", "hydra/launcher=joblib", "hydra.launcher.n_jobs=0"],
+        "hydra.launcher.n_jobs=0: give a number",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"), ONE_LINE, ids=lambda value: " ".join(value) if isinstance(value, list) else ""
+)
+def test_the_command_says_it_in_one_line(tmp_path, words, said):
+    result = train(*words, cwd=tmp_path)
+    assert result.returncode == 1
+    assert said in result.stderr
+    assert result.stderr.strip().count("\n") == 0, result.stderr
+    assert "Traceback" not in result.stdout
+    assert not list(tmp_path.rglob("fits.ecsv"))
+
+
+def test_the_trace_is_shown_to_who_asks(tmp_path):
+    result = train("epoch=5", cwd=tmp_path, HYDRA_FULL_ERROR="1")
+    assert "Traceback" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("module", "words", "said"),
+    [
+        ("hiexp.sync", ["runs=5"], "runs=5: give text"),
+        ("hiexp.sync", ["+run=x"], "run=x: nothing reads this key; do you mean runs?"),
+        ("hiexp.download", ["dataset.path=x", "connections=0"], "connections=0: give a whole number from 1 up"),
+        ("hiexp.download", ["dataset.path=x", "retrys=0"], "retrys: there is no such key; do you mean retries?"),
+        ("hiexp.fit", ["epochs=5"], "epochs: there is no such key"),
+    ],
+)
+def test_other_commands_check_theirs(tmp_path, module, words, said):
+    result = command(module, *words, cwd=tmp_path)
+    assert result.returncode == 1
+    assert said in result.stderr
+
+
+def test_quoted_values_folders_of_odd_names_and_globs_work(tmp_path):
+    folder = tmp_path / """it's a "Größe" 50% = 1,5"""
+    folder.mkdir()
+    quick = ["dataset.n_galaxies=30", "fit=none"]
+    result = command("hiexp.fit", *quick, 'root="out % ü"', cwd=folder)
+    assert result.returncode == 0, result.stderr
+    assert (folder / "out % ü" / "mlruns" / "mlflow.db").exists()
+    result = command("hiexp.fit", "-m", "dataset.n_galaxies=30", "fit=glob(*lorentzian)", cwd=folder)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "2 of 2 jobs done" in result.stdout
