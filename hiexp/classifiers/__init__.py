@@ -1,6 +1,5 @@
 """Classifiers of this package; those of scikit-learn are used as they are."""
 
-from hiexp.classifiers.cnn import CNNClassifier
-from hiexp.classifiers.network import ConvNet
+from hiexp.classifiers.cnn import CNNClassifier, ConvNet
 
 __all__ = ["CNNClassifier", "ConvNet"]

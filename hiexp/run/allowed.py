@@ -7,8 +7,8 @@ from __future__ import annotations
 
 ESTIMATORS = frozenset(
     {
-        "hiexp.classifiers.cnn.CNNClassifier",
-        "hiexp.classifiers.network.ConvNet",
+        "hiexp.classifiers.cnn.estimator.CNNClassifier",
+        "hiexp.classifiers.cnn.network.ConvNet",
         "hiexp.classifiers.shapelets.ShapeletClassifier",
         "hiexp.features.asymmetry.ProfileAsymmetry",
         "hiexp.features.image_statistics.ImageStatistics",

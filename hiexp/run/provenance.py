@@ -23,7 +23,7 @@ from hiexp.nested import leaves
 from hiexp.tracking.credentials import redacted
 
 # Where results go does not change them.
-PLACES = ("root", "cache", "tracking", "experiment_name", "dataset.cache", "classifier.states")
+PLACES = ("root", "cache", "tracking", "experiment_name", "dataset.cache", "classifier.checkpoints")
 
 
 def flat_parameters(cfg: DictConfig) -> dict[str, object]:

@@ -78,8 +78,8 @@ def test_the_published_grid_is_the_published_grid():
 
 
 def test_without_a_cache_no_training_is_kept():
-    assert composed("cache=off").classifier.states is None
-    assert composed().classifier.states == "./cache"
+    assert composed("cache=off").classifier.checkpoints is None
+    assert composed().classifier.checkpoints == "./cache"
 
 
 @pytest.mark.parametrize("grid", ["cnn54", "quick54"])

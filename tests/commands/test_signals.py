@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 
 from hiexp.signals import ENDING
 
-LONG = ["dataset.n_galaxies=60", "fit=none", "feature.size=16", "epochs=100000", "classifier.keep_seconds=1000"]
+LONG = ["dataset.n_galaxies=60", "fit=none", "feature.size=16", "epochs=100000", "classifier.checkpoint_seconds=1000"]
 
 
 def started(folder, *words, until):

@@ -15,8 +15,8 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from hiexp.classifiers.captured import CudaGraphStep
-from hiexp.classifiers.states import Checkpoint
+from hiexp.classifiers.cnn.checkpoints import Checkpoint, History, best_epoch, stopped_early
+from hiexp.classifiers.cnn.cuda_graph import CudaGraphStep
 
 ORDER, DROPOUT = range(2)  # streams of random numbers
 
@@ -42,25 +42,25 @@ class Training(pl.LightningModule):
     Parameters
     ----------
     network : Module
-        Trained in place.
+        Network to be trained, in place.
     examples : Examples
-        To learn from.
+        Examples to learn from.
     validation : Examples or None
-        Not learned from; with them the training stops when their loss has not improved for `patience` epochs.
+        Examples that are not learned from; the training stops when their loss has not improved for `patience` epochs.
     learning_rate, weight_decay : float
-        Of AdamW.
+        Learning rate and weight decay of AdamW.
     class_weight : Tensor or None
         Weights of the classes in the loss.
     batch_size : int
         Examples a step.
     seed : int
-        Of order and dropout.
-    patience : int
+        Seed of order and dropout.
+    patience : int or None
         Epochs without a lower validation loss.
-    keep : callable or None
-        Given the state every `keep_seconds`, and once at the end.
-    keep_seconds : float
-        Of training between two calls of `keep`.
+    save : callable or None
+        Function that is given a checkpoint every `save_seconds`, and one at the end.
+    save_seconds : float
+        Seconds of training between two checkpoints.
     """
 
     def __init__(
@@ -74,9 +74,9 @@ class Training(pl.LightningModule):
         class_weight: torch.Tensor | None,
         batch_size: int,
         seed: int,
-        patience: int,
-        keep: Callable[[Checkpoint], None] | None,
-        keep_seconds: float,
+        patience: int | None,
+        save: Callable[[Checkpoint], None] | None,
+        save_seconds: float,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
@@ -90,10 +90,11 @@ class Training(pl.LightningModule):
         self.batch_size = batch_size
         self.seed = seed
         self.patience = patience
-        self.keep = keep
-        self.keep_seconds = keep_seconds
+        self.save = save
+        self.save_seconds = save_seconds
         names = ["train_loss", "train_accuracy"]
-        self.history = {name: [] for name in names + ["validation_loss", "validation_accuracy"] * bool(validation)}
+        names += ["validation_loss", "validation_accuracy"] if validation else []
+        self.history: History = {name: [] for name in names}
         self.best: dict[str, torch.Tensor] = {}
         self.optimiser_state: dict[int, dict[str, torch.Tensor]] = {}
 
@@ -102,18 +103,11 @@ class Training(pl.LightningModule):
         """Number of epochs trained."""
         return len(self.history["train_loss"])
 
-    @property
-    def best_epoch(self) -> int:
-        """Index of the epoch with the lowest validation loss."""
-        return int(np.argmin(self.history["validation_loss"]))
-
-    @property
-    def finished_early(self) -> bool:
-        """Whether the validation loss has stopped improving."""
-        return bool(self.best) and self.epochs_done - 1 - self.best_epoch >= self.patience
-
     def run(self, epochs: int, precision: str) -> None:
-        """Train until `epochs` epochs have been trained since the network was new, or the loss improves no more."""
+        """Train until `epochs` epochs have been trained since the network was new, or the loss improves no more.
+
+        Where there are validation examples, the network is then the one with the lowest loss on them.
+        """
         self.progress = tqdm(
             total=epochs,
             initial=self.epochs_done,
@@ -133,29 +127,20 @@ class Training(pl.LightningModule):
                 enable_model_summary=False,
             )
             self.step = CudaGraphStep(self.learn) if self.gpu else self.learn
-            trainer.fit(self, _Order(self))
+            trainer.fit(self, _Batches(self))
             del self.step  # and with it a GPU's memory
+        if self.best:
+            self.network.load_state_dict(self.best)
 
-    def state(self) -> Checkpoint:
+    def checkpoint(self) -> Checkpoint:
         """Return what the next epoch depends on."""
-        tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
-        tensors |= {f"best.{name}": value for name, value in self.best.items()}
-        for index, values in self.optimizers(use_pl_optimizer=False).state_dict()["state"].items():
-            tensors |= {f"optimiser.{index}.{name}": value for name, value in values.items()}
-        return Checkpoint(self.history, tensors)
+        optimiser = self.optimizers(use_pl_optimizer=False).state_dict()["state"]
+        return Checkpoint(self.history, self.network.state_dict(), self.best, optimiser)
 
-    def restore(self, state: Checkpoint) -> None:
-        """Go on from a state of the same training."""
-        parts: dict[str, dict[str, torch.Tensor]] = {"network": {}, "best": {}, "optimiser": {}}
-        for name, value in state.tensors.items():
-            part, _, rest = name.partition(".")
-            parts[part][rest] = value
-        self.network.load_state_dict(parts["network"])
-        self.best = parts["best"]
-        for name, value in parts["optimiser"].items():
-            index, _, rest = name.partition(".")
-            self.optimiser_state.setdefault(int(index), {})[rest] = value
-        self.history = state.history
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go on from a checkpoint of the same training."""
+        self.network.load_state_dict(checkpoint.network)
+        self.history, self.best, self.optimiser_state = checkpoint.history, checkpoint.best, checkpoint.optimiser
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Return AdamW, as far as it has come."""
@@ -172,13 +157,13 @@ class Training(pl.LightningModule):
         return optimiser
 
     def on_train_start(self) -> None:
-        """Start the clock of `keep_seconds`, and give the sums of an epoch their place."""
-        self.kept_at = time.monotonic()
+        """Start the clock of `save_seconds`, and give the sums of an epoch their place."""
+        self.saved_at = time.monotonic()
         self.loss_sum, self.n_right = torch.zeros(2, device=self.device)
 
     def on_train_epoch_start(self) -> None:
         """Draw the dropout of an epoch from a stream of its own."""
-        # torch.manual_seed takes a millisecond to note who called, in case there will be a GPU.
+        # torch.manual_seed would note its caller each time, for a GPU that may not be there.
         seed = torch.cuda.manual_seed if self.gpu else torch.default_generator.manual_seed
         seed(stream(self.seed, self.epochs_done, DROPOUT))
         self.loss_sum.zero_()
@@ -196,7 +181,7 @@ class Training(pl.LightningModule):
         logits = self.network(batch.images)
         loss = nn.functional.cross_entropy(logits, batch.targets, self.class_weight)
         optimiser = self.optimizers(use_pl_optimizer=False)
-        with torch.autocast(self.device.type, enabled=False):  # the way back is computed in what the way there was
+        with torch.autocast(self.device.type, enabled=False):  # the backward pass has the types of the forward pass
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
@@ -204,16 +189,16 @@ class Training(pl.LightningModule):
         self.n_right += (logits.argmax(dim=1) == batch.targets).sum()
 
     def on_train_epoch_end(self) -> None:
-        """Note how the epoch went, keep the state now and then, and see whether there is more to gain."""
+        """Note how the epoch went, save a checkpoint now and then, and see whether there is more to gain."""
         self.history["train_loss"].append(float(self.loss_sum) / self.n_seen)
         self.history["train_accuracy"].append(float(self.n_right) / self.n_seen)
         if self.validation:
             self._validate()
-            self.trainer.should_stop = self.finished_early
-        last = self.finished_early or self.trainer.current_epoch + 1 == self.trainer.max_epochs
-        if self.keep and (last or time.monotonic() - self.kept_at > self.keep_seconds):
-            self.keep(self.state())
-            self.kept_at = time.monotonic()
+            self.trainer.should_stop = stopped_early(self.history, self.patience)
+        last = self.trainer.should_stop or self.trainer.current_epoch + 1 == self.trainer.max_epochs
+        if self.save and (last or time.monotonic() - self.saved_at > self.save_seconds):
+            self.save(self.checkpoint())
+            self.saved_at = time.monotonic()
         self.progress.set_postfix(loss=f"{self.history['train_loss'][-1]:.3f}", refresh=False)
         self.progress.update()
 
@@ -227,12 +212,12 @@ class Training(pl.LightningModule):
         self.history["validation_accuracy"].append(
             float((logits.argmax(dim=1) == self.validation.targets).double().mean())
         )
-        if self.best_epoch == self.epochs_done - 1:
+        if best_epoch(self.history) == self.epochs_done - 1:
             self.best = {name: value.clone() for name, value in self.network.state_dict().items()}
 
 
 @dataclass(frozen=True)
-class _Order:
+class _Batches:
     """The batches of an epoch, as indices: shuffled anew in each, by a stream of its own."""
 
     training: Training

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -21,12 +21,14 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from hiexp.cache import fingerprint
-from hiexp.classifiers.network import ConvNet
-from hiexp.classifiers.states import Checkpoint, Checkpoints
-from hiexp.classifiers.training import Examples, Training
+from hiexp.classifiers.cnn.checkpoints import Checkpoint, Checkpoints, stopped_early
+from hiexp.classifiers.cnn.network import ConvNet
 from hiexp.devices import torch_device
 from hiexp.errors import InputError
 from hiexp.kinds import Count, Device, InnerFraction, NotNegative, Positive, Seed, Several
+
+if TYPE_CHECKING:  # Lightning is imported where a network is trained
+    from hiexp.classifiers.cnn.training import Examples
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +49,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
     batch_size : int
         Images a step.
     learning_rate, weight_decay : float
-        Of AdamW.
+        Learning rate and weight decay of AdamW.
     standardize : bool
         Shift and scale all images alike, so that the pixels of the training images have mean 0 and variance 1.
     class_weight : {"balanced"} or None
@@ -56,28 +58,28 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         Stop when the loss of a validation part has not improved for so many epochs, and return the network as it was
         when that loss was lowest. None trains all epochs on all images.
     validation_fraction : float
-        Of the images, for early stopping; as many of each class as possible.
+        Fraction of the images that are set aside for early stopping, stratified by class.
     precision : {"auto", "32"}
         "auto" trains under bf16 autocast where the processor computes in bf16, "32" in fp32 throughout.
         Predictions are made in fp32.
     device : {"cpu", "cuda", "auto"}
         Where to train and predict.
     threads : int
-        Of the CPU. With another number the last bits of the weights differ.
+        Threads on a CPU. With another number the last bits of the weights differ.
     seed : int
-        Of the weights, the order of the batches, the dropout and the validation part.
-    states : str or None
-        Folder that keeps the states of trainings: a training goes on from the latest state of one that differs from
-        it by nothing but `epochs`, with the same result as from the beginning to the last bit. None keeps nothing.
-    keep_seconds : float
-        Of training between two states, beside the one at the end.
+        Seed of the weights, the order of the batches, the dropout and the validation part.
+    checkpoints : str or None
+        Folder for checkpoints: a training goes on from the latest checkpoint of one that differs from it by nothing
+        but `epochs`, with the same result as from the beginning to the last bit. None saves none.
+    checkpoint_seconds : float
+        Seconds of training between two checkpoints; there is one at the end, too.
 
     Attributes
     ----------
     classes_ : ndarray
         The class labels.
     centre_, spread_ : float
-        Taken from each pixel, and what the rest is divided by.
+        Mean that is subtracted from each pixel, and standard deviation that it is divided by.
     network_ : torch.nn.Module
         The trained network, on the CPU.
     history_ : dict of list of float
@@ -86,6 +88,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
     """
 
     predicts_most_probable = True
+    imported_by_fit: ClassVar[tuple[str, ...]] = ("hiexp.classifiers.cnn.training",)
     classes_: np.ndarray
     centre_: float
     spread_: float
@@ -107,8 +110,8 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         device: Device = "cpu",
         threads: Count = 1,
         seed: Seed = 0,
-        states: str | None = None,
-        keep_seconds: NotNegative = 30,
+        checkpoints: str | None = None,
+        checkpoint_seconds: NotNegative = 30,
     ) -> None:
         self.network = network
         self.epochs = epochs
@@ -123,8 +126,8 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         self.device = device
         self.threads = threads
         self.seed = seed
-        self.states = states
-        self.keep_seconds = keep_seconds
+        self.checkpoints = checkpoints
+        self.checkpoint_seconds = checkpoint_seconds
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -151,11 +154,11 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         images = self._prepared(X)
         self.classes_, targets = np.unique(y, return_inverse=True)
         self.image_shape_ = images.shape[1:]
-        low = self._low(device)
+        bf16 = self._in_bf16(device)
         with _arithmetic(self.threads), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(self.seed)
             self.network_ = self.build_network()
-            self._train(images, targets, device, low)
+            self._train(images, targets, device, bf16)
         self.network_.cpu().eval().requires_grad_(False)
         return self
 
@@ -193,7 +196,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         ends = torch.linspace(0, 1, SALIENCY_STEPS + 1, device=device) ** 2
         middles, lengths = (ends[1:] + ends[:-1]) / 2, ends.diff()
         together = max(1, PREDICTION_BATCH[device.type] // len(X))
-        with _arithmetic(self.threads), torch.autocast(device.type, torch.bfloat16, enabled=self._low(device)):
+        with _arithmetic(self.threads), torch.autocast(device.type, torch.bfloat16, enabled=self._in_bf16(device)):
             predicted = network(whole).argmax(dim=1, keepdim=True)
             for some, length in zip(middles.split(together), lengths.split(together), strict=True):
                 parts = torch.lerp(start, whole, some.view(-1, *[1] * whole.ndim)).requires_grad_()
@@ -215,7 +218,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         values = (X[:, None] if X.ndim == 2 else X).astype(np.float32)
         return (values - np.float32(self.centre_)) / np.float32(self.spread_)
 
-    def _low(self, device: torch.device) -> bool:
+    def _in_bf16(self, device: torch.device) -> bool:
         """Return whether to compute in bf16 what need not be exact."""
         return str(self.precision) == "auto" and _computes_bf16(device)
 
@@ -233,45 +236,69 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         if self.threads < 1:
             raise InputError(f"classifier.threads={self.threads}: train on at least one")
 
-    def _train(self, images: np.ndarray, targets: np.ndarray, device: torch.device, low: bool) -> None:
-        tensor = torch.from_numpy(images).to(device, torch.bfloat16 if low else torch.float32)
+    def _train(self, images: np.ndarray, targets: np.ndarray, device: torch.device, bf16: bool) -> None:
+        """Train the network, or take it from a checkpoint of an earlier training."""
+        checkpoints = self._checkpoints(images, targets, device, bf16)
+        with ExitStack() as stack:
+            if checkpoints:
+                try:
+                    stack.enter_context(checkpoints.lock())
+                except OSError as error:
+                    log.warning(
+                        "No checkpoint can be saved in %s (%s); cache=off goes without", checkpoints.folder, error
+                    )
+                    checkpoints = None
+            checkpoint = checkpoints.latest(self.epochs) if checkpoints else None
+            if checkpoint and self._is_complete(checkpoint):
+                log.info("The network is that of an earlier training of %d epochs", checkpoint.epochs)
+                self.network_.load_state_dict(checkpoint.best or checkpoint.network)
+                self.history_ = checkpoint.history
+            else:
+                save = _saver(checkpoints) if checkpoints else None
+                self._continue(checkpoint, images, targets, device, bf16, save)
+
+    def _is_complete(self, checkpoint: Checkpoint) -> bool:
+        return checkpoint.epochs == self.epochs or stopped_early(checkpoint.history, self.early_stopping)
+
+    def _continue(
+        self,
+        checkpoint: Checkpoint | None,
+        images: np.ndarray,
+        targets: np.ndarray,
+        device: torch.device,
+        bf16: bool,
+        save: Callable[[Checkpoint], None] | None,
+    ) -> None:
+        """Train the network from a checkpoint on, or from the beginning."""
+        from hiexp.classifiers.cnn.training import Examples, Training
+
+        tensor = torch.from_numpy(images).to(device, torch.bfloat16 if bf16 else torch.float32)
         examples, validation = Examples(tensor, torch.from_numpy(targets).to(device)), None
         if self.early_stopping:
             examples, validation = self._divided(examples, targets)
-        states = self._states(images, targets, device, low)
-        with ExitStack() as stack:
-            if states:
-                try:
-                    stack.enter_context(states.lock())
-                except OSError as error:
-                    log.warning("No state can be kept in %s (%s); cache=off goes without", states.folder, error)
-                    states = None
-            training = Training(
-                self.network_,
-                examples,
-                validation,
-                learning_rate=self.learning_rate,
-                weight_decay=self.weight_decay,
-                class_weight=self._weights(targets, device),
-                batch_size=self.batch_size,
-                seed=self.seed,
-                patience=self.early_stopping or 0,
-                keep=_keeper(states) if states else None,
-                keep_seconds=self.keep_seconds,
-            )
-            if states and (state := states.latest(self.epochs)):
-                training.restore(state)
-                log.info("The training goes on after %d epochs of an earlier one", training.epochs_done)
-            if training.epochs_done < self.epochs and not training.finished_early:
-                training.run(self.epochs, "bf16-mixed" if low else "32-true")
-        if training.best:
-            self.network_.load_state_dict(training.best)
+        training = Training(
+            self.network_,
+            examples,
+            validation,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            class_weight=self._weights(targets, device),
+            batch_size=self.batch_size,
+            seed=self.seed,
+            patience=self.early_stopping,
+            save=save,
+            save_seconds=self.checkpoint_seconds,
+        )
+        if checkpoint:
+            training.restore(checkpoint)
+            log.info("The training goes on after %d epochs of an earlier one", checkpoint.epochs)
+        training.run(self.epochs, "bf16-mixed" if bf16 else "32-true")
         self.history_ = training.history
 
     def _divided(self, examples: Examples, targets: np.ndarray) -> tuple[Examples, Examples]:
         """Return the examples to learn from and the validation part."""
         try:
-            learned, held = train_test_split(
+            training, validation = train_test_split(
                 np.arange(len(targets)),
                 test_size=self.validation_fraction,
                 random_state=self.seed,
@@ -282,7 +309,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
                 f"classifier.early_stopping={self.early_stopping}: {len(targets)} objects leave no validation part "
                 f"of {self.validation_fraction:g} ({error}); set classifier.early_stopping=null"
             ) from error
-        return examples.take(learned), examples.take(held)
+        return examples.take(training), examples.take(validation)
 
     def _weights(self, targets: np.ndarray, device: torch.device) -> torch.Tensor | None:
         if self.class_weight != "balanced":
@@ -290,32 +317,35 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         weights = compute_class_weight("balanced", classes=np.unique(targets), y=targets)
         return torch.from_numpy(weights).float().to(device)
 
-    def _states(self, images: np.ndarray, targets: np.ndarray, device: torch.device, low: bool) -> Checkpoints | None:
-        if self.states is None:
+    def _checkpoints(
+        self, images: np.ndarray, targets: np.ndarray, device: torch.device, bf16: bool
+    ) -> Checkpoints | None:
+        """Return the checkpoints of all trainings that differ from this one by nothing but `epochs`."""
+        if self.checkpoints is None:
             return None
-        elsewhere = ("network", "epochs", "precision", "device", "states", "keep_seconds")
+        elsewhere = ("network", "epochs", "precision", "device", "checkpoints", "checkpoint_seconds")
         network = type(self.network)
         settings = {
             "classifier": {name: value for name, value in self.get_params(False).items() if name not in elsewhere},
             "network": f"{network.__module__}.{network.__qualname__}",
             "network_settings": json.dumps(vars(self.network), sort_keys=True, default=repr),
-            "arithmetic": [str(device), low, torch.backends.cpu.get_cpu_capability(), version("numba")],
+            "arithmetic": [str(device), bf16, torch.backends.cpu.get_cpu_capability(), version("numba")],
         }
-        return Checkpoints(Path(self.states) / f"training-{fingerprint(settings, images, targets)}")
+        return Checkpoints(Path(self.checkpoints) / f"training-{fingerprint(settings, images, targets)}")
 
 
-def _keeper(states: Checkpoints) -> Callable[[Checkpoint], None]:
-    """Return a function that keeps each state it is given in the place of the one before, until the training ends."""
+def _saver(checkpoints: Checkpoints) -> Callable[[Checkpoint], None]:
+    """Return a function that saves each checkpoint in the place of the one before, until the training ends."""
     last = None
 
-    def keep(state: Checkpoint) -> None:
+    def save(checkpoint: Checkpoint) -> None:
         nonlocal last
         try:
-            last = states.save(state, instead_of=last)
+            last = checkpoints.save(checkpoint, instead_of=last)
         except OSError as error:
-            log.warning("The state of the training could not be kept in %s: %s", states.folder, error)
+            log.warning("The checkpoint could not be saved in %s: %s", checkpoints.folder, error)
 
-    return keep
+    return save
 
 
 @contextmanager

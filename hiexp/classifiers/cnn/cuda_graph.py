@@ -16,8 +16,8 @@ class CudaGraphStep:
     Parameters
     ----------
     step : callable
-        Given the rows of a batch, a tensor on the GPU. It must do the same each time, without waiting for the GPU,
-        in tensors that stay where they are.
+        A step, given the rows of a batch, a tensor on the GPU. It must do the same each time, without waiting for
+        the GPU, in tensors that stay where they are.
     """
 
     def __init__(self, step: Callable[[torch.Tensor], None]) -> None:

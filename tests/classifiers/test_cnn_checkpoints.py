@@ -11,16 +11,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from test_cnn import ON_A_GPU, SMALL, two_kinds_of_image
+from helpers.networks import ON_A_GPU, SMALL, two_kinds_of_image
 
 from hiexp.classifiers import CNNClassifier
 
 SCRIPT = """
 import sys
-from test_cnn import SMALL, two_kinds_of_image
+from helpers.networks import SMALL, two_kinds_of_image
 from hiexp.classifiers import CNNClassifier
 folder, epochs = sys.argv[1], int(sys.argv[2])
-CNNClassifier(SMALL, epochs=epochs, states=folder, keep_seconds=0).fit(*two_kinds_of_image())
+CNNClassifier(SMALL, epochs=epochs, checkpoints=folder, checkpoint_seconds=0).fit(*two_kinds_of_image())
 """
 
 
@@ -30,7 +30,7 @@ def in_another_process(folder, epochs):
     return subprocess.Popen(words, env=os.environ | {"PYTHONPATH": search}, stderr=subprocess.PIPE)
 
 
-def kept(folder):
+def saved(folder):
     return sorted(file.name for file in folder.glob("training-*/*.safetensors"))
 
 
@@ -50,13 +50,13 @@ def test_a_longer_training_goes_on_from_a_shorter_one(tmp_path, caplog, settings
     scratch = CNNClassifier(SMALL, epochs=5, **settings).fit(X, y)
     caplog.set_level(logging.INFO)
     for epochs in (2, 3):
-        CNNClassifier(SMALL, epochs=epochs, states=str(tmp_path), **settings).fit(X, y)
-    longer = CNNClassifier(SMALL, epochs=5, states=str(tmp_path), **settings).fit(X, y)
+        CNNClassifier(SMALL, epochs=epochs, checkpoints=str(tmp_path), **settings).fit(X, y)
+    longer = CNNClassifier(SMALL, epochs=5, checkpoints=str(tmp_path), **settings).fit(X, y)
     assert_same(longer, scratch)
     assert "after 3 epochs" in caplog.text
-    assert "epoch-000002.safetensors" in kept(tmp_path)
+    assert "epoch-000002.safetensors" in saved(tmp_path)
     # A shorter one finds its own, too.
-    shorter = CNNClassifier(SMALL, epochs=2, states=str(tmp_path), **settings).fit(X, y)
+    shorter = CNNClassifier(SMALL, epochs=2, checkpoints=str(tmp_path), **settings).fit(X, y)
     assert_same(shorter, CNNClassifier(SMALL, epochs=2, **settings).fit(X, y))
 
 
@@ -66,28 +66,28 @@ def test_a_longer_training_goes_on_from_a_shorter_one(tmp_path, caplog, settings
 )
 def test_other_settings_are_another_training(tmp_path, change):
     X, y = two_kinds_of_image()
-    CNNClassifier(SMALL, epochs=1, states=str(tmp_path)).fit(X, y)
-    other = CNNClassifier(SMALL, epochs=2, states=str(tmp_path), **change).fit(X, y)
+    CNNClassifier(SMALL, epochs=1, checkpoints=str(tmp_path)).fit(X, y)
+    other = CNNClassifier(SMALL, epochs=2, checkpoints=str(tmp_path), **change).fit(X, y)
     assert_same(other, CNNClassifier(SMALL, epochs=2, **change).fit(X, y))
 
 
 def test_other_images_or_classes_are_another_training(tmp_path):
     X, y = two_kinds_of_image()
-    CNNClassifier(SMALL, epochs=1, states=str(tmp_path)).fit(X, y)
+    CNNClassifier(SMALL, epochs=1, checkpoints=str(tmp_path)).fit(X, y)
     for values, classes in ((X + 1, y), (X, y[::-1])):
-        other = CNNClassifier(SMALL, epochs=2, states=str(tmp_path)).fit(values, classes)
+        other = CNNClassifier(SMALL, epochs=2, checkpoints=str(tmp_path)).fit(values, classes)
         assert_same(other, CNNClassifier(SMALL, epochs=2).fit(values, classes))
 
 
 @pytest.mark.parametrize("damage", ["cut", "changed", "emptied"])
-def test_a_damaged_state_is_noticed(tmp_path, caplog, damage):
+def test_a_damaged_checkpoint_is_noticed(tmp_path, caplog, damage):
     X, y = two_kinds_of_image()
-    CNNClassifier(SMALL, epochs=2, states=str(tmp_path)).fit(X, y)
-    (state,) = tmp_path.glob("training-*/*.safetensors")
-    content = bytearray(state.read_bytes())
+    CNNClassifier(SMALL, epochs=2, checkpoints=str(tmp_path)).fit(X, y)
+    (checkpoint,) = tmp_path.glob("training-*/*.safetensors")
+    content = bytearray(checkpoint.read_bytes())
     content[len(content) // 2] ^= 1
-    state.write_bytes({"cut": content[:-100], "changed": content, "emptied": b""}[damage])
-    again = CNNClassifier(SMALL, epochs=3, states=str(tmp_path)).fit(X, y)
+    checkpoint.write_bytes({"cut": content[:-100], "changed": content, "emptied": b""}[damage])
+    again = CNNClassifier(SMALL, epochs=3, checkpoints=str(tmp_path)).fit(X, y)
     assert "is damaged" in caplog.text
     assert_same(again, CNNClassifier(SMALL, epochs=3).fit(X, y))
 
@@ -95,16 +95,16 @@ def test_a_damaged_state_is_noticed(tmp_path, caplog, damage):
 def test_a_killed_training_goes_on(tmp_path, caplog):
     process = in_another_process(tmp_path, 100_000)
     deadline = time.monotonic() + 120
-    while (not kept(tmp_path) or kept(tmp_path)[-1] < "epoch-000005") and time.monotonic() < deadline:
+    while (not saved(tmp_path) or saved(tmp_path)[-1] < "epoch-000005") and time.monotonic() < deadline:
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    (state,) = kept(tmp_path)  # one alone: those on the way have made room for it
-    epochs = int(state[6:12])
+    (checkpoint,) = saved(tmp_path)  # one alone: those on the way have made room for it
+    epochs = int(checkpoint[6:12])
     assert epochs >= 5
     X, y = two_kinds_of_image()
     caplog.set_level(logging.INFO)
-    resumed = CNNClassifier(SMALL, epochs=epochs + 2, states=str(tmp_path)).fit(X, y)
+    resumed = CNNClassifier(SMALL, epochs=epochs + 2, checkpoints=str(tmp_path)).fit(X, y)
     assert f"after {epochs} epochs" in caplog.text
     assert_same(resumed, CNNClassifier(SMALL, epochs=epochs + 2).fit(X, y))
     assert not list(tmp_path.rglob("*.partial"))
@@ -116,18 +116,18 @@ def test_two_processes_that_want_the_same_training_share_it(tmp_path):
     deadline = time.monotonic() + 120
     while not list(tmp_path.glob("training-*")) and time.monotonic() < deadline:
         time.sleep(0.005)
-    here = CNNClassifier(SMALL, epochs=4, states=str(tmp_path), keep_seconds=0).fit(X, y)
+    here = CNNClassifier(SMALL, epochs=4, checkpoints=str(tmp_path), checkpoint_seconds=0).fit(X, y)
     _, said = other.communicate(timeout=120)
     assert other.returncode == 0, said
-    assert kept(tmp_path)[-1] == "epoch-000006.safetensors"
+    assert saved(tmp_path)[-1] == "epoch-000006.safetensors"
     assert_same(here, CNNClassifier(SMALL, epochs=4).fit(X, y))
-    there = CNNClassifier(SMALL, epochs=6, states=str(tmp_path)).fit(X, y)
+    there = CNNClassifier(SMALL, epochs=6, checkpoints=str(tmp_path)).fit(X, y)
     assert_same(there, CNNClassifier(SMALL, epochs=6).fit(X, y))
 
 
 def test_a_folder_that_cannot_be_written_costs_a_warning(tmp_path, caplog):
-    (tmp_path / "states").write_text("a file in the place of the folder")
+    (tmp_path / "checkpoints").write_text("a file in the place of the folder")
     X, y = two_kinds_of_image()
-    trained = CNNClassifier(SMALL, epochs=1, states=str(tmp_path / "states")).fit(X, y)
+    trained = CNNClassifier(SMALL, epochs=1, checkpoints=str(tmp_path / "checkpoints")).fit(X, y)
     assert "cache=off" in caplog.text
     np.testing.assert_array_equal(trained.predict_proba(X), CNNClassifier(SMALL, epochs=1).fit(X, y).predict_proba(X))
