@@ -80,7 +80,7 @@ class SweepCallback(Callback):
         self.tracking = instantiate(config.tracking)
         n_jobs, axes = _grid(config)
         _bound_workers(config, n_jobs)
-        start_workers(config, self.tracking.libraries)
+        start_workers(config, self.tracking.libraries, _parsed(_swept(config)))
         self.tracking.prepare()
         # What an earlier sweep has finished without its server is as good as the rest.
         for folder in self.tracking.resend(Path(config.root) / "runs"):

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import gc
 import os
+import pkgutil
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from importlib import import_module
+from pathlib import Path
+from typing import Any
 
+from hydra.core.override_parser.types import Override
 from joblib import Parallel, delayed, effective_n_jobs
 from joblib.externals.loky import process_executor
 from omegaconf import DictConfig, OmegaConf
 
 LAUNCHER = "hydra_plugins.hydra_joblib_launcher"
 EVERY_JOB = ("hiexp.run.outcome", "hiexp.run.model_files")
-AT_THE_END = ("hiexp.evaluation", "hiexp.plots", "hiexp.comparison.html")  # by the process that waits for the jobs
+AT_THE_END = ("hiexp.sweep.report",)  # by the process that waits for the jobs
 MOST_GROWTH = 4_000_000_000  # bytes
 
 
-def start_workers(config: DictConfig, libraries: Sequence[str]) -> threading.Thread | None:
+def start_workers(config: DictConfig, libraries: Sequence[str], swept: Sequence[Override]) -> threading.Thread | None:
     """Start the processes that Hydra's joblib launcher will give the jobs to; return what waits until they are ready.
 
     Joblib gives a later call with the same settings the same processes.
@@ -27,11 +31,13 @@ def start_workers(config: DictConfig, libraries: Sequence[str]) -> threading.Thr
     Parameters
     ----------
     config : DictConfig
-        Of a sweep, with Hydra's own part. Where it has another launcher, or one process, nothing is done.
+        Configuration of a sweep, with Hydra's part. Where it has another launcher, or one process, nothing is done.
     libraries : sequence of str
         Modules to import beside those of this package and those that the groups name.
+    swept : sequence of Override
+        The keys and groups that are swept, with their values.
     """
-    launcher = OmegaConf.to_container(config.hydra.launcher, resolve=True)
+    launcher: Any = OmegaConf.to_container(config.hydra.launcher, resolve=True)
     if not launcher.pop("_target_").startswith(LAUNCHER):
         return None
     from hydra_plugins.hydra_joblib_launcher._core import process_joblib_cfg
@@ -41,12 +47,15 @@ def start_workers(config: DictConfig, libraries: Sequence[str]) -> threading.Thr
     if n_workers == 1:
         return None
     os.environ.setdefault("TQDM_DISABLE", "1")  # bars of several processes would overwrite each other
-    targets = [group.get("_target_", "") for group in config.values() if isinstance(group, DictConfig)]
-    modules = [*EVERY_JOB, *libraries, *(target.rpartition(".")[0] for target in targets if target)]
+    modules, targets = [*EVERY_JOB, *libraries], list(targets_of(config, swept))
+    cache = config.cache.get("folder")
+    trained = bool(cache) and any(Path(cache).glob("training-*"))  # the jobs may find their networks there
 
     def prepare() -> None:
         with suppress(Exception, KeyboardInterrupt):  # what goes wrong here does so in the jobs, and is told there
-            Parallel(**launcher | {"backend": "loky"})(delayed(_prepare_worker)(modules) for _ in range(n_workers))
+            Parallel(**launcher | {"backend": "loky"})(
+                delayed(_prepare_worker)(modules, targets, trained) for _ in range(n_workers)
+            )
             _import(AT_THE_END)
 
     waiting = threading.Thread(target=prepare, daemon=True)
@@ -54,10 +63,31 @@ def start_workers(config: DictConfig, libraries: Sequence[str]) -> threading.Thr
     return waiting
 
 
-def _prepare_worker(modules: Sequence[str]) -> None:
+def targets_of(config: DictConfig, swept: Sequence[Override]) -> Iterator[str]:
+    """Yield the ``_target_`` of each group, of one that is swept those of all its members chosen."""
+    values = {override.get_key_element(): override for override in swept if override.is_discrete_sweep()}
+    for group, member in config.items():
+        if isinstance(member, DictConfig):
+            swept_names = values[group].sweep_string_iterator() if group in values else []
+            members = [_member(config, group, name) for name in swept_names] or [member]
+            yield from (one["_target_"] for one in members if "_target_" in one)
+
+
+def _member(config: DictConfig, group: str, name: str) -> DictConfig:
+    """Return a member of a group as its own file has it, without what it inherits."""
+    folders = [Path(source.path) for source in config.hydra.runtime.config_sources if source.schema == "file"]
+    files = [file for folder in folders if (file := folder / group / f"{name}.yaml").is_file()]
+    return OmegaConf.load(files[0]) if files else OmegaConf.create()
+
+
+def _prepare_worker(modules: Sequence[str], targets: Sequence[str], trained: bool) -> None:
     # A worker is replaced when it has grown by 300 MB since its first call, which is this one: any job would do that.
     process_executor._MAX_MEMORY_LEAK_SIZE = MOST_GROWTH
     _import(modules)
+    for target in targets:
+        found = pkgutil.resolve_name(target)
+        if not trained:
+            _import(getattr(found, "imported_by_fit", ()))
     gc.freeze()  # or joblib's look at the memory would first walk over all of it
 
 

@@ -21,13 +21,15 @@ from helpers.networks import SMALL, two_kinds_of_image
 from hiexp.classifiers import CNNClassifier
 folder, epochs = sys.argv[1], int(sys.argv[2])
 CNNClassifier(SMALL, epochs=epochs, checkpoints=folder, checkpoint_seconds=0).fit(*two_kinds_of_image())
+print("pytorch_lightning" in sys.modules)
 """
 
 
 def in_another_process(folder, epochs):
     search = os.pathsep.join([str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])])
     words = [sys.executable, "-c", SCRIPT, str(folder), str(epochs)]
-    return subprocess.Popen(words, env=os.environ | {"PYTHONPATH": search}, stderr=subprocess.PIPE)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(words, env=os.environ | {"PYTHONPATH": search}, text=True, **pipes)
 
 
 def saved(folder):
@@ -90,6 +92,12 @@ def test_a_damaged_checkpoint_is_noticed(tmp_path, caplog, damage):
     again = CNNClassifier(SMALL, epochs=3, checkpoints=str(tmp_path)).fit(X, y)
     assert "is damaged" in caplog.text
     assert_same(again, CNNClassifier(SMALL, epochs=3).fit(X, y))
+
+
+def test_lightning_is_imported_to_train_and_not_to_read_a_trained_network(tmp_path):
+    for epochs, trains in ((1, "True\n"), (1, "False\n"), (2, "True\n")):
+        said, errors = in_another_process(tmp_path, epochs).communicate(timeout=120)
+        assert said == trains, errors
 
 
 def test_a_killed_training_goes_on(tmp_path, caplog):

@@ -5,9 +5,9 @@ from copy import deepcopy
 import numpy as np
 import pytest
 import torch
+from helpers.networks import two_kinds_of_image
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
-from helpers.networks import two_kinds_of_image
 
 from hiexp.classifiers import CNNClassifier, ConvNet
 from hiexp.classifiers.cnn import fast, fused

@@ -289,3 +289,17 @@ def test_help_waits_for_no_heavy_library(tmp_path, module):
     heavy = {"torch", "mlflow", "pandas", "sklearn", "scipy", "matplotlib", "astropy", "pyarrow"}
     code = f"import sys, {module}; print({heavy} & set(sys.modules))"
     assert subprocess.check_output([sys.executable, "-c", code], text=True, cwd=tmp_path).strip() == "set()"
+
+
+def test_a_run_without_a_network_waits_for_no_lightning(tmp_path):
+    words = ["classifier=knn", "feature=raw", "fit=none", "dataset.n_galaxies=60", "tracking=none"]
+    code = f"""
+import sys
+from hiexp.train import main
+sys.argv[1:] = {words}
+main()
+print({{"pytorch_lightning", "lightning_fabric", "torch._dynamo"}} & set(sys.modules))
+"""
+    said = subprocess.check_output([sys.executable, "-c", code], text=True, cwd=tmp_path)
+    assert "Test set, scored" in said
+    assert said.endswith("set()\n")

@@ -88,7 +88,9 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
     """
 
     predicts_most_probable = True
-    imported_by_fit: ClassVar[tuple[str, ...]] = ("hiexp.classifiers.cnn.training",)
+    imported_by_fit: ClassVar[tuple[str, ...]] = (
+        "hiexp.classifiers.cnn.training",
+    )  # a sweep's processes do so earlier
     classes_: np.ndarray
     centre_: float
     spread_: float
