@@ -68,12 +68,12 @@ def targets_of(config: DictConfig, swept: Sequence[Override]) -> Iterator[str]:
     values = {override.get_key_element(): override for override in swept if override.is_discrete_sweep()}
     for group, member in config.items():
         if isinstance(member, DictConfig):
-            swept_names = values[group].sweep_string_iterator() if group in values else []
-            members = [_member(config, group, name) for name in swept_names] or [member]
+            swept_names = values[str(group)].sweep_string_iterator() if group in values else []
+            members = [_member(config, str(group), str(name)) for name in swept_names] or [member]
             yield from (one["_target_"] for one in members if "_target_" in one)
 
 
-def _member(config: DictConfig, group: str, name: str) -> DictConfig:
+def _member(config: DictConfig, group: str, name: str) -> Any:
     """Return a member of a group as its own file has it, without what it inherits."""
     folders = [Path(source.path) for source in config.hydra.runtime.config_sources if source.schema == "file"]
     files = [file for folder in folders if (file := folder / group / f"{name}.yaml").is_file()]

@@ -26,7 +26,7 @@ print("pytorch_lightning" in sys.modules)
 
 
 def in_another_process(folder, epochs):
-    search = os.pathsep.join([str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])])
+    search = os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])])
     words = [sys.executable, "-c", SCRIPT, str(folder), str(epochs)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     return subprocess.Popen(words, env=os.environ | {"PYTHONPATH": search}, text=True, **pipes)

@@ -159,5 +159,5 @@ def _digest(history: str, tensors: dict[str, torch.Tensor]) -> str:
     digest = hashlib.sha256(history.encode())
     for name in sorted(tensors):
         digest.update(name.encode())
-        digest.update(tensors[name].reshape(-1).view(torch.uint8).numpy())
+        digest.update(tensors[name].reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()

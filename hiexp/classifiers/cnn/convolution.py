@@ -14,6 +14,7 @@ def convolve(conv: nn.Conv1d | nn.Conv2d, images: torch.Tensor) -> torch.Tensor:
     """Return ``conv(images)`` of images or profiles on the CPU."""
     if images.ndim == 3:
         return conv(images)
+    assert conv.bias is not None, "the networks' convolutions have one"
     weight, bias, edge = conv.weight, conv.bias, int(conv.padding == "same")
     height, width = (side - 2 + 2 * edge for side in images.shape[2:])
     if weight[0].numel() <= FEW_TAPS:

@@ -35,10 +35,11 @@ class CudaGraphStep:
                 self.step(rows)
             torch.cuda.current_stream().wait_stream(self.aside)
             return
-        if self.graphs[size] is None:
-            self.graphs[size] = graph, given = torch.cuda.CUDAGraph(), rows.clone()
-            with torch.cuda.graph(graph, stream=self.aside):
-                self.step(given)
-        graph, given = self.graphs[size]
+        recorded = self.graphs[size]
+        if recorded is None:
+            self.graphs[size] = recorded = torch.cuda.CUDAGraph(), rows.clone()
+            with torch.cuda.graph(recorded[0], stream=self.aside):
+                self.step(recorded[1])
+        graph, given = recorded
         given.copy_(rows)
         graph.replay()

@@ -7,7 +7,7 @@ the training is one launch (`cuda_graph`).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.nn import functional
@@ -33,7 +33,9 @@ def forward(block: Block, images: torch.Tensor) -> torch.Tensor | None:
 def _fused(block: Block, images: torch.Tensor) -> torch.Tensor:
     from hiexp.classifiers.cnn import fused  # numba is not imported before a network is at work
 
-    conv, norm, dropout = block.conv, block.norm, block.dropout.p if block.training else 0.0
+    conv: Any = block.conv
+    norm: Any = block.norm
+    dropout = block.dropout.p if block.training else 0.0
     if _can_fuse_convolution(block, images):
         padded = functional.pad(images, [int(conv.padding == "same")] * 4)
         return fused.conv_relu_norm_pool_dropout(padded, conv, norm, dropout)

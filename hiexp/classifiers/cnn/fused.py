@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -163,7 +164,7 @@ def _forward(
     pool: Callable,
     pooled_shape: tuple[int, ...],
     n_pixels: int,
-    norm: nn.BatchNorm2d,
+    norm: Any,  # a BatchNorm2d, with statistics
     dropout: float,
     dtype: torch.dtype,
 ) -> tuple[torch.Tensor, SavedForBackward]:

@@ -42,8 +42,8 @@ class Block(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return maps of half the size, (N, filters, ...), of images (N, channels, ...)."""
-        if self.crop:
-            images = images[(..., *map(slice, self.crop))]
+        for axis, pixels in enumerate(self.crop or (), start=2):
+            images = images.narrow(axis, 0, pixels)
         maps = fast.forward(self, images)  # None where the layers are the fastest way
         return self.layers(images) if maps is None else maps
 

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Literal, cast
 
 import numpy as np
 import pytorch_lightning as pl
@@ -103,7 +104,7 @@ class Training(pl.LightningModule):
         """Number of epochs trained."""
         return len(self.history["train_loss"])
 
-    def run(self, epochs: int, precision: str) -> None:
+    def run(self, epochs: int, precision: Literal["bf16-mixed", "32-true"]) -> None:
         """Train until `epochs` epochs have been trained since the network was new, or the loss improves no more.
 
         Where there are validation examples, the network is then the one with the lowest loss on them.
@@ -134,8 +135,10 @@ class Training(pl.LightningModule):
 
     def checkpoint(self) -> Checkpoint:
         """Return what the next epoch depends on."""
-        optimiser = self.optimizers(use_pl_optimizer=False).state_dict()["state"]
-        return Checkpoint(self.history, self.network.state_dict(), self.best, optimiser)
+        return Checkpoint(self.history, self.network.state_dict(), self.best, self._optimiser().state_dict()["state"])
+
+    def _optimiser(self) -> torch.optim.Optimizer:
+        return cast("torch.optim.Optimizer", self.optimizers(use_pl_optimizer=False))
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go on from a checkpoint of the same training."""
@@ -180,7 +183,7 @@ class Training(pl.LightningModule):
         batch = self.examples.take(rows)
         logits = self.network(batch.images)
         loss = nn.functional.cross_entropy(logits, batch.targets, self.class_weight)
-        optimiser = self.optimizers(use_pl_optimizer=False)
+        optimiser = self._optimiser()
         with torch.autocast(self.device.type, enabled=False):  # the backward pass has the types of the forward pass
             optimiser.zero_grad()
             loss.backward()
@@ -193,7 +196,7 @@ class Training(pl.LightningModule):
         self.history["train_loss"].append(float(self.loss_sum) / self.n_seen)
         self.history["train_accuracy"].append(float(self.n_right) / self.n_seen)
         if self.validation:
-            self._validate()
+            self._validate(self.validation)
             self.trainer.should_stop = stopped_early(self.history, self.patience)
         last = self.trainer.should_stop or self.trainer.current_epoch + 1 == self.trainer.max_epochs
         if self.save and (last or time.monotonic() - self.saved_at > self.save_seconds):
@@ -202,16 +205,15 @@ class Training(pl.LightningModule):
         self.progress.set_postfix(loss=f"{self.history['train_loss'][-1]:.3f}", refresh=False)
         self.progress.update()
 
-    def _validate(self) -> None:
+    def _validate(self, validation: Examples) -> None:
         self.network.eval()
         with torch.no_grad():
-            logits = self.network(self.validation.images.float())
-            loss = nn.functional.cross_entropy(logits, self.validation.targets, self.class_weight)
+            logits = self.network(validation.images.float())
+            loss = nn.functional.cross_entropy(logits, validation.targets, self.class_weight)
         self.network.train()
         self.history["validation_loss"].append(float(loss))
-        self.history["validation_accuracy"].append(
-            float((logits.argmax(dim=1) == self.validation.targets).double().mean())
-        )
+        right = logits.argmax(dim=1) == validation.targets
+        self.history["validation_accuracy"].append(float(right.double().mean()))
         if best_epoch(self.history) == self.epochs_done - 1:
             self.best = {name: value.clone() for name, value in self.network.state_dict().items()}
 
