@@ -64,7 +64,7 @@ class MiniRocket(_Rocket):
     n_jobs : int
         Threads; -1 for all processors.
     seed : int
-        Of the biases.
+        Seed of the biases.
     """
 
     def __init__(self, n_kernels: Count = 10_000, n_jobs: int = 1, seed: Seed = 0) -> None:
@@ -84,11 +84,11 @@ class MultiRocketHydra(_Rocket):
     Parameters
     ----------
     n_kernels, n_groups : int
-        Of Hydra: kernels that compete in a group, and groups for each dilation.
+        Sizes of Hydra: kernels that compete in a group, and groups for each dilation.
     n_jobs : int
         Threads, those of torch included; -1 for all processors.
     seed : int
-        Of kernels and biases.
+        Seed of kernels and biases.
     """
 
     def __init__(self, n_kernels: Count = 8, n_groups: Count = 64, n_jobs: int = 1, seed: Seed = 0) -> None:

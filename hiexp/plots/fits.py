@@ -42,7 +42,7 @@ def plot_fits(spectra: Spectra, fit: FitResult, file: Path) -> None:
     spectra : Spectra
         N spectra.
     fit : FitResult
-        Of these spectra. Without a model the curve is the data smoothed over three channels, as `fit_none` does.
+        Fits of these spectra. Without a model the curve is the data smoothed over three channels, as `fit_none` does.
     file : Path
         The PNG to write.
     """
@@ -92,7 +92,7 @@ def plot_parameters(fit: FitResult, file: Path) -> None:
     Parameters
     ----------
     fit : FitResult
-        Of N objects; the good ones are counted.
+        Fits of N objects; the good ones are counted.
     file : Path
         The PNG to write; nothing is written where there is no value at all.
     """

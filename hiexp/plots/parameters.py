@@ -36,7 +36,7 @@ def plot_parameters_by_class(
     classes : ndarray, shape (N,)
         Classes.
     strength : DataFrame
-        Of `dependence`; its ``epsilon2`` stands in the titles.
+        What `dependence` returns; its ``epsilon2`` stands in the titles.
     file : Path
         The PNG to write.
     """
