@@ -7,19 +7,27 @@ the training is one launch (`cuda_graph`).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
+from torch import nn
 from torch.nn import functional
 
 from hiexp.classifiers.cnn.convolution import convolve
 
-if TYPE_CHECKING:
-    from hiexp.classifiers.cnn.network import Block
+
+class Layers(Protocol):
+    """The layers of a block, as `hiexp.classifiers.cnn.network.Block` has them."""
+
+    conv: nn.Conv1d | nn.Conv2d
+    norm: nn.BatchNorm1d | nn.BatchNorm2d
+    pool: nn.MaxPool1d | nn.MaxPool2d
+    dropout: nn.Dropout
+    training: bool
 
 
-def forward(block: Block, images: torch.Tensor) -> torch.Tensor | None:
-    """Return ``block.layers(images)`` but for rounding, or None where there is no faster way than the layers.
+def forward(block: Layers, images: torch.Tensor) -> torch.Tensor | None:
+    """Return what the layers make of the images but for rounding, or None where they are the fastest way.
 
     Dropout on a CPU rounds its probability to a multiple of 1/256 and draws other numbers than torch's own.
     """
@@ -30,7 +38,7 @@ def forward(block: Block, images: torch.Tensor) -> torch.Tensor | None:
     return None if block.training else _pooled_first(block, block.conv(images))
 
 
-def _fused(block: Block, images: torch.Tensor) -> torch.Tensor:
+def _fused(block: Layers, images: torch.Tensor) -> torch.Tensor:
     from hiexp.classifiers.cnn import fused  # numba is not imported before a network is at work
 
     conv: Any = block.conv
@@ -44,14 +52,14 @@ def _fused(block: Block, images: torch.Tensor) -> torch.Tensor:
     return fused.dropout(block.pool(norm(functional.relu(conv(images)))), dropout)
 
 
-def _can_fuse_convolution(block: Block, images: torch.Tensor) -> bool:
+def _can_fuse_convolution(block: Layers, images: torch.Tensor) -> bool:
     """Return whether the convolution is of one channel, and no gradient goes where the fused passes have none."""
     if images.ndim != 4 or images.shape[1] != 1 or any(side % 2 for side in images.shape[2:]):
         return False
     return not images.requires_grad and (block.training or not torch.is_grad_enabled())
 
 
-def _pooled_first(block: Block, maps: torch.Tensor) -> torch.Tensor:
+def _pooled_first(block: Layers, maps: torch.Tensor) -> torch.Tensor:
     """Return what the layers behind a convolution make of its maps when nothing is trained."""
     if (block.norm.weight > 0).all():  # what never falls may follow the maximum, bit for bit
         return block.norm(functional.relu(block.pool(maps)))
