@@ -187,6 +187,7 @@ def slowly(folder, barrier, results):
     results.put(DiskCache(f"{folder}/cache").recall("stage", Number, (1,), make).value)
 
 
+@pytest.mark.slow
 def test_processes_that_want_the_same_do_it_once(tmp_path):
     context = multiprocessing.get_context("spawn")
     barrier, results = context.Barrier(3), context.Queue()
@@ -270,6 +271,7 @@ def experiment(tmp_path):
     return run
 
 
+@pytest.mark.slow
 def test_what_depends_on_the_fits_alone_is_made_once_and_lies_in_every_folder(experiment, tmp_path, monkeypatch):
     words = ["feature=raw", "classifier=knn", "fit=none"]
     drawn = []
@@ -293,6 +295,7 @@ def test_what_depends_on_the_fits_alone_is_made_once_and_lies_in_every_folder(ex
     assert len(drawn) == 2
 
 
+@pytest.mark.slow
 def test_only_a_computed_dataset_is_kept(experiment, tmp_path):
     """One that reads files may find others behind the same settings."""
     words = ["feature=raw", "classifier=knn", "fit=none"]
@@ -307,6 +310,7 @@ def test_only_a_computed_dataset_is_kept(experiment, tmp_path):
     assert len(list((tmp_path / "cache").glob("dataset-*"))) == 1
 
 
+@pytest.mark.slow
 def test_runs_share_what_they_have_in_common(experiment):
     """Another classifier asks for nothing new, another feature for the feature alone, cache=off for everything."""
     clusters = ["labels=cluster", "labels.fraction=0.8", "feature=raw"]

@@ -83,6 +83,7 @@ def test_names_that_are_no_utf8_can_be_written(tmp_path):
     assert r"Gr\udcf6\udcdfe" in (tmp_path / "a.csv").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_the_tables_of_a_run_hold_no_formulas(tmp_path):
     """Names of objects, parameters and classes of a sample that somebody else has made."""
     rng = np.random.default_rng(0)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 from typing import TYPE_CHECKING
+from weakref import finalize
 
 from hiexp.comparison.run_files import LARGEST, read_verdict
 from hiexp.comparison.runs import Comparison, Run, typed_settings
@@ -46,7 +48,8 @@ class Store:
 
         for name in ("mlflow", "alembic", "urllib3"):  # what goes wrong is said once, below
             logging.getLogger(name).setLevel(logging.CRITICAL)
-        self.uri, self.client, self.scratch = uri, MlflowClient(uri), TemporaryDirectory(prefix="hiexp-compare-")
+        self.uri, self.client, self.scratch = uri, MlflowClient(uri), mkdtemp(prefix="hiexp-compare-")
+        finalize(self, shutil.rmtree, self.scratch, ignore_errors=True)
         try:
             self.experiments = {found.name: found.experiment_id for found in self.client.search_experiments()}
         except MlflowException as error:
@@ -124,7 +127,7 @@ class Store:
         def file(name: str) -> Path | None:
             if folder and Path(folder).is_dir():
                 return Path(folder, name) if Path(folder, name).exists() else None
-            target = Path(self.scratch.name, run_id)
+            target = Path(self.scratch, run_id)
             target.mkdir(exist_ok=True)
             try:
                 return Path(self.client.download_artifacts(run_id, name, str(target)))

@@ -212,6 +212,7 @@ def folder(tmp_path) -> Path:
     return tmp_path / "the spectra"
 
 
+@pytest.mark.slow
 def test_an_archive_comes_and_can_be_read(archive, folder):
     absent = [f"/sp/A{number:06d}.fits" for number in AGC[:2]]
     for path in absent:
@@ -245,6 +246,7 @@ def test_an_archive_comes_and_can_be_read(archive, folder):
     assert "0 came (0.0 MB), 12 were there already" in download(folder, archive.url)
 
 
+@pytest.mark.slow
 def test_passing_faults_pass(archive, folder):
     faults = ["cut", "reset", "hang up", "chunks", "wrong checksum", 500, 503, 429]
     for fault, name in zip(faults, SPECTRA, strict=False):
@@ -256,6 +258,7 @@ def test_passing_faults_pass(archive, folder):
     assert [archive.gets[f"/sp/{name}"] for name in SPECTRA] == [3] * len(faults) + [1] * (len(AGC) - len(faults))
 
 
+@pytest.mark.slow
 def test_lasting_faults_are_counted_and_listed_and_the_next_time_mended(archive, folder):
     faults = {"cut": "bytes read", "chunks": "", 503: "HTTP 503", 403: "HTTP 403", "page": "not a FITS file"}
     broken = dict(zip(SPECTRA, faults, strict=False))
@@ -280,6 +283,7 @@ def test_lasting_faults_are_counted_and_listed_and_the_next_time_mended(archive,
     assert_whole(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT], ids=lambda sent: sent.name)
 def test_an_interrupted_download_goes_on_where_it_stopped(archive, folder, sent):
     late = list(SPECTRA)[6:]
@@ -307,6 +311,7 @@ def test_an_interrupted_download_goes_on_where_it_stopped(archive, folder, sent)
     assert [archive.gets[path] for path in early] == [1] * len(early)
 
 
+@pytest.mark.slow
 def test_a_record_cut_in_its_last_line_loses_that_line_alone(archive, folder):
     download(folder, archive.url)
     record = folder / "downloaded.csv"
@@ -316,6 +321,7 @@ def test_a_record_cut_in_its_last_line_loses_that_line_alone(archive, folder):
     assert_whole(folder)
 
 
+@pytest.mark.slow
 def test_a_file_that_has_lost_bytes_is_fetched_again(archive, folder):
     download(folder, archive.url)
     name = next(iter(SPECTRA))
@@ -325,6 +331,7 @@ def test_a_file_that_has_lost_bytes_is_fetched_again(archive, folder):
     assert_whole(folder)
 
 
+@pytest.mark.slow
 def test_files_put_there_by_hand_are_kept(archive, folder):
     folder.mkdir()
     same, packed, other = list(SPECTRA)[:3]
@@ -340,6 +347,7 @@ def test_files_put_there_by_hand_are_kept(archive, folder):
     assert not {"/table2.dat", *(f"/sp/{name}" for name in (same, packed, other))} & archive.gets.keys()
 
 
+@pytest.mark.slow
 def test_a_server_that_is_down_is_told_at_once(archive, folder):
     archive.shutdown()
     archive.server_close()
@@ -347,6 +355,7 @@ def test_a_server_that_is_down_is_told_at_once(archive, folder):
     assert f"url={archive.url}: no answer from this server (Connection refused)" in screen
 
 
+@pytest.mark.slow
 def test_a_server_that_fails_file_after_file_is_left_alone(archive, folder):
     for name in SPECTRA:
         archive.faults[f"/sp/{name}"] = [500] * 5
@@ -357,6 +366,7 @@ def test_a_server_that_fails_file_after_file_is_left_alone(archive, folder):
     assert sum(row["file"].startswith("sp/") for row in rows(folder / "failed.csv")) == 10
 
 
+@pytest.mark.slow
 def test_a_table_may_be_there_compressed_alone(archive, folder):
     archive.files["/table2.dat.gz"] = gzip.compress(archive.files.pop("/table2.dat"))
     assert "12 came" in download(folder, archive.url)
@@ -378,6 +388,7 @@ def test_an_archive_without_spectra_says_so(serve, folder):
     assert {file.name for file in folder.iterdir()} == {"ReadMe", "table2.dat", "table9.dat", "downloaded.csv"}
 
 
+@pytest.mark.slow
 def test_spectra_that_the_readme_lists_by_name_or_by_folder(serve, folder):
     files = cig_files("sp/CIG1_a.asc      .   64   One spectrum", "more/*.asc      .   2   Spectra", "x.tex . . Text")
     files |= {"/sp/CIG1_a.asc": b"1 2\n", "/more/CIG2_b.asc": b"3 4\n", "/more/CIG3_c.asc": b"5 6\n"}
@@ -395,6 +406,7 @@ def test_spectra_that_the_readme_lists_by_name_or_by_folder(serve, folder):
     assert f"get them by hand from {archive.url}more" in screen
 
 
+@pytest.mark.slow
 def test_two_archives_do_not_mix(archive, serve, folder):
     download(folder, archive.url)
     other = serve(cig_files())
@@ -423,6 +435,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS)
 def test_faults_are_told_in_a_few_lines(serve, folder, fault):
     files, words, said = FAULTS[fault]
@@ -430,6 +443,7 @@ def test_faults_are_told_in_a_few_lines(serve, folder, fault):
     assert said in download(folder, serve(files).url, *words, fails=True)
 
 
+@pytest.mark.slow
 def test_one_download_at_a_time_in_a_folder(archive, folder):
     archive.faults["/ReadMe"] = ["stall"]
     first = command(folder, archive.url)

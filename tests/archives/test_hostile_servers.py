@@ -60,6 +60,7 @@ def endless(handler, encoding=None, content=ENDLESS):
     return True
 
 
+@pytest.mark.slow
 def test_an_endless_file_is_cut_off_once(archive, folder, answering):
     name = next(iter(SPECTRA))
     answering(lambda handler, method: method == "GET" and name in handler.path and endless(handler))
@@ -70,6 +71,7 @@ def test_an_endless_file_is_cut_off_once(archive, folder, answering):
     assert {file.name for file in folder.glob("A*")} == set(SPECTRA) - {name}
 
 
+@pytest.mark.slow
 def test_a_file_that_is_stated_to_be_too_large_is_not_fetched(archive, folder):
     screen = download(folder, archive.url, "largest=1000", fails=True)
     assert "larger than 1,000 bytes" in screen
@@ -85,6 +87,7 @@ def test_an_endless_page_is_cut_off(serve, folder, answering, page):
     assert len(screen.splitlines()) < 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("encoding", "said"),
     [("gzip, gzip", "compressed as gzip, gzip"), ("br", "compressed as br"), ("deflate", "larger than")],
@@ -121,6 +124,7 @@ def redirect(handler, target):
     return True
 
 
+@pytest.mark.slow
 def test_redirects_stay_on_the_server(archive, serve, folder, answering):
     moved, away, local, loop = list(SPECTRA)[:4]
     other = serve(ALFALFA)
@@ -185,6 +189,7 @@ def test_words_of_a_server_are_shown_and_not_obeyed(archive, folder, answering):
     assert len(rows(folder / "failed.csv")[0]["reason"]) <= 200
 
 
+@pytest.mark.slow
 def test_names_that_are_no_names_are_neither_asked_for_nor_written(serve, folder):
     bad = [
         "../../evil.asc",
@@ -221,6 +226,7 @@ def test_what_is_no_name_of_a_file(name):
     assert not not_plain("sp/A000001.fits")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("own", [".incoming", "downloaded.csv", "failed.csv"])
 def test_links_in_the_place_of_the_downloads_own_files_are_refused_and_what_they_point_to_is_left_alone(
     archive, folder, tmp_path, own
@@ -240,6 +246,7 @@ def test_links_in_the_place_of_the_downloads_own_files_are_refused_and_what_they
     assert kept.read_text().strip() == "years"
 
 
+@pytest.mark.slow
 def test_a_link_in_the_place_of_a_file_is_not_written_through(archive, folder, tmp_path):
     folder.mkdir()
     first, second, *_ = SPECTRA

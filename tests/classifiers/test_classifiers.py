@@ -36,6 +36,7 @@ def fitted(classifier, profiles, classes):
     return learn(extract(RawProfile(), profiles, rows, classes), classifier, rows, classes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_every_classifier_learns_shapes(sample, name):
     if name in ROCKETS:
@@ -55,6 +56,7 @@ def test_every_classifier_learns_shapes(sample, name):
     np.testing.assert_array_equal(predict(again, features)[0][60:], predicted)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["gradient_boosting", "logistic_regression"])
 def test_a_model_is_stored_and_read_again(sample, tmp_path, name):
     profiles, classes = sample
@@ -87,6 +89,7 @@ def test_without_aeon_the_error_says_what_to_install(sample, monkeypatch, rocket
         clone(rocket).fit(*sample)
 
 
+@pytest.mark.slow
 def test_the_command_trains_a_rocket(hiexp_train, tmp_path):
     pytest.importorskip("aeon")
     words = ["dataset.n_galaxies=60", "feature=raw", "labels=cluster", "clusterer=spectral", "tracking=none"]

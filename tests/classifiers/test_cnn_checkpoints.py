@@ -94,12 +94,14 @@ def test_a_damaged_checkpoint_is_noticed(tmp_path, caplog, damage):
     assert_same(again, CNNClassifier(SMALL, epochs=3).fit(X, y))
 
 
+@pytest.mark.slow
 def test_lightning_is_imported_to_train_and_not_to_read_a_trained_network(tmp_path):
     for epochs, trains in ((1, "True\n"), (1, "False\n"), (2, "True\n")):
         said, errors = in_another_process(tmp_path, epochs).communicate(timeout=120)
         assert said == trains, errors
 
 
+@pytest.mark.slow
 def test_a_killed_training_goes_on(tmp_path, caplog):
     process = in_another_process(tmp_path, 100_000)
     deadline = time.monotonic() + 120
@@ -118,6 +120,7 @@ def test_a_killed_training_goes_on(tmp_path, caplog):
     assert not list(tmp_path.rglob("*.partial"))
 
 
+@pytest.mark.slow
 def test_two_processes_that_want_the_same_training_share_it(tmp_path):
     X, y = two_kinds_of_image()
     other = in_another_process(tmp_path, 6)

@@ -30,6 +30,7 @@ def gradients_of(block, images, maps, gradient):
     return torch.autograd.grad(maps, wanted, gradient)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("training", [True, False], ids=["training", "predicting"])
 @given(
     dimensions=st.sampled_from([1, 2]),

@@ -29,6 +29,7 @@ def sample():
     return profiles[:60], truth[:60], profiles[60:], truth[60:]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_every_clusterer_finds_shapes_and_places_others(sample, name):
     profiles, truth, others, their_truth = sample
@@ -43,6 +44,7 @@ def test_every_clusterer_finds_shapes_and_places_others(sample, name):
     np.testing.assert_array_equal(configured("clusterer", name, *words).fit_predict(profiles), groups)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["agglomerative", "spectral", "kshape", "dtw_kmeans"])
 def test_the_number_of_groups_is_the_top_level_key(sample, name):
     assert np.unique(configured("clusterer", name, "n_classes=2").fit_predict(sample[0])).size == 2
@@ -152,6 +154,7 @@ def test_bins_are_means_of_all_samples():
     assert np.sort(centres.mean(axis=(1, 2))) == pytest.approx([499.5, 999.5], abs=20)
 
 
+@pytest.mark.slow
 def test_the_command_groups_by_a_part_of_the_sample(hiexp_train, tmp_path):
     words = ["dataset.n_galaxies=60", "feature=raw", "labels=cluster", "clusterer=agglomerative", "tracking=none"]
     screen = hiexp_train(*words, "clusterer.at_most=30", "classifier=logistic_regression")

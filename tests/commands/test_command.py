@@ -27,6 +27,7 @@ def recorded_runs(folder, experiment="hiexp"):
     return client, [run for run in runs if run.data.tags.get("kind") != "sweep"]
 
 
+@pytest.mark.slow
 def test_the_main_job(hiexp_train, tmp_path):
     screen = hiexp_train("dataset.n_galaxies=90", "epochs=3", "feature.size=16")
     run = only_run(tmp_path)
@@ -78,6 +79,7 @@ def test_the_main_job(hiexp_train, tmp_path):
     np.testing.assert_allclose(model.predict_proba(profiles), predictions.filter(like="probability"), atol=1e-12)
 
 
+@pytest.mark.slow
 def test_the_sweep_of_nine(hiexp_train, tmp_path):
     screen = hiexp_train("-m", "model=simple,medium,complex", "test_size=0.3,0.5,0.7", *QUICK_CNN)
     assert "9 of 9 jobs done, 0 failed" in screen.stdout
@@ -109,6 +111,7 @@ def test_the_sweep_of_nine(hiexp_train, tmp_path):
     assert 'class="best' in page  # a cell of the heat map
 
 
+@pytest.mark.slow
 def test_real_spectra_in_groups(hiexp_train, tmp_path, appss):
     words = ["dataset=alfalfa", f"dataset.path={appss}", "feature=raw", "labels=cluster", "labels.smallest=1"]
     hiexp_train(*words, "clusterer=kmeans", "n_classes=3", "classifier=random_forest")
@@ -123,6 +126,7 @@ def test_real_spectra_in_groups(hiexp_train, tmp_path, appss):
     assert record.data.metrics["n_test"] == 4
 
 
+@pytest.mark.slow
 def test_a_catalogue_chooses_among_real_spectra(hiexp_train, tmp_path, appss):
     numbers = sorted(int(file.stem[1:]) for file in appss.glob("*.fits"))
     table = pd.DataFrame({"AGC": [*numbers[1:], 7], "SNR": [*range(12), 5.0], "Distance": 1.0})
@@ -138,6 +142,7 @@ def test_a_catalogue_chooses_among_real_spectra(hiexp_train, tmp_path, appss):
     assert len(list((tmp_path / "cache").glob("spectra-*.npz"))) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [
@@ -160,6 +165,7 @@ def test_other_combinations(hiexp_train, tmp_path, words):
         assert predictions["label"].isna().equals(held_out)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("group", "name", "yaml", "words"),
     [
@@ -189,6 +195,7 @@ def test_a_new_method_is_a_yaml_file(hiexp_train, tmp_path, group, name, yaml, w
     assert ("noise" in screen.stdout) == (name == "optics")
 
 
+@pytest.mark.slow
 def test_same_config_same_numbers(hiexp_train, tmp_path):
     for _ in range(2):
         hiexp_train(*QUICK_CNN, "tracking=none")
@@ -196,6 +203,7 @@ def test_same_config_same_numbers(hiexp_train, tmp_path):
     pd.testing.assert_frame_equal(one, two, check_exact=True)
 
 
+@pytest.mark.slow
 def test_one_key_moves_everything(hiexp_train, tmp_path):
     hiexp_train(*QUICK[:-1], "root=else where")
     assert [entry.name for entry in tmp_path.iterdir()] == ["else where"]
@@ -221,6 +229,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS)
 def test_faults_are_told_in_a_few_lines(tmp_path, fault):
     words, said = FAULTS[fault]
@@ -238,12 +247,14 @@ def test_a_key_of_another_launcher_is_told_in_a_sweep_too(tmp_path):
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.slow
 def test_the_traceback_is_there_for_who_asks(tmp_path):
     result = train(*QUICK, "n_classes=5", cwd=tmp_path, HYDRA_FULL_ERROR="1")
     assert result.returncode != 0
     assert "Traceback" in result.stderr
 
 
+@pytest.mark.slow
 def test_bad_files_among_good_ones_are_counted_and_listed(hiexp_train, tmp_path, appss):
     for file in appss.glob("*.fits"):
         (tmp_path / file.name).write_bytes(file.read_bytes())
@@ -264,6 +275,7 @@ def test_bad_files_among_good_ones_are_counted_and_listed(hiexp_train, tmp_path,
     assert "skipped.csv" in {file.path for file in client.list_artifacts(record.info.run_id)}
 
 
+@pytest.mark.slow
 def test_a_job_that_fails_does_not_stop_the_sweep(tmp_path):
     words = ["-m", *QUICK[:-1], "labels=cluster", "n_classes=3,500,4"]
     result = train(*words, cwd=tmp_path)
@@ -291,6 +303,7 @@ def test_help_waits_for_no_heavy_library(tmp_path, module):
     assert subprocess.check_output([sys.executable, "-c", code], text=True, cwd=tmp_path).strip() == "set()"
 
 
+@pytest.mark.slow
 def test_a_run_without_a_network_waits_for_no_lightning(tmp_path):
     words = ["classifier=knn", "feature=raw", "fit=none", "dataset.n_galaxies=60", "tracking=none"]
     code = f"""

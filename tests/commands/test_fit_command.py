@@ -28,6 +28,7 @@ def flat_spectra(folder, n=3):
     return ["dataset=arrays", "dataset.path=flat.npz"]
 
 
+@pytest.mark.slow
 def test_a_sample_is_fitted_written_and_recorded(tmp_path):
     result = fit("dataset.n_galaxies=20", "fit=gaussian", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
@@ -64,6 +65,7 @@ def test_a_sample_is_fitted_written_and_recorded(tmp_path):
     assert "mlflow ui" in result.stdout
 
 
+@pytest.mark.slow
 def test_what_the_screen_says_to_type_next_works(tmp_path):
     result = fit("dataset.n_galaxies=90", "tracking=none", cwd=tmp_path)
     said = dict(re.findall(r"^(read the table|try next): +(.*)$", result.stdout, re.MULTILINE))
@@ -75,6 +77,7 @@ def test_what_the_screen_says_to_type_next_works(tmp_path):
     assert train(*words[3:], "epochs=1", "feature.size=16", cwd=tmp_path).returncode == 0
 
 
+@pytest.mark.slow
 def test_objects_that_fail_are_counted_and_listed(tmp_path):
     flux = np.full((5, 200), -1.0)
     flux[:3] += 20 * np.exp(-0.5 * ((np.arange(200) - 100) / 10) ** 2)
@@ -96,6 +99,7 @@ def test_the_screen_counts_the_most_frequent_reasons_and_sums_up_the_others():
     ]
 
 
+@pytest.mark.slow
 def test_series_without_lines_are_written_without_a_page_of_fits(tmp_path):
     result = fit(*flat_spectra(tmp_path), "fit=whole", "tracking=none", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
@@ -110,6 +114,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS)
 def test_faults_are_told_in_a_few_lines(tmp_path, fault):
     words, said = FAULTS[fault]
@@ -119,6 +124,7 @@ def test_faults_are_told_in_a_few_lines(tmp_path, fault):
     assert "Traceback" not in result.stdout + result.stderr
 
 
+@pytest.mark.slow
 def test_a_sample_of_which_nothing_can_be_used(tmp_path):
     result = fit(*flat_spectra(tmp_path), "tracking=none", cwd=tmp_path)
     assert result.returncode == 1
@@ -131,6 +137,7 @@ def test_a_sample_of_which_nothing_can_be_used(tmp_path):
     assert len(pd.read_csv(run / "skipped.csv")) == 3
 
 
+@pytest.mark.slow
 def test_a_sweep_over_fits_ends_with_their_ranking(tmp_path):
     result = fit("-m", "fit=none,gaussian", "dataset.n_galaxies=20", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
@@ -150,6 +157,7 @@ def test_a_sweep_over_fits_ends_with_their_ranking(tmp_path):
     assert [run.data.tags.get("mlflow.parentRunId") for run in runs if run != parent] == [parent.info.run_id] * 2
 
 
+@pytest.mark.slow
 def test_a_job_that_fails_does_not_stop_the_sweep(tmp_path):
     result = fit("-m", "dataset.snr_min=1e9,10", "dataset.n_galaxies=5", "tracking=none", cwd=tmp_path)
     assert result.returncode == 1

@@ -29,6 +29,7 @@ def statuses(folder):
     return [run.info.status for run in client.search_runs([client.get_experiment_by_name("hiexp").experiment_id])]
 
 
+@pytest.mark.slow
 def test_a_training_that_is_stopped_says_by_what(tmp_path):
     sent = signal.SIGTERM  # Lightning has a handler of its own for it
     process = started(tmp_path, *LONG, until="runs/*/*/fits.ecsv")
@@ -40,6 +41,7 @@ def test_a_training_that_is_stopped_says_by_what(tmp_path):
     assert statuses(tmp_path) == ["KILLED"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("launcher", "sent"), [("basic", signal.SIGINT), ("joblib", signal.SIGTERM)])
 def test_a_sweep_that_is_stopped_always_has_the_same_status(tmp_path, launcher, sent):
     words = ["-m", *LONG, "random_state=1,2", f"hydra/launcher={launcher}"]

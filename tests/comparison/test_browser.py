@@ -69,6 +69,7 @@ def column(page, number):
     return page.locator("table.runs tr.run").evaluate_all(f"rows => rows.map(row => row.cells[{number}].innerText)")
 
 
+@pytest.mark.slow
 def test_a_click_on_a_heading_sorts(page, report):
     page.goto(report)
     heading = page.locator("table.runs thead").get_by_text("test_size", exact=True)
@@ -193,6 +194,7 @@ def ui(sweep, tmp_path_factory):
     server.wait(30)
 
 
+@pytest.mark.slow
 def test_the_mlflow_ui_has_all_of_the_sweep(page, ui):
     """A sweep is a row; opened, its jobs are below it, with their metrics, and a job's picture can be looked at."""
     page.set_default_timeout(90_000)
@@ -222,6 +224,7 @@ def test_the_mlflow_ui_has_all_of_the_sweep(page, ui):
     )
 
 
+@pytest.mark.slow
 def test_the_runs_of_a_server_are_compared(ui):
     found = Store(ui).experiment("cnn54").ranked("success_rate")
     assert found.axes == ["model", "test_size", "random_state", "epochs"]

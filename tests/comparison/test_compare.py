@@ -146,6 +146,7 @@ def test_the_command(sweep, tmp_path):
     assert "no spectra" in (tmp_path / "a.html").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -191,6 +192,7 @@ def tracked_run(tmp_path_factory):
     return root, tracking, from_folder
 
 
+@pytest.mark.slow
 def test_the_store_has_what_the_folder_had(tracked_run):
     _, tracking, before = tracked_run
     store = Store(tracking.uri)
@@ -210,6 +212,7 @@ def test_the_store_has_what_the_folder_had(tracked_run):
         store.experiment("trail")
 
 
+@pytest.mark.slow
 def test_the_command_finds_the_sweep_in_the_store(tracked_run):
     root, _, before = tracked_run
     code, screen, error = compare("--html", "a.html", "--sweep", before.runs[0].folder.rpartition("/")[0], cwd=root)
@@ -218,6 +221,7 @@ def test_the_command_finds_the_sweep_in_the_store(tracked_run):
     assert (root / "a.html").read_text().count("data:image/png") == 4
 
 
+@pytest.mark.slow
 def test_of_a_job_done_again_the_one_that_ended_well_counts(tracked_run):
     _, tracking, _ = tracked_run
     client, store = MlflowClient(tracking.uri), Store(tracking.uri)
@@ -229,6 +233,7 @@ def test_of_a_job_done_again_the_one_that_ended_well_counts(tracked_run):
     assert all(run.state == "done" for run in found.runs)
 
 
+@pytest.mark.slow
 def test_the_latest_sweep_is_a_table_of_54_lines(tmp_path):
     write_sweep(tmp_path / "runs" / "2026-11-21" / "12-00-00_sweep", SMALL)
     write_sweep(tmp_path / "runs" / "2026-11-22" / "11-00-00_sweep", SMALL)
@@ -238,6 +243,7 @@ def test_the_latest_sweep_is_a_table_of_54_lines(tmp_path):
     assert compare("--help", cwd=tmp_path)[0] == 0
 
 
+@pytest.mark.slow
 def test_runs_below_another_root_are_found_with_the_word_that_put_them_there(tmp_path, tracked_run):
     write_sweep(tmp_path / "there" / "runs" / "2026-11-22" / "11-00-00_sweep", SMALL)
     here = tmp_path / "here"

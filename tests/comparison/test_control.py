@@ -76,6 +76,7 @@ def repeated(held_out):
     return [learned(RandomLabels(3, seed), seed, held_out) for seed in range(1000)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("measure", ["success_rate", "balanced_accuracy"])
 def test_p_is_uniform_over_repeated_controls(repeated, measure):
     n_controls, n_repeats = 9, 100
@@ -188,6 +189,7 @@ def test_the_same_labels_are_no_repetition(held_out):
         against_controls(twice, [control])
 
 
+@pytest.mark.slow
 def test_one_command_makes_the_controls_and_one_compares_with_them(hiexp_train, tmp_path):
     words = ["dataset.n_galaxies=60", "fit=none", "feature=raw", "classifier=knn", "test_size=0.3,0.5"]
     words += ["random_state=1", "evaluation.permutations=20"]

@@ -207,6 +207,7 @@ def test_what_a_terminal_would_obey_is_taken_out(text, shown):
     assert printable("x" * 100, at_most=10) == "x" * 9 + "…"
 
 
+@pytest.mark.slow
 def test_the_command_says_what_is_damaged_in_lines(sweep, tmp_path):
     (sweep / "1" / "metrics.json").write_text("[]")
     (sweep / "sweep.json").write_text("{}")
@@ -303,6 +304,7 @@ def mutated(content, rng):
     return bytes(content)
 
 
+@pytest.mark.slow
 def test_random_damage_ends_in_output_or_one_line(tmp_path, caplog):
     """Seeded and bounded: a copy of one sweep for each damage."""
     rng = random.Random(18)

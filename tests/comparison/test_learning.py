@@ -45,6 +45,7 @@ def test_no_curve_of_fewer_than_three_sizes(grid, tmp_path):
     assert not (tmp_path / "curve.png").exists()
 
 
+@pytest.mark.slow
 def test_the_preset(hiexp_train, tmp_path):
     words = ["dataset.n_galaxies=60", "fit=none", "classifier=knn", "random_state=1", "test_size=0.8,0.5,0.3"]
     hiexp_train("+experiment=learning_curve", "tracking=none", *words)

@@ -71,6 +71,7 @@ def test_pairs_of_a_sweep_are_found(tmp_path, caplog):
     assert "No differences by model" in caplog.text
 
 
+@pytest.mark.slow
 def test_1d_against_2d_is_a_command(hiexp_train, tmp_path):
     words = [
         "+experiment=cnn_1d_vs_2d",

@@ -182,6 +182,7 @@ def test_a_damaged_pack_is_made_anew(tmp_path):
     assert list(cache.iterdir()) == [pack]
 
 
+@pytest.mark.slow
 def test_many_files_are_read_in_parallel_as_in_series(tmp_path):
     whole = write_spectrum(tmp_path / "A000001.fits").read_bytes()
     for number in range(2, 401):
@@ -282,6 +283,7 @@ def test_columns_in_lower_case_behind_an_image(tmp_path):
         np.testing.assert_array_equal(one, same)
 
 
+@pytest.mark.slow
 @given(st.sets(st.integers(1, 80), max_size=30), st.sampled_from([np.nan, np.inf, -np.inf]))
 def test_channels_without_velocity_are_masked(tmp_path_factory, missing, value):
     folder = tmp_path_factory.mktemp("spectra")
@@ -389,6 +391,7 @@ def test_what_is_no_file_does_not_stop_a_folder(tmp_path, cache):
         assert said in reason
 
 
+@pytest.mark.slow
 def test_a_pack_with_any_flipped_bit_is_made_anew(tmp_path, caplog):
     folder, cache = tmp_path / "spectra", tmp_path / "cache"
     folder.mkdir()

@@ -376,6 +376,7 @@ def test_half_a_pair_and_several_pairs(tmp_path):
 # fit=whole
 
 
+@pytest.mark.slow
 @given(arrays(float, (3, 25), elements=st.floats(-1e3, 1e3)))
 def test_whole_series_stay_as_they_are(values):
     fit = fit_whole(make_spectra(3, 25, flux=values))
@@ -434,6 +435,7 @@ def test_splits_that_cannot_be(held_out, how, said):
         split(make_spectra(held_out=held_out), how, SPLITTER)
 
 
+@pytest.mark.slow
 def test_the_command(hiexp_train, tmp_path):
     rng = np.random.default_rng(0)
     time = np.linspace(0, 1, 50)

@@ -246,6 +246,7 @@ def test_empty_rows_are_left_out_and_counted(tmp_path, caplog):
 numbers = st.floats(-1e6, 1e6).map(lambda value: round(value, 4))
 
 
+@pytest.mark.slow
 @given(
     rows=st.lists(st.tuples(numbers, numbers, numbers), min_size=1, max_size=8),
     mark=st.sampled_from([";", "\t", "|"]),
@@ -314,6 +315,7 @@ def test_a_votable_fetches_nothing(tmp_path, place):
             server.accept()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -471,6 +473,7 @@ def test_spectra_without_the_value_asked_for_are_listed(archive, caplog):
     assert spectra.skipped.to_numpy().tolist() == [["999999", "no value of W50, by which dataset.where chooses"]]
 
 
+@pytest.mark.slow
 def test_the_command_says_what_is_missing(archive, tmp_path):
     written(tmp_path / "a.csv", "AGC,Vhel,W50(km/s)\n1,5500*,100\n12896,4400,170\n")
     words = ["dataset=alfalfa", f"dataset.path={archive}", "dataset.catalogue=a.csv", "tracking=none"]

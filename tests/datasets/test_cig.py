@@ -423,6 +423,7 @@ def test_gaps_are_filled_to_an_even_axis(left_out, step, start):
     np.testing.assert_array_equal(cleaned.flux[keep], flux[keep])
 
 
+@pytest.mark.slow
 def test_the_command(folder, hiexp_train, tmp_path):
     rows = ["cig;Class"]
     for number in range(1, 61):

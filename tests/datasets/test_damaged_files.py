@@ -65,6 +65,7 @@ def test_mutated_spectra(tmp_path, compress):
         assert len(spectra.skipped) > 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", [cornell, vizier, utf16, cds, cds_gz, votable, fits_table], ids=lambda f: f.__name__)
 def test_mutated_catalogues(tmp_path, form):
     rng = np.random.default_rng(2)
@@ -96,6 +97,7 @@ def test_mutated_catalogues(tmp_path, form):
 CLASSES = Table({"CIG": [1, 2], "Class": [0, 2], "name": ["NGC 1", "None"]})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["csv", "votable", "fits", "fits.gz"])
 def test_mutated_class_tables(tmp_path, form):
     rng = np.random.default_rng(3)

@@ -427,6 +427,7 @@ def test_the_noise_of_real_spectra_stays_to_the_digit(appss):
     assert read_alfalfa(str(appss)).rms.round(6).tolist() == known
 
 
+@pytest.mark.slow
 def test_the_command_says_what_it_masked_and_refused(tmp_path):
     folder = tmp_path / "spectra"
     folder.mkdir()

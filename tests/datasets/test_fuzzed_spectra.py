@@ -97,6 +97,7 @@ def test_mutated_arrays(tmp_path, name):
     assert ends.count("refused") > N_MUTATIONS / 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["{:.3f} {:.4f}", "{:.3f};{:.4f}", '"{:.3f}","{:.4f}"'])
 def test_mutated_text_spectra(tmp_path, form):
     rng, whole = np.random.default_rng(len(form)), text_spectrum(form)

@@ -104,6 +104,7 @@ def test_profiles_are_what_a_direct_sum_gives(rotation):
         assert np.abs(profiles[row] - expected).max() < 0.005 * expected.max()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rotation", ROTATION_CURVES)
 def test_the_grid_of_the_integration_does_not_show(rotation):
     discs = draw_alfalfa(np.random.default_rng(0), 200, DISCS)
@@ -272,6 +273,7 @@ def test_a_narrow_band_holds_what_it_can():
     np.testing.assert_allclose(narrow.flux.max(axis=1), wide.flux.max(axis=1), rtol=0.2)
 
 
+@pytest.mark.slow
 def test_channels_have_one_width_in_frequency(survey):
     steps = np.diff(frequency_of(survey.velocity[:20]), axis=1) * -1000
     np.testing.assert_allclose(steps, CHANNEL_KHZ, rtol=1e-6)
@@ -333,6 +335,7 @@ def test_signal_to_noise_is_defined_as_in_the_catalogue():
     np.testing.assert_allclose(computed, [8.1, 11.3, 14.7, 6.5, 11.2], rtol=0.02)
 
 
+@pytest.mark.slow
 def test_single_precision_is_enough_for_the_measurements():
     sky = mock_alfalfa(200, seed=8)
     assert sky.flux.dtype == np.float32

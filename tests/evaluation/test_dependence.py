@@ -33,6 +33,7 @@ def test_a_parameter_that_makes_the_classes_and_one_that_does_not():
     assert table.loc["Dist", "p"] > 0.001
 
 
+@pytest.mark.slow
 @given(st.integers(0, 1000))
 def test_a_monotonic_scale_changes_no_rank(seed):
     parameters, classes = sample(60, seed)

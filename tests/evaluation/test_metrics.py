@@ -32,6 +32,7 @@ runpy.run_module(module, run_name="__main__", alter_sys=True)
 QUICK = ["dataset.n_galaxies=60", "fit=none", "feature=asymmetry", "evaluation.permutations=20"]
 
 
+@pytest.mark.slow
 def test_a_metric_is_a_function_and_a_row(tmp_path):
     (tmp_path / "with_worst_recall.py").write_text(ADDED)
 

@@ -136,6 +136,7 @@ def test_probabilities_of_some_classes_only():
     assert observed["log_loss"] == pytest.approx(-np.log(np.finfo(float).eps) / 2)
 
 
+@pytest.mark.slow
 def test_draws_are_those_of_plain_loops():
     rng = np.random.default_rng(5)
     truth = rng.choice(3, 50, p=[0.6, 0.3, 0.1])

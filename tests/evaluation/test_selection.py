@@ -107,6 +107,7 @@ def test_likeness_is_the_exact_test_of_mcnemar():
     assert found == pytest.approx(binomtest(int(b), int(b + c)).pvalue, abs=0.01)
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(st.integers(0, 10_000), st.permutations(range(3)), st.sampled_from(["success_rate", "macro_f1"]))
 def test_what_must_not_matter(seed, names, measure):
@@ -125,6 +126,7 @@ def test_what_must_not_matter(seed, names, measure):
         np.testing.assert_allclose(other[["score", "chance_mean", "p"]], plain[["score", "chance_mean", "p"]])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("measure", ["success_rate", "balanced_accuracy"])
 def test_p_values_of_the_best_are_uniform_where_nothing_is_known(measure):
     rng = np.random.default_rng(4)
@@ -151,6 +153,7 @@ def control(points, reference, seed):
     return judge_sweep(sweep, n_draws=99, seed=seed).best["p_family"]
 
 
+@pytest.mark.slow
 def test_p_values_of_repeated_controls():
     rng = np.random.default_rng(8)
     points = np.eye(3)[CLASSES] + rng.normal(0, 0.15, (80, 3))

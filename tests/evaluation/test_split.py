@@ -84,6 +84,7 @@ def test_divisions_that_cannot_be(splitter, groups, said):
         split(spectra, "random", splitter, groups)
 
 
+@pytest.mark.slow
 def test_the_command_with_folds(hiexp_train, tmp_path):
     words = ["dataset.n_galaxies=60", "fit=none", "feature=asymmetry", "classifier=knn", "tracking=none"]
     screen = hiexp_train(*words, "evaluation=kfold", "evaluation.folds=3", "evaluation.repeats=2")

@@ -239,6 +239,7 @@ def test_numbers_side_by_side_by_yaml_alone(name, width, tmp_path):
     np.testing.assert_array_equal(load_model(tmp_path).predict(x), model.predict(x))
 
 
+@pytest.mark.slow
 def test_an_experiment_on_image_and_profile_numbers(hiexp_train, tmp_path):
     words = ("dataset.n_galaxies=60", "feature=image_asymmetry", "classifier=random_forest", "tracking=none")
     hiexp_train(*words)

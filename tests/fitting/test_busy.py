@@ -76,6 +76,7 @@ def test_real_spectra_are_fitted_as_well_as_by_busyfit(reference, appss):
     assert np.median(np.abs(ours["position"] - theirs["position"])) < 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("correlated", [False, True])
 def test_errors_are_the_scatter_around_the_truth(correlated):
     parameters = draw_busy(1000, seed=1)
@@ -197,6 +198,7 @@ def test_every_column_of_a_length_a_flux_or_a_speed_has_its_unit():
     assert {name: table[name].unit for name in expected} == expected
 
 
+@pytest.mark.slow
 def test_several_processes_find_what_one_does(monkeypatch):
     parameters = draw_busy(20, seed=6)
     spectra = make_spectra(busy(BAND, *parameters) + noise(6, 1.0, (20, 1024)), 1.0, BAND)

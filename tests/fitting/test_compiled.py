@@ -61,6 +61,7 @@ def test_a_compiled_curve_has_the_values_and_derivatives_of_the_batched_one(name
         np.testing.assert_allclose(by, torch.stack(list(derivatives))[:, row], rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["gaussian", "lorentzian", "double_lorentzian"])
 @settings(max_examples=5)
 @given(seed=st.integers(0, 10**6))

@@ -112,6 +112,7 @@ def test_units_are_converted(how):
     pd.testing.assert_frame_equal(converted.table, plain.table, rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["numpy", "list", "column", "astropy"])
 def test_masks_are_kept(kind):
     mask = np.broadcast_to(np.abs(AXIS - 300) < 20, FLUX.shape)

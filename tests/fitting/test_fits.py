@@ -72,6 +72,7 @@ def test_errors_of_what_is_measured_follow_from_those_of_the_parameters():
         torch.testing.assert_close(measured(truth).errors[name], expected, rtol=0.02, atol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 @settings(max_examples=3)
 @given(shift=st.floats(-3000, 3000), scale=st.sampled_from([1e-5, 0.3, 7.0, 1e5]), seed=st.integers(0, 10**6))
@@ -90,6 +91,7 @@ def test_a_fit_follows_shift_and_scale(name, shift, scale, seed):
         assert np.sort(in_errors(here, there, number))[:-1].max() < 0.02, number
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_a_fit_follows_the_reversal_of_velocity(name):
     """Boxes and windows are laid from one end, so that those of the reversed spectrum are a few channels off."""
@@ -105,6 +107,7 @@ def test_a_fit_follows_the_reversal_of_velocity(name):
     assert (backward["A_flux"] - forward["A_flux"]).abs().median() < 0.02
 
 
+@pytest.mark.slow
 def test_the_fit_without_a_model_follows_shift_scale_and_reversal():
     flux = busy(BAND, *draw_busy(30, 7)) + noise(3, 1.0, (30, BAND.size))
     fit = configured("none")
@@ -268,6 +271,7 @@ device: ${device}
 """
 
 
+@pytest.mark.slow
 def test_a_function_of_ones_own_is_a_yaml_file(tmp_path):
     (tmp_path / "mine_of_the_test.py").write_text(MINE)
     (tmp_path / "conf" / "fit").mkdir(parents=True)

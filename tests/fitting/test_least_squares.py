@@ -56,6 +56,7 @@ def test_no_problem_ends_worse_than_it_began_or_out_of_bounds(seed, max_steps):
     assert (solution.parameters[fixed] == lower[fixed]).all()
 
 
+@pytest.mark.slow
 @settings(max_examples=5)
 @given(st.integers(0, 10**6), st.randoms(use_true_random=False))
 def test_a_problem_does_not_notice_its_batch_mates_nor_their_order(seed, random):

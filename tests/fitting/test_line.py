@@ -109,6 +109,7 @@ def test_sums_over_windows_are_those_of_the_channels():
     np.testing.assert_allclose(squares, (flux**2 * inside).sum(1), atol=1e-9)
 
 
+@pytest.mark.slow
 def test_fits_of_one_sample_look_for_its_lines_once(monkeypatch):
     monkeypatch.setitem(engine.BATCH, "cpu", 2)
     searched = []

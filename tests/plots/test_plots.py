@@ -60,6 +60,7 @@ def damaged(spectra, n_bad):
     return replace(spectra, flux=flux)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fit", [fit_model, fit_none])
 @pytest.mark.parametrize(("n", "n_bad"), [(12, 0), (12, 5), (3, 0), (1, 0)])
 def test_pictures_are_written(tmp_path, spectra, fit, n, n_bad):
@@ -171,6 +172,7 @@ def test_quantities_over_decades_have_logarithmic_axes(spectra, drawn):
     assert {"centre (km/s)", "sigma (km/s)", "reduced chi2"} < set(scales)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("settings", "colours"),
     [
@@ -248,6 +250,7 @@ def plot_images_of(n_classes, n_objects, file):
     plot_images(profiles(n_objects), np.arange(n_objects) % n_classes, feature.transform, file)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n_classes", "n"), [(1, 1), (2, 9), (5, 30), (40, 120)])
 def test_any_number_of_classes_is_legible(tmp_path, written, n_classes, n):
     file, classes, table = tmp_path / "picture.png", np.arange(n) % n_classes, parameters(n)
@@ -270,6 +273,7 @@ def test_any_name_of_a_class_is_legible(tmp_path, written):
     assert_legible(written)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fit", [fit_model, fit_none])
 @pytest.mark.parametrize("n", [1, 2, 5, 12])
 def test_fits_of_any_number_of_objects_of_any_name_are_legible(tmp_path, spectra, written, fit, n):
@@ -279,6 +283,7 @@ def test_fits_of_any_number_of_objects_of_any_name_are_legible(tmp_path, spectra
     assert_legible(written)
 
 
+@pytest.mark.slow
 def test_fits_of_large_numbers_are_legible(tmp_path, spectra, written):
     strong = replace(spectra, flux=1e6 * spectra.flux, rms=1e6 * spectra.rms)
     fit = fit_model(strong)

@@ -56,6 +56,7 @@ def test_places_that_can(tmp_path, monkeypatch, words):
     check_places(composed(*words, hydra=True), "hydra.run.dir")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -149,6 +150,7 @@ def test_addresses_without_a_password_stay_as_they_are(text):
     assert take_credentials(text) == redacted(text) == text
 
 
+@pytest.mark.slow
 def test_a_password_reaches_the_server_and_no_file(tmp_path):
     """The server of this test knows nothing of MLflow: what it is asked with is all that counts."""
     with socket.create_server(("127.0.0.1", 0)) as server:

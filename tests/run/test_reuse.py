@@ -15,6 +15,8 @@ from hiexp.run.reuse import WORK_TAG, work_lock
 from hiexp.tracking.mlflow_store import UID_TAG, MlflowTracking
 from hiexp.writing import staged
 
+pytestmark = pytest.mark.slow
+
 FILES = {"metrics.json": '{"success_rate": 0.5}', "predictions.csv": "id,predicted\na,1\n", "model/weights": "1"}
 
 

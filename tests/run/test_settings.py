@@ -24,6 +24,7 @@ def test_what_is_shipped_passes(preset):
     check_settings(composed(*([f"+experiment={preset}"] if preset else [])), "train")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("group", GROUPS)
 def test_every_member_of_every_group_passes_and_every_key_of_it_is_checked(group):
     """What cannot be is a mapping in the place of a number or a word: no key takes this one."""
@@ -136,6 +137,7 @@ ONE_LINE = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "said"), ONE_LINE, ids=lambda value: " ".join(value) if isinstance(value, list) else ""
 )
@@ -148,6 +150,7 @@ def test_the_command_says_it_in_one_line(tmp_path, words, said):
     assert not list(tmp_path.rglob("fits.ecsv"))
 
 
+@pytest.mark.slow
 def test_the_trace_is_shown_to_who_asks(tmp_path):
     result = train("epoch=5", cwd=tmp_path, HYDRA_FULL_ERROR="1")
     assert "Traceback" in result.stderr
@@ -169,6 +172,7 @@ def test_other_commands_check_theirs(tmp_path, module, words, said):
     assert said in result.stderr
 
 
+@pytest.mark.slow
 def test_quoted_values_folders_of_odd_names_and_globs_work(tmp_path):
     folder = tmp_path / """it's a "Größe" 50% = 1,5"""
     folder.mkdir()

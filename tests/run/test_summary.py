@@ -23,6 +23,7 @@ def test_an_interval_of_nothing_but_right_answers_is_that_of_the_binomial_distri
     assert score(many, many, n_draws=100, seed=0).metrics()["low_success_rate"] > 0.98
 
 
+@pytest.mark.slow
 def test_the_next_command_fits_the_sample(tmp_path):
     few = command("hiexp.fit", "dataset.n_galaxies=12", "fit=none", "tracking=none", cwd=tmp_path)
     assert "-m hiexp.fit -m dataset.n_galaxies=12 tracking=none fit=busy,gaussian,double_lorentzian" in few.stdout
@@ -30,6 +31,7 @@ def test_the_next_command_fits_the_sample(tmp_path):
     assert "feature=asymmetry classifier=random_forest" in more.stdout
 
 
+@pytest.mark.slow
 def test_the_next_command_keeps_no_word_that_it_makes_pointless(tmp_path):
     """And a scheduler's command on the path is no reason to speak of it."""
     srun = tmp_path / "bin" / "srun"
@@ -63,6 +65,7 @@ def test_what_no_stage_reads_is_not_suggested(words, suggested, pointless):
     assert pointless is None or pointless not in suggestion
 
 
+@pytest.mark.slow
 def test_series_without_units_have_no_flux_in_jy(tmp_path):
     rng = np.random.default_rng(0)
     classes = np.arange(60) % 2

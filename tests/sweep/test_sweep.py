@@ -40,6 +40,7 @@ def sweep_folders(folder):
     return sorted(file.parent for file in folder.glob("runs/*/*_sweep/.sweep.json"))
 
 
+@pytest.mark.slow
 def test_a_sweep_is_one_run_with_its_jobs_below_it_and_typed_again_runs_nothing(tmp_path):
     words = ["-m", *QUICK, "random_state=1,2"]
     screen = sweep(*words, cwd=tmp_path)
@@ -96,6 +97,7 @@ def interrupted(words, folder, how, rng):
     return process.returncode, said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("launcher", ["basic", "joblib"])
 def test_what_a_killed_sweep_has_finished_is_neither_lost_nor_done_twice(tmp_path, launcher):
     seed = random.SystemRandom().getrandbits(32)
@@ -129,6 +131,7 @@ def test_what_a_killed_sweep_has_finished_is_neither_lost_nor_done_twice(tmp_pat
         assert len(predicted) == 60
 
 
+@pytest.mark.slow
 def test_parallel_jobs_give_the_numbers_of_serial_ones_in_a_folder_of_their_own(tmp_path):
     words = ["-m", "dataset.n_galaxies=60", "fit=none", "feature.size=16", "epochs=1", "tracking=none"]
     words += ["classifier=knn,random_forest,cnn", "hydra.sweep.dir=mine"]
@@ -140,6 +143,7 @@ def test_parallel_jobs_give_the_numbers_of_serial_ones_in_a_folder_of_their_own(
         assert serial.read_bytes() == parallel.read_bytes()
 
 
+@pytest.mark.slow
 def test_words_that_refer_to_others_stay_as_they_were_typed(tmp_path):
     words = ["seed=1,2", "random_state=${seed}", "hydra.sweep.subdir=job_${hydra.job.num}", "tracking=none"]
     result = train("-m", "dataset.n_galaxies=60", "fit=none", "feature=raw", "classifier=knn", *words, cwd=tmp_path)

@@ -38,6 +38,7 @@ def tried_of(batch, command):
     return tried
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["train", "fit"])
 @given(st.lists(st.integers(1, 5), min_size=1, max_size=4))
 def test_every_value_of_a_grid_is_composed_in_one_job_more_than_there_are_alternatives(command, sizes):
@@ -49,6 +50,7 @@ def test_every_value_of_a_grid_is_composed_in_one_job_more_than_there_are_altern
     assert len(tried) == 1 + sum(size - 1 for size in sizes)
 
 
+@pytest.mark.slow
 def test_a_value_that_is_not_there_is_refused_before_the_first_job(tmp_path):
     result = train("-m", "fit=none", "feature=raw", "classifier=knn,svm", "clusterer=kmeans,no_such", cwd=tmp_path)
     assert result.returncode == 1

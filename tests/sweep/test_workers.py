@@ -34,6 +34,7 @@ def jobs_of_sweep(monkeypatch):
     get_reusable_executor().shutdown(wait=True)
 
 
+@pytest.mark.slow
 def test_jobs_get_processes_that_have_imported_their_libraries(jobs_of_sweep, tmp_path):
     root, networks = f"root={tmp_path}", ["model=simple,medium"]
     seen = jobs_of_sweep(root, swept=["classifier=knn,svm"])  # in the place of the default, which is a network

@@ -33,6 +33,7 @@ def tracking(folder, experiment="hiexp"):
     return MlflowTracking(f"sqlite:///{folder}/mlflow.db", str(folder / "artifacts"), experiment)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", range(4))
 def test_a_kill_while_the_store_is_made_leaves_none(tmp_path, step):
     process = subprocess.Popen([sys.executable, "-c", PREPARE, str(tmp_path)], stderr=subprocess.DEVNULL)
@@ -62,6 +63,7 @@ def of_an_earlier_step(file):
         database.execute("update alembic_version set version_num = '451aebb31d03'")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("harm", [emptied, half_made, of_an_earlier_step])
 def test_an_unfinished_store_without_runs_is_made_anew(tmp_path, made, harm):
     shutil.copy(made, tmp_path)
@@ -115,6 +117,7 @@ def test_a_deleted_experiment_does_not_stand_in_the_way_of_others(tmp_path, made
     tracking(tmp_path, "other").prepare()
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_said_in_one_line(tmp_path):
     if os.getuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", tmp_path]).returncode:
         pytest.skip("a small disk cannot be mounted here")

@@ -54,6 +54,7 @@ def server(folder, port):
         process.wait()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [[], ["-m", "random_state=1,2"]], ids=["run", "sweep"])
 def test_a_server_that_is_down_is_told_before_anything_is_computed(tmp_path, words):
     uri = f"http://127.0.0.1:{free_port()}"
@@ -64,6 +65,7 @@ def test_a_server_that_is_down_is_told_before_anything_is_computed(tmp_path, wor
     assert not list(tmp_path.rglob("fits.ecsv"))
 
 
+@pytest.mark.slow
 def test_a_server_that_goes_away_in_mid_sweep_gets_everything_later(tmp_path):
     port = free_port()
     uri = f"http://127.0.0.1:{port}"
@@ -109,6 +111,7 @@ def test_a_server_that_goes_away_in_mid_sweep_gets_everything_later(tmp_path):
         assert "ranking.csv" in {file.path for file in client.list_artifacts(parent.info.run_id)}
 
 
+@pytest.mark.slow
 def test_what_was_sent_and_not_deleted_is_not_sent_twice(tmp_path):
     tracking = MlflowTracking(f"sqlite:///{tmp_path}/store.db", str(tmp_path / "artifacts"), "trial")
     folder = tmp_path / "someone's run"
@@ -148,6 +151,7 @@ def sent(tracking):
     return sweep, [run for run in runs if run != sweep]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("done_before", range(5))
 def test_a_sync_that_is_killed_leaves_no_job_without_its_sweep(kept, done_before):
     tracking, runs = kept
@@ -160,6 +164,7 @@ def test_a_sync_that_is_killed_leaves_no_job_without_its_sweep(kept, done_before
     assert [run.data.tags["mlflow.parentRunId"] for run in jobs] == [sweep.info.run_id] * 3
 
 
+@pytest.mark.slow
 def test_what_is_no_record_or_refused_does_not_stop_the_rest(kept, caplog):
     tracking, runs = kept
     for name, text in {
@@ -188,6 +193,7 @@ def test_what_is_no_record_or_refused_does_not_stop_the_rest(kept, caplog):
     assert "refuses" not in caplog.text
 
 
+@pytest.mark.slow
 def test_a_store_that_is_away_does_not_keep_others_from_theirs(kept):
     tracking, runs = kept
     away = Record("away", tags={UID_TAG: "a"}, status="FINISHED", ended=9, experiment="trial")
@@ -201,6 +207,7 @@ def test_a_store_that_is_away_does_not_keep_others_from_theirs(kept):
     assert tracking.resend(runs) == []  # it asks its own store alone
 
 
+@pytest.mark.slow
 def test_links_in_a_run_are_not_followed(kept, tmp_path):
     tracking, runs = kept
     (tmp_path / "secret").write_text("secret")
@@ -215,6 +222,7 @@ def test_links_in_a_run_are_not_followed(kept, tmp_path):
     assert [file.path for file in client.list_artifacts(job.info.run_id, "plots")] == ["plots/fits.png"]
 
 
+@pytest.mark.slow
 def test_help_and_a_folder_that_is_not_there(tmp_path):
     assert "runs=elsewhere/runs" in command("hiexp.sync", "--help", cwd=tmp_path).stdout
     result = command("hiexp.sync", "runs=nowhere", cwd=tmp_path)

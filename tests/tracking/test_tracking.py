@@ -16,6 +16,7 @@ def runs(tracking):
     return client, client.search_runs([client.get_experiment_by_name("trial").experiment_id])
 
 
+@pytest.mark.slow
 def test_a_run_is_recorded_whole(tracking, tmp_path):
     folder = tmp_path / "run"
     (folder / "plots").mkdir(parents=True)
@@ -35,6 +36,7 @@ def test_a_run_is_recorded_whole(tracking, tmp_path):
     assert [file.path for file in client.list_artifacts(run.info.run_id, "plots")] == ["plots/picture.png"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("error", "status"), [(RuntimeError("no luck"), "FAILED"), (KeyboardInterrupt(), "KILLED")])
 def test_what_a_run_that_breaks_had_computed_is_kept(tracking, tmp_path, error, status):
     folder = tmp_path / "run"
@@ -51,6 +53,7 @@ def test_what_a_run_that_breaks_had_computed_is_kept(tracking, tmp_path, error, 
         assert run.data.tags["error"] == "no luck"
 
 
+@pytest.mark.slow
 def test_the_store_can_be_made_first(tracking, tmp_path):
     tracking.prepare()
     tracking.prepare()
@@ -74,6 +77,7 @@ def log_runs(tracking, folder, number):
             record.curves["loss"] = [float(number), float(i)] * 30
 
 
+@pytest.mark.slow
 def test_eight_processes_at_once_lose_nothing(tracking, tmp_path):
     folder = tmp_path / "run"
     folder.mkdir()
