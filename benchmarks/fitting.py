@@ -42,6 +42,7 @@ from threadpoolctl import threadpool_limits
 
 from hiexp.datasets import mock_alfalfa, read_alfalfa
 from hiexp.fitting import FitResult, fit_spectra
+from hiexp.hydra_versions import VERSION_BASE
 from hiexp.spectra import Spectra
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -59,7 +60,7 @@ Work = Callable[[Spectra], object]
 
 def configured(fit: str, device: str, *overrides: str) -> Fit:
     """Return a fit as conf/fit/ has it."""
-    with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
+    with initialize_config_dir(str(REPOSITORY / "conf"), **VERSION_BASE):
         cfg = compose("train", [f"fit={fit}", f"device={device}", *overrides])
     return instantiate(cfg.fit, _convert_="all")
 

@@ -21,6 +21,7 @@ import pandas as pd
 from hydra import compose, initialize_config_dir
 
 from hiexp.configs import CONFIGS
+from hiexp.hydra_versions import VERSION_BASE
 from hiexp.run import outcome
 from hiexp.run.experiment import run_experiment
 
@@ -31,7 +32,7 @@ WORDS = ["+experiment=cnn54", "model=simple", "test_size=0.3", f"epochs={EPOCHS}
 
 def drawn_by_a_job(folder: Path) -> dict[str, Callable[[], None]]:
     """Run a job in `folder` and return a function for each picture that it draws, which draws it again."""
-    with initialize_config_dir(str(CONFIGS.absolute()), version_base="1.3"):
+    with initialize_config_dir(str(CONFIGS.absolute()), **VERSION_BASE):
         cfg = compose("train", WORDS)
     result = run_experiment(cfg, folder, {})
     pictures = {}

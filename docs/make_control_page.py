@@ -29,6 +29,7 @@ from hiexp.comparison.text import control_text
 from hiexp.configs import CONFIGS
 from hiexp.evaluation.confusion import success_rate
 from hiexp.evaluation.selection import SweepVerdict, judge_sweep, p_values
+from hiexp.hydra_versions import VERSION_BASE
 from hiexp.labels import RandomLabels, ReferenceLabels
 from hiexp.run.pipeline import extract, learn, learned_from, predict
 
@@ -206,7 +207,7 @@ class Grid:
     """54 configurations of quick classifiers on one sample; what needs no training is computed once."""
 
     def __init__(self) -> None:
-        with initialize_config_dir(str(CONFIGS.absolute()), version_base="1.3"):
+        with initialize_config_dir(str(CONFIGS.absolute()), **VERSION_BASE):
             base = compose("train")
             features = [compose("train", words).feature for words in FEATURES]
             classifiers = [compose("train", words).classifier for words in CLASSIFIERS]

@@ -22,6 +22,7 @@ from omegaconf.errors import InterpolationResolutionError
 
 from hiexp.configs import ARCHIVES, CONFIGS
 from hiexp.errors import InputError
+from hiexp.hydra_versions import VERSION_BASE, silence_whitelist_warnings
 from hiexp.nested import leaves
 from hiexp.signals import ended_by_signals
 from hiexp.tracking.credentials import redacted, take_credentials
@@ -39,6 +40,7 @@ def start(command: Callable[[], object]) -> None:
         Reads ``sys.argv`` itself.
     """
     with ended_by_signals():
+        silence_whitelist_warnings()
         if TRACES not in os.environ:
             os.environ |= {TRACES: "1", BRIEF: "1"}  # Hydra then hands on what it would print
         try:
@@ -114,7 +116,7 @@ def _unknown_key(key: str) -> str:
     folder = CONFIGS if (CONFIGS / f"{command}.yaml").exists() else ARCHIVES
     GlobalHydra.instance().clear()
     groups = [word for word in sys.argv[1:] if (folder / f"{word.lstrip('+').replace('=', '/', 1)}.yaml").is_file()]
-    with initialize_config_dir(str(folder.absolute()), version_base="1.3"):
+    with initialize_config_dir(str(folder.absolute()), **VERSION_BASE):
         known = dict(leaves(OmegaConf.to_container(compose(command, overrides=groups), resolve=False)))
     known |= {".".join(name.split(".")[:depth]): 0 for name in known for depth in range(1, name.count(".") + 1)}
     like = difflib.get_close_matches(key, known, n=1, cutoff=0.6)

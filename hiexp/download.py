@@ -16,6 +16,7 @@ from omegaconf import DictConfig
 from hiexp.commandline import start
 from hiexp.configs import ARCHIVES
 from hiexp.errors import InputError
+from hiexp.hydra_versions import VERSION_BASE
 from hiexp.printable import printable
 from hiexp.run.session import input_errors_as_messages
 from hiexp.run.summary import display_path, python_command
@@ -157,7 +158,7 @@ def refuse_failures(results: Sequence[Result], server: Server) -> None:
         raise InputError(f"url={server.url}: {many} failed ({failed[-1].reason}){given_up}; {AGAIN}")
 
 
-@hydra.main(version_base="1.3", config_path=str(ARCHIVES), config_name="download")
+@hydra.main(**VERSION_BASE, config_path=str(ARCHIVES), config_name="download")
 @input_errors_as_messages()
 def main(cfg: DictConfig) -> None:
     """Fetch an archive; Ctrl-C leaves what is complete."""

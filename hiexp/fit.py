@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 
 from hiexp.commandline import start
 from hiexp.configs import CONFIGS
+from hiexp.hydra_versions import VERSION_BASE
 from hiexp.run.experiment import fit_sample
 from hiexp.run.session import (
     command,
@@ -23,7 +24,7 @@ from hiexp.run.summary import fit_one_line, fit_summary
 log = logging.getLogger(__name__)
 
 
-@hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="fit")
+@hydra.main(**VERSION_BASE, config_path=str(CONFIGS), config_name="fit")
 @command
 def main(cfg: DictConfig) -> None:
     """Fit one sample, alone or as one job of a sweep, whose failure must not stop the others."""

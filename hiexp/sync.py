@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 from hiexp.commandline import start
 from hiexp.configs import CONFIGS
 from hiexp.errors import InputError
+from hiexp.hydra_versions import VERSION_BASE
 from hiexp.run.session import input_errors_as_messages
 from hiexp.run.summary import display_path
 from hiexp.tracking.mlflow_store import resend_pending
@@ -18,7 +19,7 @@ from hiexp.tracking.mlflow_store import resend_pending
 log = logging.getLogger(__name__)
 
 
-@hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="sync")
+@hydra.main(**VERSION_BASE, config_path=str(CONFIGS), config_name="sync")
 @input_errors_as_messages()
 def main(cfg: DictConfig) -> None:
     """Send what is kept in a folder."""

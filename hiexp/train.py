@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 from hiexp.commandline import start
 from hiexp.configs import CONFIGS
 from hiexp.errors import NoGroupsError
+from hiexp.hydra_versions import VERSION_BASE
 from hiexp.run.experiment import run_experiment
 from hiexp.run.session import (
     command,
@@ -24,7 +25,7 @@ from hiexp.run.summary import one_line, summary
 log = logging.getLogger(__name__)
 
 
-@hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="train")
+@hydra.main(**VERSION_BASE, config_path=str(CONFIGS), config_name="train")
 @command
 def main(cfg: DictConfig) -> float | None:
     """Run one experiment, or one job of a sweep, whose failure must not stop the others."""

@@ -2,37 +2,92 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-from hydra.errors import CompactHydraException
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobReturn
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf
 
 from hiexp.errors import InputError
 from hiexp.run.checks import without_hydra
+from hiexp.sweep.internals import bound_processes
 
 
-class GridSweeper(BasicSweeper):
-    """Hydra's own sweeper, which begins a large grid as soon as a small one.
+class GridSweeper(Sweeper):
+    """Run all combinations of values, as Hydra's own sweeper does, and begin a large grid as soon as a small one.
 
     Hydra's composes every job before the first is launched, a tenth of a second each, so that a value that is not
     there is refused before anything is computed. Here that is done with as many jobs as it takes to see each value
     once, and their settings are checked.
+
+    Parameters
+    ----------
+    params : mapping of str or None
+        Values of keys that a preset sweeps; words of the command come after them.
     """
 
+    hydra_context: Any  # these three are Hydra's, from `setup` on
+    config: Any
+    launcher: Any
+
+    def __init__(self, params: Mapping[str, str] | None) -> None:
+        self.params = params or {}
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Take what Hydra knows of the command."""
+        self.hydra_context = hydra_context
+        self.config = config
+        self.launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
+
+    def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
+        """Run all jobs and return what came of them, in one batch; write the sweep's configuration before."""
+        jobs = self._grid([f"{key}={value}" for key, value in self.params.items()] + arguments)
+        folder = Path(self.config.hydra.sweep.dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        OmegaConf.save(self.config, folder / "multirun.yaml")
+        self.validate_batch_is_legal(jobs)
+        bound_processes(self.launcher, len(jobs))
+        results = self.launcher.launch(jobs, initial_job_idx=0)
+        for job in results:
+            _ = job.return_value  # raises what the job has raised
+        return [results]
+
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
-        """Compose some of the jobs, each of them a list of ``key=value``, in which every such word occurs."""
+        """Compose and check some of the jobs, lists of ``key=value``, in which every such word occurs.
+
+        Raises
+        ------
+        InputError
+            If the settings of one cannot be.
+        """
         from hiexp.run.settings import check_settings
 
-        assert self.hydra_context is not None, "Hydra calls setup first"
-        assert self.config is not None, "Hydra calls setup first"
         for words in _with_all_words(batch):
             job = self.hydra_context.config_loader.load_sweep_config(
                 master_config=self.config, sweep_overrides=list(words)
             )
-            try:
-                check_settings(without_hydra(job), self.config.hydra.job.name)
-            except InputError as error:
-                raise CompactHydraException(str(error)) from error
+            check_settings(without_hydra(job), self.config.hydra.job.name)
+
+    def _grid(self, words: list[str]) -> list[list[str]]:
+        """Return the jobs, each of them a list of ``key=value``, of words that may have several values."""
+        axes = {}  # of two words for one key the later
+        for override in OverridesParser.create(self.hydra_context.config_loader).parse_overrides(words):
+            key = override.get_key_element()
+            if not override.is_sweep_override():
+                axes[key] = [f"{key}={override.get_value_element_as_str()}"]
+            elif override.is_discrete_sweep():
+                axes[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
+            else:
+                raise InputError(f"{override.input_line}: a grid takes values, or a range(start, stop, step)")
+        return [list(job) for job in itertools.product(*axes.values())]
 
 
 def _with_all_words(batch: Sequence[Sequence[str]]) -> Iterator[Sequence[str]]:

@@ -60,9 +60,9 @@ class MiniRocket(_Rocket):
     Parameters
     ----------
     n_kernels : int
-        Features: the share of a profile in which each convolution is above its bias.
+        Number of features: the share of a profile in which each convolution is above its bias.
     n_jobs : int
-        Threads; -1 for all processors.
+        Number of threads; -1 for all processors.
     seed : int
         Seed of the biases.
     """
@@ -84,9 +84,9 @@ class MultiRocketHydra(_Rocket):
     Parameters
     ----------
     n_kernels, n_groups : int
-        Sizes of Hydra: kernels that compete in a group, and groups for each dilation.
+        Number of Hydra's kernels that compete in a group, and of groups for each dilation.
     n_jobs : int
-        Threads, those of torch included; -1 for all processors.
+        Number of threads, those of torch included; -1 for all processors.
     seed : int
         Seed of kernels and biases.
     """

@@ -79,8 +79,7 @@ class SweepCallback(Callback):
         self.command = sweep_command(config.hydra)  # before the folder is added to the words
         self.tracking = instantiate(config.tracking)
         n_jobs, axes = _grid(config)
-        _bound_workers(config, n_jobs)
-        start_workers(config, self.tracking.libraries, _parsed(_swept(config)))
+        start_workers(config, self.tracking.libraries, _parsed(_swept(config)), n_jobs)
         self.tracking.prepare()
         # What an earlier sweep has finished without its server is as good as the rest.
         for folder in self.tracking.resend(Path(config.root) / "runs"):
@@ -122,8 +121,9 @@ class SweepCallback(Callback):
 
     def on_multirun_end(self, config: DictConfig, **kwargs: object) -> None:
         """Print the ranking and the verdict, write the report, and exit with 1 if a job failed."""
-        with _exit_on_error():
-            self._finish(config)
+        if sys.exception() is None:  # Hydra 1.4 comes here from an error, too
+            with _exit_on_error():
+                self._finish(config)
 
     def _finish(self, config: DictConfig) -> None:
         from hiexp.comparison.runs import read_sweep
@@ -178,7 +178,7 @@ def _new_folder(config: DictConfig) -> Path:
         except FileExistsError:
             folder = wanted.with_name(f"{wanted.name}_{number}")
     if folder != wanted:
-        with read_write(config):
+        with read_write(config.hydra):
             config.hydra.sweep.dir = str(folder)
             # Each job is composed anew, from what was typed.
             escaped = str(folder).replace("'", "\\'")
@@ -208,16 +208,6 @@ def _grid(config: DictConfig) -> tuple[int | None, tuple[str, ...]]:
     if not all(override.is_discrete_sweep() for override in overrides):
         return None, axes
     return math.prod(len(list(override.sweep_string_iterator())) for override in overrides), axes
-
-
-def _bound_workers(config: DictConfig, n_jobs: int | None) -> None:
-    """Let a launcher of processes start no more of them than there are jobs."""
-    launcher = config.hydra.launcher
-    if n_jobs is not None and "n_jobs" in launcher:
-        from joblib import effective_n_jobs
-
-        with read_write(config):
-            launcher.n_jobs = min(effective_n_jobs(launcher.n_jobs), n_jobs)
 
 
 def _key(config: DictConfig) -> str:

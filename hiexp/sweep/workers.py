@@ -14,16 +14,20 @@ from typing import Any
 
 from hydra.core.override_parser.types import Override
 from joblib import Parallel, delayed, effective_n_jobs
-from joblib.externals.loky import process_executor
 from omegaconf import DictConfig, OmegaConf
 
+from hiexp.sweep.internals import let_process_grow
+
 LAUNCHER = "hydra_plugins.hydra_joblib_launcher"
+OF_PROCESSES = ("max_nbytes", "mmap_mode", "temp_folder", "verbose")  # what joblib tells them apart by
 EVERY_JOB = ("hiexp.run.outcome", "hiexp.run.model_files")
 AT_THE_END = ("hiexp.sweep.report",)  # by the process that waits for the jobs
 MOST_GROWTH = 4_000_000_000  # bytes
 
 
-def start_workers(config: DictConfig, libraries: Sequence[str], swept: Sequence[Override]) -> threading.Thread | None:
+def start_workers(
+    config: DictConfig, libraries: Sequence[str], swept: Sequence[Override], n_jobs: int | None
+) -> threading.Thread | None:
     """Start the processes that Hydra's joblib launcher will give the jobs to; return what waits until they are ready.
 
     Joblib gives a later call with the same settings the same processes.
@@ -36,24 +40,27 @@ def start_workers(config: DictConfig, libraries: Sequence[str], swept: Sequence[
         Modules to import beside those of this package and those that the groups name.
     swept : sequence of Override
         The keys and groups that are swept, with their values.
+    n_jobs : int or None
+        Number of jobs, if that is known: there are no more processes.
     """
-    launcher: Any = OmegaConf.to_container(config.hydra.launcher, resolve=True)
-    if not launcher.pop("_target_").startswith(LAUNCHER):
+    launcher = config.hydra.launcher
+    if not launcher["_target_"].startswith(LAUNCHER):
         return None
-    from hydra_plugins.hydra_joblib_launcher._core import process_joblib_cfg
-
-    process_joblib_cfg(launcher)
-    n_workers = effective_n_jobs(launcher["n_jobs"])
+    n_workers = effective_n_jobs(launcher.n_jobs)
+    n_workers = n_workers if n_jobs is None else min(n_workers, n_jobs)
     if n_workers == 1:
         return None
     os.environ.setdefault("TQDM_DISABLE", "1")  # bars of several processes would overwrite each other
     modules, targets = [*EVERY_JOB, *libraries], list(targets_of(config, swept))
+    settings = {key: launcher[key] for key in OF_PROCESSES}
+    if str(settings["max_nbytes"]).isdecimal():
+        settings["max_nbytes"] = int(settings["max_nbytes"])  # as the launcher does
     cache = config.cache.get("folder")
     trained = bool(cache) and any(Path(cache).glob("training-*"))  # the jobs may find their networks there
 
     def prepare() -> None:
         with suppress(Exception, KeyboardInterrupt):  # what goes wrong here does so in the jobs, and is told there
-            Parallel(**launcher | {"backend": "loky"})(
+            Parallel(n_workers, backend="loky", **settings)(
                 delayed(_prepare_worker)(modules, targets, trained) for _ in range(n_workers)
             )
             _import(AT_THE_END)
@@ -81,13 +88,12 @@ def _member(config: DictConfig, group: str, name: str) -> Any:
 
 
 def _prepare_worker(modules: Sequence[str], targets: Sequence[str], trained: bool) -> None:
-    # A worker is replaced when it has grown by 300 MB since its first call, which is this one: any job would do that.
-    process_executor._MAX_MEMORY_LEAK_SIZE = MOST_GROWTH
     _import(modules)
     for target in targets:
         found = pkgutil.resolve_name(target)
         if not trained:
             _import(getattr(found, "imported_by_fit", ()))
+    let_process_grow(MOST_GROWTH)  # any job needs more than what joblib allows before it replaces a process
     gc.freeze()  # or joblib's look at the memory would first walk over all of it
 
 

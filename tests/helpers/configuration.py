@@ -7,11 +7,12 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from hiexp.configs import CONFIGS
+from hiexp.hydra_versions import VERSION_BASE
 
 
 def composed(*words: str, command: str = "train", hydra: bool = False) -> DictConfig:
     """Return the configuration of a command with some words, with or without Hydra's own part."""
-    with initialize_config_dir(str(CONFIGS.absolute()), version_base="1.3"):
+    with initialize_config_dir(str(CONFIGS.absolute()), **VERSION_BASE):
         return compose(command, overrides=list(words), return_hydra_config=hydra)
 
 

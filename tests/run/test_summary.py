@@ -10,6 +10,7 @@ from hydra import compose, initialize_config_dir
 
 from hiexp.configs import CONFIGS
 from hiexp.evaluation.scores import score
+from hiexp.hydra_versions import VERSION_BASE
 from hiexp.run.summary import _next_sweep
 
 
@@ -58,7 +59,7 @@ def test_the_next_command_keeps_no_word_that_it_makes_pointless(tmp_path):
     ],
 )
 def test_what_no_stage_reads_is_not_suggested(words, suggested, pointless):
-    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+    with initialize_config_dir(str(CONFIGS), **VERSION_BASE):
         cfg = compose("train", overrides=words, return_hydra_config=True)
     suggestion = " ".join(_next_sweep(cfg, cfg.hydra))
     assert suggested in suggestion

@@ -11,7 +11,9 @@ from hydra.core.plugins import Plugins
 from hydra.types import HydraContext
 from hypothesis import given
 from hypothesis import strategies as st
-from omegaconf import open_dict
+from omegaconf import OmegaConf, open_dict
+
+from hydra_plugins.hiexp_sweeper import GridSweeper
 
 
 @cache
@@ -48,6 +50,33 @@ def test_every_value_of_a_grid_is_composed_in_one_job_more_than_there_are_altern
     assert {word for job in tried for word in job} == {word for job in batch for word in job}
     assert all(job in batch for job in tried)
     assert len(tried) == 1 + sum(size - 1 for size in sizes)
+
+
+@pytest.mark.parametrize(
+    ("params", "words", "jobs"),
+    [
+        (None, ["a=1"], [["a=1"]]),
+        (None, ["a=1,2", "b=x,y"], [["a=1", "b=x"], ["a=1", "b=y"], ["a=2", "b=x"], ["a=2", "b=y"]]),
+        ({"a": "1,2", "b": "3"}, ["a=5", "+c=range(2)"], [["a=5", "b=3", "+c=0"], ["a=5", "b=3", "+c=1"]]),
+        ({"a": "choice(x,'y,z')"}, ["~b"], [["a=x", "~b=null"], ["a=y\\,z", "~b=null"]]),
+    ],
+    ids=["one", "grid", "preset", "quoted"],
+)
+def test_a_grid_has_all_combinations_of_the_words(tmp_path, monkeypatch, params, words, jobs):
+    config, launched = OmegaConf.create({"hydra": {"sweep": {"dir": str(tmp_path / "sweep")}}}), []
+    sweeper = GridSweeper(params)
+    sweeper.config, sweeper.hydra_context = config, HydraContext(config_loader=None, callbacks=None)
+    sweeper.launcher = SimpleNamespace(launch=lambda batch, initial_job_idx: launched.extend(batch) or [])
+    monkeypatch.setattr(sweeper, "validate_batch_is_legal", lambda batch: None)
+    sweeper.sweep(words)
+    assert launched == jobs
+    assert OmegaConf.load(tmp_path / "sweep" / "multirun.yaml") == config
+
+
+def test_an_interval_is_no_grid(tmp_path):
+    result = train("-m", "test_size=interval(0.1,0.5)", cwd=tmp_path)
+    assert result.returncode == 1
+    assert result.stderr.startswith("test_size=interval(0.1,0.5): a grid takes values")
 
 
 @pytest.mark.slow

@@ -24,7 +24,7 @@ def jobs_of_sweep(monkeypatch):
     def start(*words, swept):
         two = composed("hydra/launcher=joblib", "hydra.launcher.n_jobs=2", *words, hydra=True)
         overrides = OverridesParser.create().parse_overrides(swept)
-        start_workers(two, instantiate(two.tracking).libraries, overrides).join(timeout=120)
+        start_workers(two, instantiate(two.tracking).libraries, overrides, 8).join(timeout=120)
         settings = {"pre_dispatch": "2*n_jobs", "batch_size": "auto", "mmap_mode": "r", "prefer": "processes"}
         jobs = Parallel(n_jobs=2, backend="loky", max_nbytes=None, **settings)
         # What is defined here travels to the process with its code, and imports nothing there.
@@ -73,4 +73,9 @@ def test_of_a_group_that_is_swept_each_member_chosen_is_prepared_for(tmp_path, s
 
 @pytest.mark.parametrize("words", [["hydra/launcher=basic"], ["hydra/launcher=joblib", "hydra.launcher.n_jobs=1"]])
 def test_jobs_that_run_one_by_one_have_no_other_processes(words):
-    assert start_workers(composed(*words, hydra=True), [], []) is None
+    assert start_workers(composed(*words, hydra=True), [], [], 8) is None
+
+
+def test_one_job_has_no_other_process():
+    config = composed("hydra/launcher=joblib", "hydra.launcher.n_jobs=3", hydra=True)
+    assert start_workers(config, [], [], 1) is None
