@@ -4,6 +4,15 @@ from hiexp.datasets.alfalfa import read_alfalfa
 from hiexp.datasets.arrays import read_arrays
 from hiexp.datasets.cig import read_cig
 from hiexp.datasets.mock import mock_alfalfa, mock_cig
+from hiexp.datasets.own_spectra import read_spectra
 from hiexp.datasets.write import write_arecibo_fits
 
-__all__ = ["mock_alfalfa", "mock_cig", "read_alfalfa", "read_arrays", "read_cig", "write_arecibo_fits"]
+__all__ = [
+    "mock_alfalfa",
+    "mock_cig",
+    "read_alfalfa",
+    "read_arrays",
+    "read_cig",
+    "read_spectra",
+    "write_arecibo_fits",
+]

@@ -67,6 +67,25 @@ def clean(velocity: np.ndarray, flux: np.ndarray, valid: np.ndarray, unit_known:
     return Channels(velocity, np.where(valid, flux, 0.0), valid, rms)
 
 
+def masked_values(flux: np.ndarray, given: np.ndarray) -> list[str]:
+    """Say which channels `clean` masks for what they hold: fill values, and zeros in place of no value.
+
+    Parameters
+    ----------
+    flux : ndarray, shape (M,)
+        In any unit; anything where not `given`.
+    given : ndarray of bool, shape (M,)
+        Channels with a value.
+    """
+    filled = find_fill_values(flux, given)
+    said = [
+        f"{np.count_nonzero(flux[filled] == value)} channels hold the fill value {value:g} and are masked"
+        for value in np.unique(flux[filled])
+    ]
+    blank = find_blanks(flux, given & ~filled)
+    return said + [f"{np.count_nonzero(blank)} channels are blanked with zeros and masked"] * bool(blank.any())
+
+
 def _fill_gaps(
     velocity: np.ndarray, flux: np.ndarray, valid: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

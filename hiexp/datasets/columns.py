@@ -42,7 +42,7 @@ def read_columns(file: Path) -> tuple[np.ndarray, np.ndarray, bool]:
         If the file is no text, has other columns, or a cell that is no number; the message leaves the name to the
         caller.
     """
-    rows = _rows(read_lines(file))
+    rows = numbered_rows(read_lines(file))
     if not rows:
         raise InputError("no line with numbers; two columns are needed, velocity and flux")
     n_columns = max(len(cells) for _, cells in rows)
@@ -53,7 +53,7 @@ def read_columns(file: Path) -> tuple[np.ndarray, np.ndarray, bool]:
         )
     if len(rows[0][1]) == 1:  # the number of rows, or of the object
         rows = rows[1:]
-    values = np.array([[_number(cell, number) for cell in [*cells, "", ""][:n_columns]] for number, cells in rows])
+    values = np.array([[number(cell, line) for cell in [*cells, "", ""][:n_columns]] for line, cells in rows])
     counted = n_columns == 3 and _is_axis(values[:, 1])
     if counted and not (np.diff(values[:, 0]) == 1).all():
         raise InputError("the first two of its three columns rise or fall steadily; leave one of them, and the flux")
@@ -68,8 +68,14 @@ def _is_axis(column: np.ndarray) -> bool:
     return steps.size > 0 and bool((steps > 0).all() or (steps < 0).all())
 
 
-def _rows(lines: list[str]) -> list[tuple[int, list[str]]]:
-    """Return number and cells of the lines below the text, empty cells at the end of a line left out."""
+def numbered_rows(lines: list[str]) -> list[tuple[int, list[str]]]:
+    """Return number (from 1) and cells of the lines below the text, empty cells at the end of a line left out.
+
+    Raises
+    ------
+    InputError
+        If a line ends within quotes.
+    """
     lines = [line.partition("#")[0].partition("!")[0].strip() for line in lines]
     numbered = [(number, line) for number, line in enumerate(lines, 1) if line and not line.startswith(";")]
     split = _splitter([line for _, line in numbered])
@@ -104,7 +110,14 @@ def _cells(line: str, delimiter: str) -> list[str]:
     return [cell.strip(" \t'").replace(",", ".") for cell in cells]
 
 
-def _number(cell: str, line: int) -> float:
+def number(cell: str, line: int) -> float:
+    """Return the number of a cell, NaN where it says that there is none.
+
+    Raises
+    ------
+    InputError
+        If it is neither, or beyond the range of numbers; the message names the line.
+    """
     try:
         value = float(cell)
     except ValueError:

@@ -1,20 +1,27 @@
-"""The tables of a FITS file, wherever they stand in it and whatever its headers claim."""
+"""The tables and images of a FITS file, wherever they stand in it and whatever its headers claim."""
 
 from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from astropy.io import fits
 
 BLOCK = 2880
 HEADER_BYTES = 2**20
-TABLES = {"BINTABLE": fits.BinTableHDU, "TABLE": fits.TableHDU}
+TABLES: dict[str | None, Any] = {"BINTABLE": fits.BinTableHDU, "TABLE": fits.TableHDU}
+IMAGES: dict[str | None, Any] = {None: fits.PrimaryHDU, "IMAGE": fits.ImageHDU}
 
 
 def table_hdus(content: bytes) -> Iterator[fits.BinTableHDU | fits.TableHDU]:
-    """Yield the tables of a FITS file in their order; what comes after the last one that is asked for is not read.
+    """Yield the tables of a FITS file in their order, as `data_hdus` does."""
+    return data_hdus(content, TABLES)
+
+
+def data_hdus(content: bytes, kinds: Mapping[str | None, Any] = TABLES) -> Iterator[Any]:
+    """Yield the tables, images or both of a FITS file in their order; what comes after the last one is not read.
 
     `astropy.io.fits.open` trusts the sizes in a header, and goes round and round where one is negative.
 
@@ -22,6 +29,8 @@ def table_hdus(content: bytes) -> Iterator[fits.BinTableHDU | fits.TableHDU]:
     ----------
     content : bytes
         The whole file, not compressed.
+    kinds : mapping
+        Classes by the extension's name: `TABLES`, `IMAGES` (None: the first of a file) or both.
 
     Raises
     ------
@@ -38,11 +47,13 @@ def table_hdus(content: bytes) -> Iterator[fits.BinTableHDU | fits.TableHDU]:
         end = start + stream.tell() + size
         if end > len(content):
             raise ValueError(f"truncated: a header claims {size} bytes of data, {size - end + len(content)} follow")
-        if header.get("XTENSION") in TABLES:
-            hdu = TABLES[header["XTENSION"]].fromstring(content[start:end])
-            width = hdu.columns.dtype.itemsize
-            if header["XTENSION"] == "BINTABLE" and (width != header["NAXIS1"] or width == 0):
-                raise ValueError(f"its columns take {width} bytes a row, its header says {header['NAXIS1']}")
+        extension = header.get("XTENSION")
+        if extension in kinds and (size > 0 or extension in TABLES):
+            hdu = kinds[extension].fromstring(content[start:end])
+            if extension == "BINTABLE":
+                width = hdu.columns.dtype.itemsize
+                if width != header["NAXIS1"] or width == 0:
+                    raise ValueError(f"its columns take {width} bytes a row, its header says {header['NAXIS1']}")
             yield hdu
         start = end + -end % BLOCK
 

@@ -40,7 +40,22 @@ def read_lines(file: Path) -> list[str]:
     InputError
         If the file cannot be opened, or is no text.
     """
-    return _lines(read_content(file), file)
+    return lines_of(read_content(file), file)
+
+
+def lines_of(content: bytes, file: Path) -> list[str]:
+    """Divide the content of a text file into lines, as `read_lines` does."""
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        text = content.decode("utf-16", errors="replace")
+    elif b"\0" in content or content.startswith(GZIP_MAGIC):
+        raise InputError(f"{file} is no text file")
+    else:
+        try:
+            text = content.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            text = content.decode("latin-1")
+    # Not str.splitlines, to which a Latin-1 ellipsis of Windows is the end of a line.
+    return re.split(r"\r\n|\r|\n", text)
 
 
 def read_table(file: Path, text_columns: tuple[str, ...] = ()) -> pd.DataFrame:
@@ -75,7 +90,7 @@ def read_table(file: Path, text_columns: tuple[str, ...] = ()) -> pd.DataFrame:
     elif re.match(rb"(\xef\xbb\xbf)?\s*<(\?xml|VOTABLE)", content):
         table = _read_votable(content, file)
     else:
-        table = _read_delimited(_lines(content, file), text_columns, file)
+        table = _read_delimited(lines_of(content, file), text_columns, file)
     if table.empty:
         raise InputError(f"{file} has no rows below its column names {listed(table.columns)}")
     return table
@@ -102,20 +117,6 @@ def listed(names: Iterable[object]) -> str:
     """Return names of columns as a message can show them: 20 of them at most."""
     names = list(names)
     return ", ".join(map(shown, names[:20])) + (f" and {len(names) - 20} others" if len(names) > 20 else "")
-
-
-def _lines(content: bytes, file: Path) -> list[str]:
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        text = content.decode("utf-16", errors="replace")
-    elif b"\0" in content or content.startswith(GZIP_MAGIC):
-        raise InputError(f"{file} is no text file")
-    else:
-        try:
-            text = content.decode("utf-8-sig")
-        except UnicodeDecodeError:
-            text = content.decode("latin-1")
-    # Not str.splitlines, to which a Latin-1 ellipsis of Windows is the end of a line.
-    return re.split(r"\r\n|\r|\n", text)
 
 
 def _read_delimited(lines: list[str], text_columns: tuple[str, ...], file: Path) -> pd.DataFrame:
@@ -233,7 +234,7 @@ def _read_fits(content: bytes, file: Path) -> pd.DataFrame:
 
 def _read_votable(content: bytes, file: Path) -> pd.DataFrame:
     try:
-        _check_votable(content)
+        check_votable(content)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return _one_value_a_row(Table.read(io.BytesIO(content), format="votable"))
@@ -241,8 +242,14 @@ def _read_votable(content: bytes, file: Path) -> pd.DataFrame:
         raise InputError(f"{file} is not a readable VOTABLE table ({shown(error, 200)})") from error
 
 
-def _check_votable(content: bytes) -> None:
-    """Refuse XML that has its content elsewhere, which astropy would fetch, or that grows beyond bounds in memory."""
+def check_votable(content: bytes) -> None:
+    """Refuse XML that has its content elsewhere, which astropy would fetch, or that grows beyond bounds in memory.
+
+    Raises
+    ------
+    ValueError, ExpatError
+        If it is such, or no XML.
+    """
     rows, width, claimed = 0, 0, 0
 
     def element(name: str, attributes: dict[str, str]) -> None:

@@ -28,7 +28,7 @@ FUNCTIONS = frozenset(
     {
         *(
             f"hiexp.datasets.{name}"
-            for name in ("mock_alfalfa", "mock_cig", "read_alfalfa", "read_arrays", "read_cig")
+            for name in ("mock_alfalfa", "mock_cig", "read_alfalfa", "read_arrays", "read_cig", "read_spectra")
         ),
         *(
             f"hiexp.fitting.{name}"

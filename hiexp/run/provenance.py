@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import getpass
+import glob
 import hashlib
 import json
 import os
@@ -58,10 +59,14 @@ def _settings(cfg: DictConfig) -> dict[str, object]:
 
 @functools.cache  # a folder of 31,502 spectra takes longer than composing the job that names it
 def _files(name: str) -> list[tuple[str, int, int]]:
-    """Return name, size and time of the file, or of the files in the folder, that a setting may name."""
+    """Return name, size and time of the files that a setting may name: one, those in a folder or of a pattern."""
     place = Path(name)
     try:
-        files = [place] if place.is_file() else sorted(file for file in place.iterdir() if file.is_file())
+        if glob.has_magic(name) and not place.exists():
+            found = [Path(file) for file in glob.glob(name, recursive=True)]  # noqa: PTH207
+        else:
+            found = [place] if place.is_file() else list(place.iterdir())
+        files = sorted(file for file in found if file.is_file())
     except (OSError, ValueError):  # most settings name no file
         return []
     return [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]

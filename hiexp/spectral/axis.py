@@ -68,13 +68,18 @@ def check_velocities(velocity: np.ndarray, remedy: str = "convert to km/s") -> N
         goes beyond -100,000 km/s or the speed of light. The message says which unit the numbers look like and leaves
         the name to the caller.
     """
-    low, high, step = _extent(velocity)
-    if plausible(low, high, step):
+    if is_plausible(velocity):
         return
+    low, high, step = _extent(velocity)
     likely = " or ".join(units_that_fit(velocity))
     looks = f"it looks like {likely}; {remedy.format(unit=likely)}" if likely else "give velocities in km/s"
     axis = f"its axis, {low:.7g} to {high:.7g} in steps of {step:.3g}"
     raise InputError(f"{axis}, cannot be an HI spectrum's in km/s: {looks}")
+
+
+def is_plausible(velocity: np.ndarray) -> bool:
+    """Tell whether numbers, shape (L,), can be an HI spectrum's velocities in km/s, as `check_velocities` does."""
+    return bool(plausible(*_extent(velocity)))
 
 
 def could_be_frequencies(velocity: np.ndarray) -> bool:
