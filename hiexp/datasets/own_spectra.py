@@ -197,25 +197,33 @@ def _read(files: list[Path], given: Given, pattern: re.Pattern[str] | None) -> _
     read = _Read([], [], {}, {}, set())
     for file in tqdm(files, desc="reading spectra", unit="file", delay=1, leave=False):
         try:
-            for raw in spectra_in_file(file, given):
-                name = name_of(file, raw.facts, pattern)
-                try:
-                    understood = to_channels(raw, given)
-                except InputError as error:
-                    of = "" if name in file.name else f"{name}: "
-                    read.skipped.append({"name": file.name, "reason": shown(f"{of}{error}", LONGEST_REASON)})
-                    continue
-                read.spectra.append(_Spectrum(name, file.name, understood.channels, known_of(raw.facts)))
-                read.layouts.setdefault(understood.description, []).append((file.name, raw.flux.size))
-                read.used.update(understood.used)
-                for remark in understood.remarks:
-                    read.remarks.setdefault(remark, []).append(file.name)
+            with np.errstate(all="ignore"):  # what is wild is refused in words
+                _read_file(file, given, pattern, read)
         except InputError as error:
-            read.skipped.append({"name": file.name, "reason": shown(error, LONGEST_REASON)})
+            reason = shown(error, LONGEST_REASON)
         except Exception as error:  # whatever one file of thousands does, the others are read
             reason = shown(f"cannot be used ({type(error).__name__}: {error})", LONGEST_REASON)
-            read.skipped.append({"name": file.name, "reason": reason})
+        else:
+            continue
+        read.skipped.append({"name": file.name, "reason": reason})
     return read
+
+
+def _read_file(file: Path, given: Given, pattern: re.Pattern[str] | None, read: _Read) -> None:
+    """Add what a file gives, one bad spectrum of many skipped."""
+    for raw in spectra_in_file(file, given):
+        name = name_of(file, raw.facts, pattern)
+        try:
+            understood = to_channels(raw, given)
+        except InputError as error:
+            of = "" if name in file.name else f"{name}: "
+            read.skipped.append({"name": file.name, "reason": shown(f"{of}{error}", LONGEST_REASON)})
+            continue
+        read.spectra.append(_Spectrum(name, file.name, understood.channels, known_of(raw.facts)))
+        read.layouts.setdefault(understood.description, []).append((file.name, raw.flux.size))
+        read.used.update(understood.used)
+        for remark in understood.remarks:
+            read.remarks.setdefault(remark, []).append(file.name)
 
 
 def _unique(named: list[tuple[str, str]]) -> np.ndarray:

@@ -66,6 +66,8 @@ def _in_text(content: bytes, file: Path, given: Given) -> Iterator[RawSpectrum]:
         return
     try:
         table = read_table(file)  # names of objects before the numbers
+        if not any(column.dtype.kind in "fiu" for _, column in table.items()):
+            raise InputError("no column of numbers")
     except InputError as error:
         raise InputError(
             "no line with numbers; a column of velocities or frequencies and one of fluxes are needed"
@@ -109,6 +111,8 @@ def _in_fits(content: bytes, given: Given) -> Iterator[RawSpectrum]:
             return
         except InputError as error:
             reason = reason or error
+        except fits.VerifyError as error:
+            reason = reason or InputError(f"is not readable FITS ({shown(error, 200)})")
     raise reason or InputError("holds no table and no image")
 
 

@@ -103,6 +103,12 @@ def _axis_unit(axis: Axis, given: Given) -> tuple[u.UnitBase, str, list[str]]:
             "give dataset.units.velocity=km/s (or MHz, ...)"
         )
     numbers = axis.values
+    distinct = np.unique(numbers)
+    if (np.diff(distinct) == 1).all():
+        raise InputError(
+            f"its axis counts channels, {distinct[0]:g} to {distinct[-1]:g}; give the column of velocities or "
+            "frequencies as dataset.columns.velocity=..., or dataset.units.velocity=km/s if these are velocities"
+        )
     fitting = [
         name for name in units_that_fit(numbers) if axis.kind is None or u.Unit(name).is_equivalent(KINDS[axis.kind])
     ]
@@ -134,7 +140,7 @@ def _convention(axis: Axis, velocity: np.ndarray, given: Given) -> tuple[Convent
     if axis.convention is not None:
         return axis.convention, "as the file says"
     if _even_in_frequency_if_optical(velocity):
-        return "optical", "so its channels are even in frequency"
+        return "optical", "which makes its channels even in frequency"
     farthest = velocity[np.abs(velocity).argmax()]
     channel = np.median(np.diff(np.sort(velocity)))
     difference = farthest**2 / LIGHT_SPEED

@@ -66,8 +66,8 @@ class Column:
         return Column(self.name, self.unit, cells, lines)
 
 
-class _Named(NamedTuple):
-    """What a name says."""
+class Named(NamedTuple):
+    """What the head of a column says."""
 
     plain: str
     unit: str
@@ -98,7 +98,7 @@ def spectrum_in_columns(
     columns: Sequence[Column], given: Given, facts: Mapping[str, object], form: str
 ) -> RawSpectrum:
     """Return the spectrum of a table with a row a channel, as `spectra_in_columns` does."""
-    named = [_named(column) for column in columns]
+    named = [parse_name(column.name, column.unit) for column in columns]
     axis = _axis_column(columns, named, given)
     flux = _flux_column(columns, named, axis, given)
     if flux == axis:
@@ -124,7 +124,7 @@ def spectrum_in_columns(
     ]
     layout = f"{form}, {', '.join(words)}" + (f" (not used: {listed(rest)})" if rest else "")
     return RawSpectrum(
-        axis=axis_named(named[axis], axis_numbers),
+        axis=_axis(named[axis], axis_numbers, facts),
         flux=flux_numbers,
         valid=valid,
         flux_unit=named[flux].unit,
@@ -144,31 +144,32 @@ def numbers(column: Column, truth: bool = False) -> np.ndarray:
     return np.array([number(cell, line) for cell, line in zip(cells, lines, strict=True)])
 
 
-def axis_named(named: _Named, values: np.ndarray) -> Axis:
-    """Return an axis with what its column's name says."""
+def _axis(named: Named, values: np.ndarray, facts: Mapping[str, object]) -> Axis:
+    """Return an axis with what its column's name and unit, or else the header, say."""
     match = AXIS_NAME.fullmatch(named.plain)
     frame_of_unit = re.search(r"-([a-z]+)$", named.unit, re.IGNORECASE)
     marks = re.findall(MARKS, f"{match['before'] or ''} {match['after']}") if match else []
-    convention = next((CONVENTIONS[mark] for mark in marks if mark in CONVENTIONS), None)
     if match and match["cz"]:
-        convention = "optical"
+        marks.append("optical")
+    convention = next((CONVENTIONS[mark] for mark in marks if mark in CONVENTIONS), None)
     if frame_of_unit:
         marks.append(frame_of_unit[1].lower())
     kinds: tuple[Kind, ...] = ("velocity", "frequency", "wavelength")
     kind = next((kind for kind in kinds if match and match[kind]), "velocity" if convention else None)
-    frame = next((FRAMES[mark] for mark in marks if mark in FRAMES), "")
-    return Axis(values, named.unit, kind, convention, frame)
+    frame = next((FRAMES[mark] for mark in marks if mark in FRAMES), str(facts.get("SPECSYS", "")))
+    said = CONVENTIONS.get(str(facts.get("CONVENTION", "")).lower())
+    return Axis(values, named.unit, kind, convention or said, frame)
 
 
-def _named(column: Column) -> _Named:
-    """Return the bare name of a column, and its unit: that of the file, or one written in the name."""
-    name, unit = column.name.strip(), column.unit.strip()
+def parse_name(name: str, unit: str = "") -> Named:
+    """Return a column's bare name, and its unit: that of the file, or one written in the name."""
+    name, unit = name.strip(), unit.strip()
     for pattern in (UNIT_IN_NAME, UNIT_AFTER_NAME):
         found = pattern.fullmatch(name)
         if found and (unit_named(found[2], "axis") or unit_named(found[2], "flux")):
             name, unit = found[1], unit or found[2]
             break
-    return _Named(re.sub("[^a-z0-9]", "", name.lower()), unit if unit not in ("-", "--") else "")
+    return Named(re.sub("[^a-z0-9]", "", name.lower()), unit if unit not in ("-", "--") else "")
 
 
 def _id_column(columns: Sequence[Column], given: Given) -> int | None:
@@ -184,7 +185,7 @@ def _id_column(columns: Sequence[Column], given: Given) -> int | None:
     return None
 
 
-def _axis_column(columns: Sequence[Column], named: Sequence[_Named], given: Given) -> int:
+def _axis_column(columns: Sequence[Column], named: Sequence[Named], given: Given) -> int:
     found = _given_column(columns, "velocity", given, None)
     if found is not None:
         return found
@@ -202,13 +203,14 @@ def _axis_column(columns: Sequence[Column], named: Sequence[_Named], given: Give
         return free[0]
     if len(steady) == 1:
         return steady[0]
+    counts = " (one counts channels)" if any(map(_counts_rows, columns)) else ""
     raise InputError(
-        f"{_of(columns)}: which of them has the velocities or frequencies? give dataset.columns.velocity=NAME, or "
-        "its number from 1"
+        f"{_of(columns)}{counts}: which of them has the velocities or frequencies? give "
+        "dataset.columns.velocity=NAME, or its number from 1"
     )
 
 
-def _flux_column(columns: Sequence[Column], named: Sequence[_Named], axis: int, given: Given) -> int:
+def _flux_column(columns: Sequence[Column], named: Sequence[Named], axis: int, given: Given) -> int:
     found = _given_column(columns, "flux", given, None)
     if found is not None:
         return found
@@ -227,7 +229,7 @@ def _flux_column(columns: Sequence[Column], named: Sequence[_Named], axis: int, 
     )
 
 
-def _unclaimed(columns: Sequence[Column], named: Sequence[_Named]) -> list[int]:
+def _unclaimed(columns: Sequence[Column], named: Sequence[Named]) -> list[int]:
     """Return the columns of numbers that neither count the rows nor are said to be something beside a spectrum."""
     return [
         place
@@ -269,7 +271,7 @@ def _is_axis(column: Column) -> bool:
     return steps.size > 0 and bool((steps > 0).all() or (steps < 0).all())
 
 
-def _by_name(named: Sequence[_Named], names: set[str], but: int | None = None) -> list[int]:
+def _by_name(named: Sequence[Named], names: set[str], but: int | None = None) -> list[int]:
     return [place for place, one in enumerate(named) if one.plain in names and place != but]
 
 

@@ -7,14 +7,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from hiexp.datasets.columns import numbered_rows
-from hiexp.datasets.layouts.roles import AXIS_NAME, FLUX_NAMES, Column, spectra_in_columns
+from hiexp.datasets.layouts.roles import AXIS_NAME, FLUX_NAMES, Column, parse_name, spectra_in_columns
 from hiexp.datasets.layouts.spectrum import Convention, Given, RawSpectrum
 from hiexp.datasets.layouts.units import unit_named
 from hiexp.errors import InputError
 
 COMMENT_MARKS = " \t#!;%/*\\\"'"
 NO_UNIT = {"", "-", "--", "[]", "()", "none", "1"}
-FACT = re.compile(r"\W*(object|source|target|ra|dec|v21sys|specsys|frame|bunit)\s*[:=]\s*(.+?)\s*", re.IGNORECASE)
+FACT = re.compile(r"\W*(object|source|target|ra|dec|v21sys|specsys|convention)\s*[:=]\s*(.+?)\s*", re.IGNORECASE)
+UNIT_BESIDE = r"\s+(?![(\[])"  # blanks between names, not those before a name's unit
 RULE = re.compile(r"[-=+_.]{3,}")
 HEADER_LINES = 12  # above the numbers, in which names and units of the columns are looked for
 GBTIDL_CONVENTIONS: dict[str, Convention] = {"OPTICAL": "optical", "RADIO": "radio", "TRUE": "relativistic"}
@@ -25,8 +26,8 @@ def spectra_in_text(lines: Sequence[str], given: Given) -> Iterator[RawSpectrum]
 
     Columns are separated by blanks, tabs, commas, semicolons or bars, with decimal points or commas, as
     `hiexp.datasets.columns` reads them; names and units of the columns stand in a line of their own above the
-    numbers, as a comment or not, and ``OBJECT``, ``RA`` and ``DEC`` as ``NAME = value`` or ``NAME: value``. The three
-    lines that GBTIDL writes are understood, too.
+    numbers, as a comment or not, and ``OBJECT``, ``RA``, ``DEC``, ``SPECSYS`` and ``CONVENTION`` as ``NAME = value``
+    or ``NAME: value``. The three lines that GBTIDL writes are understood, too.
 
     Raises
     ------
@@ -36,9 +37,7 @@ def spectra_in_text(lines: Sequence[str], given: Given) -> Iterator[RawSpectrum]
     """
     lines = [line.replace("|", " ") for line in lines]
     rows = numbered_rows(lines)
-    if (
-        rows and len(rows[0][1]) == 1 and len(rows) > 1 and len(rows[1][1]) > 1
-    ):  # the number of rows, or of the object
+    if len(rows) > 1 and len(rows[0][1]) == 1 < len(rows[1][1]):  # the number of rows, or of the object
         rows = rows[1:]
     if not rows:
         raise InputError("no line with numbers; a column of velocities or frequencies and one of fluxes are needed")
@@ -111,16 +110,16 @@ def _header(above: Sequence[str], width: int) -> tuple[list[str], list[str]]:
 
 
 def _is_role(cell: str) -> bool:
-    plain = re.sub("[^a-z0-9]", "", re.sub(r"[(\[].*", "", cell).lower())
+    plain = parse_name(cell).plain
     return bool(AXIS_NAME.fullmatch(plain)) or any(plain in names for names in FLUX_NAMES)
 
 
 def _tokens(line: str, width: int) -> Iterator[list[str]]:
     """Yield the ways to divide a line into as many cells as there are columns."""
-    bare = line.strip().lstrip(COMMENT_MARKS) if line.lstrip()[:1] in "#!%/*\\" else line.strip()
-    for pattern in (";", ",", "\t", r"\s{2,}", r"\s+"):
-        together = re.sub(r"\s+(?=[(\[])", "", bare) if pattern == r"\s+" else bare
-        cells = [cell.strip(" \t\"'") for cell in re.split(pattern, together)]
+    bare = line.strip()
+    bare = bare.lstrip(COMMENT_MARKS) if bare[:1] in COMMENT_MARKS else re.sub(r"\s[#!].*", "", bare)
+    for pattern in (";", ",", "\t", r"\s{2,}", UNIT_BESIDE, r"\s+"):
+        cells = [cell.strip(" \t\"'") for cell in re.split(pattern, bare)]
         while len(cells) > width and not cells[-1]:
             cells.pop()
         if len(cells) == width and any(cells) and not any(RULE.fullmatch(cell) for cell in cells):
