@@ -160,6 +160,7 @@ def test_a_file_a_folder_and_a_pattern(tmp_path):
         read_spectra(str(tmp_path))
 
 
+@pytest.mark.slow
 def test_another_telescope_in_the_command(tmp_path):
     text(tmp_path, FREQUENCY, lines() / 1000, head="# freq flux", ending="_hi.txt")
     words = ["dataset=spectra", "dataset.path=*_hi.txt", "dataset.units.flux=Jy", "fit=none", "tracking=none"]

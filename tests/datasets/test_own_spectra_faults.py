@@ -199,7 +199,11 @@ REFUSED = {  # content, what the user gives, what is said
         {},
         "0 of 400 channels can be",
     ),
-    "too few channels": (rows(OPTICAL[:12], FLUX[:12]), {}, "12 of 12 channels can be used"),
+    "too few channels": (
+        rows(FREQUENCY[:12], FLUX[:12], head="freq (MHz),flux (mJy)"),
+        {},
+        "12 of 12 channels",
+    ),
     "constant flux": (rows(OPTICAL, np.full(400, 3.0)), {}, "constant flux: no noise"),
     "one velocity": (rows(np.full(400, 4000.0), FLUX), {}, "its axis has 1 different values"),
     "no velocity": (table(columns=(np.full(400, np.nan), FLUX)), {}, "its axis has 0 different values"),
@@ -359,6 +363,12 @@ def test_what_looks_odd_is_read_right(tmp_path, caplog, case):
     valid = spectra.valid[0]
     np.testing.assert_allclose(spectra.flux[0][valid], FLUX[::-1][valid], atol=1e-3)
     assert (said in caplog.text) if said else not caplog.messages
+
+
+def test_a_noise_that_no_spectrum_has_is_said(tmp_path, caplog):
+    (tmp_path / "a.txt").write_text(rows(OPTICAL, FLUX / 1000))
+    read_spectra(str(tmp_path))
+    assert "its noise is not one of HI spectra, 0.02 to 10000 mJy a channel; is its unit right?" in caplog.text
 
 
 def test_places_that_cannot_be_read(tmp_path):

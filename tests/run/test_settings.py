@@ -29,7 +29,10 @@ def test_what_is_shipped_passes(preset):
 def test_every_member_of_every_group_passes_and_every_key_of_it_is_checked(group):
     """What cannot be is a mapping in the place of a number or a word: no key takes this one."""
     for member in members(group):
-        words = [f"{group}={member}", *(["dataset.path=here"] if member in ("alfalfa", "arrays", "cig") else [])]
+        words = [
+            f"{group}={member}",
+            *(["dataset.path=here"] if member in ("alfalfa", "arrays", "cig", "spectra") else []),
+        ]
         cfg = composed(*words)
         check_settings(cfg, "train")
         for key, value in cfg[group].items():

@@ -15,6 +15,7 @@ from hiexp.datasets.stacking import Channels
 from hiexp.datasets.tables import shown
 from hiexp.errors import InputError
 from hiexp.spectral.axis import KM_S, LIGHT_SPEED, REST_FREQUENCY, UNITS, is_plausible, to_velocity, units_that_fit
+from hiexp.spectral.channels import NOISE_RANGE, unusual_noise
 
 DOPPLER = {
     "optical": u.doppler_optical,
@@ -56,6 +57,9 @@ def to_channels(raw: RawSpectrum, given: Given) -> Understood:
     flux = flux[known]
     remarks += [*more, *masked_values(flux, valid)]
     channels = clean(velocity, flux, valid, unit_known=True)
+    if unusual_noise(float(channels.rms)):
+        low, high = NOISE_RANGE
+        remarks.append(f"its noise is not one of HI spectra, {low:g} to {high:g} mJy a channel; is its unit right?")
     return Understood(channels, f"{raw.layout}; axis: {axis_words}; flux: {flux_words}", remarks, used)
 
 
@@ -94,7 +98,8 @@ def _axis_unit(axis: Axis, given: Given) -> tuple[u.UnitBase, str, list[str]]:
         if unit is None:
             raise InputError(f"dataset.units.velocity={shown(text)}: no unit of velocity, frequency or wavelength")
         differs = stated is not None and stated != unit
-        return unit, "dataset.units.velocity", [f"dataset.units.velocity={text}; the file says {axis.unit}"] * differs
+        remark = f"dataset.units.velocity={text} is taken; the file says {axis.unit}"
+        return unit, "dataset.units.velocity", [remark] * differs
     if stated is not None:
         return stated, "as the file says", []
     if axis.unit:

@@ -33,10 +33,10 @@ AXIS_NAME = re.compile(
 FLUX_NAMES = (  # the first that is there
     {"flux", "fluxdens", "fluxdensity", "fluxhi", "hiflux", "fluxes", "fluxvalue"},
     {"fsum", "sumflux", "fluxsum", "sint", "intensity", "amplitude", "signal"},
-    {"spectrum", "spec", "data", "s", "snu", "i", "hi"},
-    {"ta", "tb", "tmb", "tr", "t", "temperature", "tantenna", "antennatemperature", "brightnesstemperature"},
+    {"spectrum", "spec", "data", "s", "snu"},
+    {"ta", "tb", "tmb", "tr", "temperature", "tantenna", "antennatemperature", "brightnesstemperature"},
 )
-WEIGHT_NAMES = {"weight", "weights", "wt", "wgt", "good", "valid", "use"}
+WEIGHT_NAMES = {"weight", "weights", "wt", "wgt", "good", "valid", "use", "npix", "pixels"}  # SoFiA's last two
 FLAG_NAMES = {"flag", "flags", "flagged", "mask", "masked", "bad"}
 ID_NAMES = ("OBJECT", "ID", "NAME", "SOURCE", "GALAXY", "TARGET")
 BESIDE = re.compile(
@@ -199,7 +199,7 @@ def _axis_column(columns: Sequence[Column], named: Sequence[Named], given: Given
         return _one(columns, places, "velocity")
     free = _unclaimed(columns, named)
     steady = [place for place in free if _is_axis(columns[place])]
-    if len(free) == 2 and len(steady) != 1:
+    if len(free) == 2 and len(steady) != 1 and not any(column.name for column in columns):
         return free[0]
     if len(steady) == 1:
         return steady[0]

@@ -25,7 +25,7 @@ class Given:
     units : mapping
         Units of ``velocity`` (or of frequencies or wavelengths) and ``flux``.
     convention : {"optical", "radio"}, optional
-        How velocities are defined.
+        Definition of velocities.
     gain : float, optional
         K/Jy, for antenna temperatures.
     beam_pixels : float, optional
@@ -50,9 +50,9 @@ class Axis:
     unit : str
         As the file writes it.
     kind : {"velocity", "frequency", "wavelength"}, optional
-        The quantity.
+        Quantity on the axis.
     convention : {"optical", "radio", "relativistic"}, optional
-        Of velocities.
+        Definition of velocities.
     frame : str
         Frame of rest.
     rest : float

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,7 @@ def spectra_in_table(table: Table, given: Given, facts: Mapping[str, object], fo
         return
     scalars = [name for name in table.colnames if name not in arrays]
     identity = _identity(table, scalars, given)
-    of_arrays = Given(**(vars(given) | {"columns": _among(table, arrays, given)}))
+    of_arrays = replace(given, columns=_among(table, arrays, given))
     for row in range(len(table)):
         cells = [_cells(np.ma.atleast_1d(table[name][row])) for name in arrays]
         columns = [Column(name, _unit(table[name]), one) for name, one in zip(arrays, cells, strict=True)]
