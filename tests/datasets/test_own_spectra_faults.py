@@ -233,6 +233,11 @@ REFUSED = {  # content, what the user gives, what is said
         {},
         "its axis is in 'deg', no unit",
     ),
+    "image and a table without flux": (
+        image(np.ones((4, 4)), CTYPE1=None) + table(names=("VHELIO", "rms"))[2880:],
+        {},
+        "2 columns, VHELIO, rms: which of them has the flux? give dataset.columns.flux",
+    ),
     "truncated FITS": (table()[:-2880], {}, "is not readable FITS (truncated"),
     "half a header": (table()[:1000], {}, "is not readable FITS"),
     "a bit flipped in gzip": (gzip.compress(rows().encode())[:-9] + b"\0" * 9, {}, "is damaged: gzip says"),
@@ -246,6 +251,11 @@ REFUSED = {  # content, what the user gives, what is said
     "raw scans": (sdfits(2, CAL="T"), {"gain": 1.0}, "raw scans; calibrate and average them with dysh"),
     "integrations": (sdfits(3), {"gain": 1.0}, "3 rows of 'NGC 1': raw scans; calibrate and average them with dysh"),
     "counts": (sdfits(unit="counts"), {"gain": 1.0}, "DATA in counts: raw scans"),
+    "SDFITS read by columns": (
+        sdfits(),
+        {"columns": {"flux": "DATA"}},
+        "1 columns, DATA: which of them has the velocities",
+    ),
     "SDFITS of another axis": (sdfits(CTYPE1="TIME"), {"gain": 1.0}, "CTYPE1 is 'TIME'"),
     "arrays of unlike length": (
         table(columns=(OPTICAL[None], FLUX[None, :300])),
@@ -333,6 +343,17 @@ READ = {  # content, what the user gives, channels masked, what is warned of
     "flags of words": (
         rows(
             OPTICAL, FLUX, ["true" if i in (5, 6) else "false" for i in range(400)], head="v (km/s),flux (mJy),flag"
+        ),
+        {},
+        2,
+        None,
+    ),
+    "channels without pixels": (
+        rows(
+            OPTICAL,
+            with_flux(p5=60.0, p6=60.0),
+            9.0 * ~np.isin(np.arange(400), (5, 6)),
+            head="v_opt (km/s),f_sum (mJy),n_pix",
         ),
         {},
         2,

@@ -1,7 +1,11 @@
 """What an earlier run has finished is taken over only if it is that run's, and whole."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from helpers.commands import train
@@ -192,3 +196,22 @@ def test_a_folder_given_to_other_settings_is_refused_and_a_sweep_has_the_numbers
     jobs = {OmegaConf.load(file)["random_state"]: file.parent for file in configs}
     assert {predicted(jobs[1]), predicted(jobs[5])} == {first, fifth}
     assert predicted(jobs[1]) == first
+
+
+@pytest.mark.slow
+def test_the_files_that_a_pattern_names_are_part_of_the_work(tmp_path):
+    (tmp_path / "one.txt").write_text("4000 1\n")
+    said = "from helpers.configuration import composed; from hiexp.run.provenance import work_key; "
+    said += f"print(work_key(composed('dataset=spectra', 'dataset.path={tmp_path}/*.txt')))"
+    tests = str(Path(__file__).parents[1])
+
+    def key():
+        env = os.environ | {"PYTHONPATH": os.pathsep.join([tests, *sys.path])}
+        return subprocess.run(
+            [sys.executable, "-c", said], env=env, capture_output=True, text=True, check=True
+        ).stdout
+
+    before = key()
+    assert key() == before
+    (tmp_path / "two.txt").write_text("4000 1\n")
+    assert key() != before

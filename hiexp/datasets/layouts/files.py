@@ -60,9 +60,9 @@ def spectra_in_file(file: Path, given: Given) -> Iterator[RawSpectrum]:
 
 
 def _in_text(content: bytes, file: Path, given: Given) -> Iterator[RawSpectrum]:
-    lines = lines_of(content, file)
-    if numbered_rows(lines):
-        yield from spectra_in_text(lines, given)
+    lines = [line.replace("|", " ") for line in lines_of(content, file)]
+    if rows := numbered_rows(lines):
+        yield from spectra_in_text(lines, rows, given)
         return
     try:
         table = read_table(file)  # names of objects before the numbers
@@ -98,7 +98,7 @@ def _meta(table: Table) -> dict[str, object]:
 
 def _in_fits(content: bytes, given: Given) -> Iterator[RawSpectrum]:
     """Yield the spectra of the first table or image that has any."""
-    reason: InputError | None = None
+    reasons: list[tuple[bool, InputError]] = []
     hdus = data_hdus(content, TABLES | IMAGES)
     while (found := _next_hdu(hdus)) is not None:
         hdu, table = found
@@ -110,10 +110,12 @@ def _in_fits(content: bytes, given: Given) -> Iterator[RawSpectrum]:
                 yield spectrum_in_image(hdu, facts)
             return
         except InputError as error:
-            reason = reason or error
+            reasons.append((table is None, error))
         except fits.VerifyError as error:
-            reason = reason or InputError(f"is not readable FITS ({shown(error, 200)})")
-    raise reason or InputError("holds no table and no image")
+            reasons.append((table is None, InputError(f"is not readable FITS ({shown(error, 200)})")))
+    if not reasons:
+        raise InputError("holds no table and no image")
+    raise min(reasons, key=lambda reason: reason[0])[1]  # what is wrong with a table says more
 
 
 def _next_hdu(hdus: Iterator[Any]) -> tuple[Any, Table | None] | None:

@@ -48,7 +48,6 @@ def spectrum_in_image(hdu: Any, facts: dict[str, object]) -> RawSpectrum:
             warnings.simplefilter("ignore")  # cards that astropy puts right
             wcs = WCS(header).sub([number])
             values = wcs.wcs_pix2world(np.arange(sizes[number - 1])[:, None], 0)[:, 0]
-            celestial = _position(header)
     except Exception as error:  # wcslib's errors are many
         raise InputError(f"its spectral axis cannot be computed ({shown(error, 200)})") from error
     understood = wcs.wcs.ctype[0].strip()
@@ -62,7 +61,7 @@ def spectrum_in_image(hdu: Any, facts: dict[str, object]) -> RawSpectrum:
         flux=np.asarray(hdu.data, dtype=float).reshape(-1),
         valid=np.ones(values.size, dtype=bool),
         flux_unit=str(header.get("BUNIT", "")).strip(),
-        facts={**celestial, **facts},
+        facts={**_position(header), **facts},
         layout=f"FITS image, axis {types[number]}",
     )
 
@@ -74,8 +73,10 @@ def _frame(wcs: WCS, header: Any) -> str:
 
 def _position(header: Any) -> dict[str, object]:
     """Return right ascension and declination of the first pixel, in degrees, where there are celestial axes."""
-    wcs = WCS(header).celestial
-    if wcs.naxis != 2:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # as above
+            place = WCS(header).celestial.pixel_to_world(0, 0).icrs
+    except Exception:  # no such axes, or unlikely ones; the spectrum is none the worse
         return {}
-    place = wcs.pixel_to_world(0, 0).icrs
     return {"RA": place.ra.deg, "DEC": place.dec.deg}

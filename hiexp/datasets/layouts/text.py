@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from hiexp.datasets.columns import numbered_rows
 from hiexp.datasets.layouts.roles import AXIS_NAME, FLUX_NAMES, Column, parse_name, spectra_in_columns
 from hiexp.datasets.layouts.spectrum import Convention, Given, RawSpectrum
 from hiexp.datasets.layouts.units import unit_named
@@ -21,26 +20,31 @@ HEADER_LINES = 12  # above the numbers, in which names and units of the columns 
 GBTIDL_CONVENTIONS: dict[str, Convention] = {"OPTICAL": "optical", "RADIO": "radio", "TRUE": "relativistic"}
 
 
-def spectra_in_text(lines: Sequence[str], given: Given) -> Iterator[RawSpectrum]:
+def spectra_in_text(
+    lines: Sequence[str], rows: Sequence[tuple[int, list[str]]], given: Given
+) -> Iterator[RawSpectrum]:
     """Yield the spectra of a text with a row a channel.
 
-    Columns are separated by blanks, tabs, commas, semicolons or bars, with decimal points or commas, as
-    `hiexp.datasets.columns` reads them; names and units of the columns stand in a line of their own above the
-    numbers, as a comment or not, and ``OBJECT``, ``RA``, ``DEC``, ``SPECSYS`` and ``CONVENTION`` as ``NAME = value``
-    or ``NAME: value``. The three lines that GBTIDL writes are understood, too.
+    Names and units of the columns stand in a line of their own above the numbers, as a comment or not, and
+    ``OBJECT``, ``RA``, ``DEC``, ``SPECSYS`` and ``CONVENTION`` as ``NAME = value`` or ``NAME: value``. The three
+    lines that GBTIDL writes are understood, too.
+
+    Parameters
+    ----------
+    lines : sequence of str
+        All lines of the file.
+    rows : sequence of (int, list of str)
+        Numbers and cells of those with numbers, as `hiexp.datasets.columns.numbered_rows` divides them.
+    given : Given
+        What the user says.
 
     Raises
     ------
     InputError
-        If there are no columns of numbers, or they are not those of a spectrum; the message leaves the name to the
-        caller.
+        If the columns are not those of a spectrum; the message leaves the name to the caller.
     """
-    lines = [line.replace("|", " ") for line in lines]
-    rows = numbered_rows(lines)
     if len(rows) > 1 and len(rows[0][1]) == 1 < len(rows[1][1]):  # the number of rows, or of the object
         rows = rows[1:]
-    if not rows:
-        raise InputError("no line with numbers; a column of velocities or frequencies and one of fluxes are needed")
     width = max(len(cells) for _, cells in rows)
     if width < 2:
         raise InputError("1 column; a column of velocities or frequencies and one of fluxes are needed")
