@@ -11,9 +11,7 @@ from astropy import units as u
 
 # Astropy would take Ta for 10^12 years; lower case, without blanks, brackets and the marks of a mean.
 TEMPERATURES = re.compile(r"(k|kelvins?|degk|degreesk|t[abr]\*?|tmb|tsys|ta\(k\)|k\(t(a\*?|b|mb)\))")
-FRAME_SUFFIX = re.compile(
-    r"-(hel|helio|lsr[kd]?|bary?|top|topo|obs|geo|gal)$", re.IGNORECASE
-)  # GBTIDL's km/s-HEL
+FRAME_SUFFIX = re.compile(r"-(hel|helio|lsr[kd]?|bary?|top|topo|obs|geo|gal)$", re.IGNORECASE)  # GBTIDL's km/s-HEL
 SPELLINGS = (
     (re.compile(r"jansky?s?\b"), "jy"),
     (re.compile(r"\bkms\b"), "km/s"),
