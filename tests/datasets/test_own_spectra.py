@@ -204,7 +204,7 @@ def test_agc_15_has_the_values_of_its_catalogue(real, file, said):
 
 
 def test_askap_has_the_values_of_its_catalogue(real):
-    """SoFiA: 20133 km/s, W50 147 km/s, 0.869 Jy km/s; the fit's own errors are 17 km/s and 0.17 Jy km/s."""
+    """SoFiA: 20133 km/s, W50 147 km/s, 0.869 Jy km/s; the fit's own errors are 13 km/s, 37 km/s and 0.17 Jy km/s."""
     (file,) = (real / "askap").glob("*_spec.txt")
     line = fitted(read_spectra(str(file))).iloc[0]
     assert line["position"] == pytest.approx(20133, abs=10)
@@ -244,7 +244,7 @@ def test_gbt(real, caplog):
 
 @pytest.mark.parametrize("form", ["freq", "vrad"])
 def test_sofia_has_the_fluxes_put_in(real, form):
-    """Model cubes: integrated flux within 15 % of that of the nearest galaxy put in, for eight of nine sources."""
+    """Eight of nine sources have a galaxy put in within 31 km/s (they are lopsided) and 15 % of its flux."""
     truth = np.loadtxt(real / "sofia2" / form / "truth.txt")
     spectra = read_spectra(
         f"{real}/sofia2/{form}/*_cubelets/*_spec.txt",
@@ -252,8 +252,6 @@ def test_sofia_has_the_fluxes_put_in(real, form):
         convention="radio" if form == "vrad" else None,
     )
     found = fitted(spectra)
-    matches = 0
-    for line in found.itertuples():
-        near = truth[np.abs(truth[:, 3] - line.position).argmin()]
-        matches += abs(near[3] - line.position) < 30 and abs(line.flux_int / near[6] - 1) < 0.15
-    assert matches >= 6
+    near = np.abs(truth[:, 3] - found["position"].to_numpy()[:, None]) < 31
+    alike = np.abs(found["flux_int"].to_numpy()[:, None] / truth[:, 6] - 1) < 0.15
+    assert (near & alike).any(axis=1).sum() >= 8
