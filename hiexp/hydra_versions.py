@@ -10,8 +10,9 @@ import re
 import warnings
 from importlib.metadata import version
 
-# 1.3 asks whose defaults are meant; 1.4 has one set of them and warns who asks.
-VERSION_BASE = {"version_base": "1.3"} if version("hydra-core").startswith("1.3.") else {}
+IS_1_3 = version("hydra-core").startswith("1.3.")
+# 1.3 asks whose defaults are meant; 1.4 has one set of them and warns who says so.
+VERSION_BASE = {"version_base": "1.3"} if IS_1_3 else {}
 
 # 1.4 wants a list of all that a setting may name; hiexp takes any estimator that its user names, as 1.3 does.
 WITHOUT_WHITELIST = (
@@ -21,7 +22,9 @@ WITHOUT_WHITELIST = (
 
 
 def silence_whitelist_warnings() -> None:
-    """Keep Hydra from warning of each ``_target_``, in this process and in those that it starts."""
+    """Keep Hydra 1.4 from warning of each ``_target_``, in this process and in those that it starts."""
+    if IS_1_3:
+        return
     for message in WITHOUT_WHITELIST:
         warnings.filterwarnings("ignore", re.escape(message))
     known = [os.environ["PYTHONWARNINGS"]] if "PYTHONWARNINGS" in os.environ else []

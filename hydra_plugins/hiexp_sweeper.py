@@ -78,7 +78,7 @@ class GridSweeper(Sweeper):
 
     def _grid(self, words: list[str]) -> list[list[str]]:
         """Return the jobs, each of them a list of ``key=value``, of words that may have several values."""
-        axes = {}  # of two words for one key the later
+        axes: dict[str, list[str]] = {}  # of two words for one key the later
         for override in OverridesParser.create(self.hydra_context.config_loader).parse_overrides(words):
             key = override.get_key_element()
             if not override.is_sweep_override():

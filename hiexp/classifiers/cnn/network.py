@@ -114,7 +114,8 @@ class ConvNet:
         """Return the padding of each block, and the size of the image before each and after the last one."""
         if self.padding not in ("auto", "same", "valid"):
             raise InputError(f"model.padding={self.padding}: choose auto, same or valid")
-        paddings, sizes = [], [size]
+        paddings: list[str] = []
+        sizes: list[Sequence[int]] = [size]
         for blocks_behind in reversed(range(len(self.filters))):
             if self.padding == "auto":
                 trimmed = (min(sizes[-1]) - 2) // 2
