@@ -82,10 +82,9 @@ def parsed(words: list[str]) -> argparse.Namespace:
 
 
 def _count(text: str) -> int:
-    count = int(text)
-    if count < 1:
-        raise ValueError
-    return count
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: give a whole number from 1 up")
+    return int(text)
 
 
 def read(sweep: str | None, experiment: str | None, uri: str | None, root: str) -> Comparison:

@@ -44,6 +44,11 @@ def natural_order(text: str) -> tuple[bool, float, list[str | int]]:
     return (False, value, parts) if math.isfinite(value) else (True, 0.0, parts)
 
 
+def counted(number: int, what: str) -> str:
+    """Return a number with its noun, in the plural where there is not just one."""
+    return f"{number} {what}{'s' * (number != 1)}"
+
+
 def duration(seconds: float) -> str:
     """Return how long something takes, with the digits that matter."""
     if seconds < 100:

@@ -85,6 +85,8 @@ class GridSweeper(Sweeper):
                 axes[key] = [f"{key}={override.get_value_element_as_str()}"]
             elif override.is_discrete_sweep():
                 axes[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
+                if not axes[key]:
+                    raise InputError(f"{override.input_line}: no values to sweep over")
             else:
                 raise InputError(f"{override.input_line}: a grid takes values, or a range(start, stop, step)")
         return [list(job) for job in itertools.product(*axes.values())]

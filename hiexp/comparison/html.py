@@ -34,7 +34,7 @@ from hiexp.comparison.text import (
 )
 from hiexp.errors import InputError
 from hiexp.evaluation.metrics import metric, shown_in
-from hiexp.printable import duration, natural_order, printable
+from hiexp.printable import counted, duration, natural_order, printable
 from hiexp.run.files import CLASSES_PICTURE, PARAMETERS_PICTURE, PREDICTIONS_FILE
 from hiexp.writing import write_named
 
@@ -111,6 +111,8 @@ def write_page(comparison: Comparison, file: Path) -> Path:
         measure=metric(measure).title,
         heading=heading(comparison),
         like=indistinguishable_from_best(comparison),
+        chance=any(f"chance_{measure}" in run.metrics for run in runs),
+        tail=tail(measure).removesuffix(" %"),
         facts=_facts(comparison),
         ranking=draw_ranking(comparison),
         verdict=verdict_text(comparison),
@@ -159,12 +161,12 @@ def _facts(comparison: Comparison) -> list[tuple[str, str, str]]:
         ]
     elif math.isfinite(best.number(f"chance_{measure}")):
         mean, high, p = (number(best.number(f"{prefix}_{measure}")) for prefix in ("chance", "chance95", "p"))
-        facts.append(("that run by chance", mean, f"95th percentile {high}, p = {p}"))
+        facts.append(("that run by chance", mean, f"{tail(measure).removesuffix(' %')}th percentile {high}, p = {p}"))
     for row in comparison.pairs[:1]:
         interval_of_pairs = f"[{row['low']:+.3f}, {row['high']:+.3f}], {metric(row['score']).title}, {row['n']} pairs"
         facts.append((row["pair"], f"{row['mean']:+.3f}", interval_of_pairs))
     total = sum(value for value in map(seconds, runs) if not math.isnan(value))
-    facts.append(("computing", duration(total), f"{len(runs)} runs, without what they shared"))
+    facts.append(("computing", duration(total), f"{counted(len(runs), 'run')}, without what they shared"))
     return facts
 
 

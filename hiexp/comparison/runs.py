@@ -43,7 +43,7 @@ from hiexp.run.reproduce import reproduce_command, sweep_command
 if TYPE_CHECKING:
     import pandas as pd
 
-DEFAULT_MEASURES = ("success_rate", "median_chi2_dof", "agreement")
+DEFAULT_MEASURES = ("success_rate", "median_chi2_dof", "agreement", "n_good")
 
 DERIVED = ("chance", "p_", "low_", "high_", "epsilon2_", "information_", "precision_", "recall_")
 FILTER = re.compile(r"(?P<key>[^=!<>]+)(?P<sign>!=|<=|>=|=|<|>)(?P<value>.+)")
@@ -176,8 +176,10 @@ class Comparison:
         return replace(self, runs=(*self.done[:count], *self.others))
 
     def judged(self) -> Verdict | None:
-        """Return the verdict where it is about the measure of this ranking."""
-        return self.verdict if self.verdict and self.verdict["measure"] == self.measure else None
+        """Return the verdict where it is about the measure of this ranking, and its best is among the runs."""
+        if not self.verdict or self.verdict["measure"] != self.measure:
+            return None
+        return self.verdict if self.verdict["best"]["job"] in {run.name for run in self.done} else None
 
     def where(self, filters: Iterable[str]) -> Comparison:
         """Return the runs that pass every filter: ``key=a,b``, ``key!=a`` for settings, ``metric>0.5`` for metrics.
@@ -190,7 +192,9 @@ class Comparison:
         runs = self.runs
         for text in filters:
             runs = _passing(runs, text)
-        return replace(self, runs=runs)
+        if len(runs) == len(self.runs):
+            return self
+        return replace(self, runs=runs, verdict=None, pairs=[])  # which are of all runs
 
     def ranked(self, measure: str | None = None) -> Comparison:
         """Return the runs sorted by a metric, best first; those without it come last.
@@ -244,7 +248,7 @@ def axes(runs: Sequence[Run]) -> list[str]:
     return [key for key in keys if len({run.settings.get(key, "") for run in runs}) > 1]
 
 
-def read_sweep(folder: Path) -> Comparison:
+def read_sweep(folder: str | Path) -> Comparison:
     """Read the folder of a sweep: a run a job, by number.
 
     Raises
@@ -252,6 +256,7 @@ def read_sweep(folder: Path) -> Comparison:
     InputError
         If there is no job in it.
     """
+    folder = Path(folder)
     jobs = jobs_of(folder)
     if not jobs:
         raise InputError(f"{folder}: no jobs of a sweep are in this folder; give runs/<date>/<time>_sweep")

@@ -12,6 +12,7 @@ import numpy as np
 from hiexp.comparison.runs import Comparison, Run
 from hiexp.csv_tables import csv_text
 from hiexp.evaluation.metrics import metric, shown_in
+from hiexp.printable import counted
 
 ON_SCREEN = 60  # runs in the table, unless more are asked for
 CELL = 22  # characters of a setting on the screen
@@ -83,10 +84,9 @@ def heading(comparison: Comparison) -> str:
     """Return what the table shows, in a sentence."""
     measure, done = comparison.measure, comparison.done
     order = "highest" if metric(measure).greater_is_better else "lowest"
-    words = [f"{len(done)} runs of {comparison.title}, {order} {metric(measure).title} first"]
-    for name in [measure, *other_scores(comparison)]:
-        if metric(name).meaning:
-            words.append(f"{metric(name).title}: {metric(name).meaning}")
+    words = [f"{counted(len(done), 'run')} of {comparison.title}, {order} {metric(measure).title} first"]
+    if metric(measure).meaning:
+        words.append(f"{metric(measure).title}: {metric(measure).meaning}")
     if any(f"low_{measure}" in run.metrics for run in done):
         words.append("[ ]: 95 % interval")
     if any(f"chance_{measure}" in run.metrics for run in done):
@@ -104,25 +104,35 @@ def verdict_text(comparison: Comparison) -> str:
     verdict = comparison.judged()
     if not verdict:
         return ""
-    best, chance, n_all = verdict["best"], verdict["maximum"], len(verdict["configurations"])
+    best, chance, score = verdict["best"], verdict["maximum"], metric(comparison.measure).title
+    n_others = len(verdict["configurations"]) - 1
+    alike = sum(row["indistinguishable_from_best"] for row in verdict["configurations"]) - 1
     settings = next((run.words(comparison.axes) for run in comparison.runs if run.name == best["job"]), "")
-    like = sum(row["indistinguishable_from_best"] for row in verdict["configurations"]) - 1
+    run = f"{best['job']}{f' ({settings})' * bool(settings)}"
+    who = f"The best of {n_others + 1} configurations, run {run}, has" if n_others else f"Run {run} has"
     text = (
-        f"The best of {n_all} configurations, run {best['job']}{f' ({settings})' * bool(settings)}, has a "
-        f"{metric(comparison.measure).title} of {best['score']:.3f}. "
-        f"Under permuted reference classes the best of them reaches {chance['mean']:.3f} on average and "
-        f"{chance['p95']:.3f} in 5 % of the draws: family-wise p = {best['p_family']:.3f}. "
-        f"Corrected for selection bias: {best['corrected']:.3f} [{best['corrected_low']:.3f}, "
-        f"{best['corrected_high']:.3f}]. "
-        f"{n_all - 1 - like or 'None'} of the other {n_all - 1} {'differ' if n_all - 1 - like > 1 else 'differs'} "
-        "significantly from it."
+        f"{who} a {score} of {best['score']:.3f}. Under permuted reference classes "
+        f"{'the best of them' if n_others else 'it'} reaches {chance['mean']:.3f} on average and "
+        f"{chance['p95']:.3f} in 5 % of the draws: family-wise p = {best['p_family']:.3f}."
     )
-    if comparison.controls:
+    if n_others:
+        text += (
+            f" Corrected for selection bias: {best['corrected']:.3f} [{best['corrected_low']:.3f}, "
+            f"{best['corrected_high']:.3f}]. {_differing(n_others - alike, n_others)} significantly from it."
+        )
+    of_reference = {run.settings.get("labels", "reference") for run in comparison.runs} == {"reference"}
+    if comparison.controls or not of_reference:
         return text
     return (
         f"{text} A small p says that predictions and classes are related, not that the labels taught it: for that, "
         "run the same sweep with labels=random seed=1,2,... and give it to  python -m hiexp.compare --control"
     )
+
+
+def _differing(n_differ: int, n_others: int) -> str:
+    if n_others == 1:
+        return "The other one differs" if n_differ else "The other one does not differ"
+    return f"{n_differ or 'None'} of the other {n_others} {'differ' if n_differ > 1 else 'differs'}"
 
 
 def pairs_text(comparison: Comparison) -> list[str]:
@@ -198,7 +208,8 @@ def screen_table(comparison: Comparison, width: int, at_most: int) -> str:
     room = width - _width(columns)
     shown_settings, room = _fitting(settings, room)
     shown_scores, room = _fitting(scores, room)
-    left_out = [name for name, _ in settings if name not in dict(shown_settings)]
+    shown = {**dict(shown_settings), **dict(shown_scores)}
+    left_out = [name for name, cells in (*settings, *scores) if name not in shown and any(cells)]
     lines = _aligned([*columns, *shown_scores], shown_settings)
     if left_out:
         lines += textwrap.wrap(f"no room for {_list(left_out)}: --csv FILE has all", width)
@@ -270,7 +281,7 @@ def latex_table(comparison: Comparison) -> str:
         titles += [metric(name).title, *(["chance", "$p$"] if name in chance else [])]
     lines = [
         f"% hiexp: {len(comparison.done)} runs of {comparison.title}; needs \\usepackage{{booktabs}}.",
-        "% Scores with bootstrap 95 % intervals; chance: mean (95th percentile) under permuted reference classes.",
+        *_explained(comparison, chance),
         f"\\begin{{tabular}}{{{'l' * len(names)}{'c' * (len(titles) - len(names))}}}",
         r"\toprule",
         " & ".join(text if text == "$p$" else latex_text(text) for text in titles) + r" \\",
@@ -285,6 +296,15 @@ def latex_table(comparison: Comparison) -> str:
                 cells += [f"{mean} ({high})" if high else mean, number(run.number(f"p_{name}"))]
         lines.append(" & ".join(cells) + r" \\[2pt]")  # room for the ends of the intervals
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
+
+
+def _explained(comparison: Comparison, chance: Sequence[str]) -> list[str]:
+    """Return the comments that say what intervals and chance levels in the table are, where there are any."""
+    lines = []
+    if any(f"low_{comparison.measure}" in run.metrics for run in comparison.done):
+        lines.append("% Scores with bootstrap 95 % intervals.")
+    tails = " or ".join(dict.fromkeys(tail(name).removesuffix(" %") for name in chance))
+    return lines + [f"% chance: mean ({tails}th percentile) under permuted reference classes."] * bool(chance)
 
 
 def latex_text(text: str) -> str:

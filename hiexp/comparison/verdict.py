@@ -16,7 +16,7 @@ from hiexp.run.files import PREDICTIONS_FILE, VERDICT_FILE
 log = logging.getLogger(__name__)
 
 
-def with_verdict(comparison: Comparison, folder: Path, seed: int) -> Comparison:
+def with_verdict(comparison: Comparison, folder: Path, seed: int, n_draws: int = 1000) -> Comparison:
     """Return a ranked sweep with the verdict on its best, and write that as ``sweep.json``.
 
     Parameters
@@ -27,6 +27,8 @@ def with_verdict(comparison: Comparison, folder: Path, seed: int) -> Comparison:
         The sweep's folder, which receives the file.
     seed : int
         Seed of permutations and bootstrap samples.
+    n_draws : int
+        Number of each.
     """
     if comparison.measure not in table_scores():
         return comparison
@@ -38,7 +40,7 @@ def with_verdict(comparison: Comparison, folder: Path, seed: int) -> Comparison:
                 predictions[run.name] = read_predictions(file, n_test=run.metrics.get("n_test"))
         except InputError as error:
             log.warning("Job %s is left out of the verdict: %s", run.name, error)
-    verdict = judge_sweep(predictions, comparison.measure, seed=seed) if predictions else None
+    verdict = judge_sweep(predictions, comparison.measure, n_draws, seed) if predictions else None
     if verdict is None:
         return comparison
     try:

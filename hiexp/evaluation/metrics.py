@@ -14,6 +14,7 @@ import numpy as np
 
 from hiexp.evaluation.confusion import accuracy, balanced_accuracy, macro_f1, success_rate
 
+OF_SCORES = ("low_", "high_", "chance_", "chance95_")  # what runs tell of each score beside its value
 Place = Literal["run", "ranking", "paper", "pairs", "groups", "cost"]
 
 
@@ -110,5 +111,8 @@ def table_scores() -> dict[str, Callable[[np.ndarray], np.ndarray]]:
 
 def metric(name: str) -> Metric:
     """Return what is known of a metric; of one without a row what its name tells."""
-    less = name.startswith("p_") or name.endswith("_seconds")
-    return METRICS.get(name) or Metric(name.replace("_", " "), greater_is_better=not less)
+    if name in METRICS:
+        return METRICS[name]
+    of = next((name.removeprefix(prefix) for prefix in OF_SCORES if name.startswith(prefix)), "")
+    less = name.startswith("p_") or name.endswith("_seconds") or (of in METRICS and not METRICS[of].greater_is_better)
+    return Metric(name.replace("_", " "), greater_is_better=not less)

@@ -33,6 +33,10 @@ class Measurement:
     level: float | None = None
     of_line: bool = True
 
+    def __post_init__(self) -> None:
+        if self.level is not None and not 0 < self.level < 1:
+            raise ValueError(f"level={self.level}: a width is taken at a fraction of the peak, between 0 and 1")
+
 
 MEASUREMENTS = {
     "position": Measurement(

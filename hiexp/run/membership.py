@@ -18,6 +18,7 @@ from hiexp.tracking.mlflow_store import PARENT_TAG, SWEEP_UID_TAG
 from hiexp.writing import write_whole
 
 log = logging.getLogger(__name__)
+PROGRESS = log.name  # what jobs of other processes may say on the screen
 
 SWEEP_FILE = ".sweep.json"
 

@@ -115,7 +115,7 @@ def command(run: Callable[[DictConfig], float | None]) -> Callable[[DictConfig],
             with work_lock(cfg, key, run_folder(), reusing=sweeping()) as metrics:
                 if metrics is None:
                     return run(cfg)
-                report_job_done("done in an earlier sweep")
+                report_job_done("done in an earlier run")
                 return metrics.get("success_rate")
 
     return guarded

@@ -29,7 +29,7 @@ from hiexp.commandline import words_typed
 from hiexp.locks import locked
 from hiexp.run.checks import exit_on_error
 from hiexp.run.files import REUSED_FILE
-from hiexp.run.membership import Sweep
+from hiexp.run.membership import PROGRESS, Sweep
 from hiexp.run.reproduce import sweep_command
 from hiexp.run.reuse import fail_orphaned_runs, work_lock_file
 from hiexp.run.summary import display_path, python_command
@@ -47,7 +47,7 @@ class WorkerLogFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether to show it."""
-        return parent_process() is None or record.name == __name__ or record.levelno >= logging.WARNING
+        return parent_process() is None or record.name == PROGRESS or record.levelno >= logging.WARNING
 
 
 class SweepCallback(Callback):
@@ -94,7 +94,7 @@ class SweepCallback(Callback):
         fail_orphaned_runs(self.tracking, Path(config.root))
         self.begun = self.tracking.begin(self.record)
         goes_on = "; an earlier sweep of this command goes on" if known else ""
-        log.info("%s jobs in %s%s", n_jobs or "Some", display_path(self.folder), goes_on)
+        log.info("%s jobs in %s%s", "Some" if n_jobs is None else n_jobs, display_path(self.folder), goes_on)
         Sweep(uid, self.record.run_id, n_jobs, axes, time.time()).write(self.folder)
         atexit.register(self._on_abort)
 
@@ -131,11 +131,12 @@ class SweepCallback(Callback):
         from hiexp.sweep.report import judged, verdict_metrics, write_report
 
         folder = self.folder
-        comparison = judged(read_sweep(folder).ranked(), folder, config.seed, self.paired)
+        n_draws = config.get("evaluation", {}).get("permutations")
+        comparison = judged(read_sweep(folder).ranked(), folder, config.seed, n_draws, self.paired)
         n_all, n_failed = len(comparison.runs), len(comparison.others)
         reused = sum(run.file(REUSED_FILE) is not None for run in comparison.done)
         lines = ["", report_text(comparison), "", *write_report(comparison, folder)]
-        taken = f", {reused} of them in an earlier sweep (tracking.reuse=false runs them again)" if reused else ""
+        taken = f", {reused} of them in an earlier run (tracking.reuse=false runs them again)" if reused else ""
         lines += [
             f"sort, filter, export:  {python_command()} -m hiexp.compare --sweep {display_path(folder)}",
             f"{n_all - n_failed} of {n_all} jobs done{taken}, {n_failed} failed; run folder {display_path(folder)}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from hiexp.run.summary import display_path
 from hiexp.writing import staged, write_whole
 
 
-def judged(comparison: Comparison, folder: Path, seed: int, paired: str | None) -> Comparison:
+def judged(comparison: Comparison, folder: Path, seed: int, n_draws: int | None, paired: str | None) -> Comparison:
     """Return a ranked sweep that has ended with its verdict and the differences between values of one key.
 
     Parameters
@@ -28,11 +29,13 @@ def judged(comparison: Comparison, folder: Path, seed: int, paired: str | None) 
         The sweep's folder, which receives ``sweep.json``, ``pairs.json`` and ``pairs.csv``.
     seed : int
         Seed of permutations and bootstrap samples.
+    n_draws : int or None
+        Permutations and bootstrap samples, as many as of each run; None for fits.
     paired : str or None
         The key.
     """
     comparison = replace(comparison, runs=tuple(map(_ended, comparison.runs)))
-    comparison = with_verdict(comparison, folder, seed)
+    comparison = with_verdict(comparison, folder, seed, n_draws) if n_draws else comparison
     return with_pairs(comparison, paired, folder) if paired else comparison
 
 
@@ -63,7 +66,8 @@ def write_report(comparison: Comparison, folder: Path) -> list[str]:
         return []
     write_whole(folder / RANKING_FILE, csv_table(comparison))
     lines = []
-    if comparison.measure in table_scores():
+    scored = any(math.isfinite(run.number(comparison.measure)) for run in comparison.done)
+    if scored and comparison.measure in table_scores():
         with staged(folder) as stage:
             draw_scores(comparison, stage / RANKING_PICTURE)
             draw_learning_curve(comparison, stage / LEARNING_CURVE_PICTURE)

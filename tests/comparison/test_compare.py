@@ -153,7 +153,7 @@ def test_the_command(sweep, tmp_path):
         ([], "no sweep in runs/ and no store in mlruns/"),
         (["--uri", "sqlite:///none.db"], "--uri sqlite:///none.db: no such store"),
         (["--uri", "http://127.0.0.1:9", "--experiment", "a"], "--uri http://127.0.0.1:9: cannot be read"),
-        (["--top", "0"], "--top: invalid"),
+        (["--top", "0"], "--top: '0': give a whole number from 1 up"),
         (["root=nowhere"], "root=nowhere: no such folder"),
     ],
 )

@@ -241,7 +241,7 @@ def ended(folder):
     callback = SweepCallback(paired="model")
     callback.folder, callback.record, callback.tracking, callback.begun = folder, Record("x"), NoTracking(), None
     try:
-        callback.on_multirun_end(OmegaConf.create({"seed": 0}))
+        callback.on_multirun_end(OmegaConf.create({"seed": 0, "evaluation": {"permutations": 200}}))
     except SystemExit as end:
         return end.code in (None, 0)
     return True

@@ -14,9 +14,9 @@ pytestmark = pytest.mark.filterwarnings("error")
 VERDICT = {
     "measure": "success_rate",
     "configurations": [],
+    "best": {"job": "0"},
     "maximum": {"mean": 0.5, "p05": 0.4, "p50": 0.5, "p95": 0.6},
 }
-PREFIXES = ("low_", "high_", "chance_", "chance95_")
 
 
 def sweep(settings, scores, verdict=None, sizes=None):

@@ -64,3 +64,9 @@ def test_every_measurement_says_what_it_is():
         assert row.meaning.strip(), name
         assert not row.meaning.endswith("."), name
         assert row.level is None or 0 < row.level < 1, name
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0, -0.2, float("nan")])
+def test_a_width_is_taken_within_the_line(level):
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        Measurement("km / s", "width", level=level)

@@ -64,7 +64,7 @@ def test_a_sweep_is_one_run_with_its_jobs_below_it_and_typed_again_runs_nothing(
     # One folder is lost: its files come from the store, those of the other are copies.
     before = {job: (first / job / "predictions.csv").read_bytes() for job in "01"}
     (first / "0").rename(tmp_path / "lost")
-    assert "2 of 2 jobs done, 2 of them in an earlier sweep" in sweep(*words, cwd=tmp_path)
+    assert "2 of 2 jobs done, 2 of them in an earlier run" in sweep(*words, cwd=tmp_path)
     again = Store(tmp_path)
     assert again.ids("FINISHED") == store.ids("FINISHED")
     assert len(again.jobs) == 2
@@ -136,7 +136,8 @@ def test_parallel_jobs_give_the_numbers_of_serial_ones_in_a_folder_of_their_own(
     words = ["-m", "dataset.n_galaxies=60", "fit=none", "feature.size=16", "epochs=1", "tracking=none"]
     words += ["classifier=knn,random_forest,cnn", "hydra.sweep.dir=mine"]
     for launcher in ("basic", "joblib"):
-        sweep(*words, f"hydra/launcher={launcher}", cwd=tmp_path)
+        screen = sweep(*words, f"hydra/launcher={launcher}", cwd=tmp_path)
+        assert re.search(r"^3 of 3 done, 0 running, 0 left:  #\d classifier=", screen, re.MULTILINE), launcher
     assert {file.parent.name for file in tmp_path.glob("*/ranking.csv")} == {"mine", "mine_2"}
     for job in "012":
         serial, parallel = (tmp_path / name / job / "predictions.csv" for name in ("mine", "mine_2"))

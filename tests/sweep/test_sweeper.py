@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf, open_dict
 
+from hiexp.errors import InputError
 from hydra_plugins.hiexp_sweeper import GridSweeper
 
 
@@ -71,6 +72,15 @@ def test_a_grid_has_all_combinations_of_the_words(tmp_path, monkeypatch, params,
     sweeper.sweep(words)
     assert launched == jobs
     assert OmegaConf.load(tmp_path / "sweep" / "multirun.yaml") == config
+
+
+def test_a_key_without_values_is_told_before_anything_is_made(tmp_path):
+    sweeper = GridSweeper(None)
+    sweeper.hydra_context = HydraContext(config_loader=None, callbacks=None)
+    sweeper.config = OmegaConf.create({"hydra": {"sweep": {"dir": str(tmp_path / "sweep")}}})
+    with pytest.raises(InputError, match=r"seed=range\(3,1\): no values to sweep over"):
+        sweeper.sweep(["seed=range(3,1)"])
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_interval_is_no_grid(tmp_path):
