@@ -119,6 +119,7 @@ def test_a_limit_below_two_objects_is_an_error(sample, limits):
         Subsampled(KMeans(3), **limits).fit(sample[0])
 
 
+@pytest.mark.slow
 def test_k_shape_ignores_scale_offset_and_how_many_are_placed_at_once(sample):
     profiles, *_ = sample
     clusterer = KShape(3, random_state=0)
@@ -129,6 +130,7 @@ def test_k_shape_ignores_scale_offset_and_how_many_are_placed_at_once(sample):
     assert clusterer.predict(np.zeros((1, 40))).shape == (1,)
 
 
+@pytest.mark.slow
 def test_warping_forgives_shifts_within_the_band():
     """Two shapes, each at many positions: only what may be moved far enough is alike."""
     x = np.arange(64.0)

@@ -93,6 +93,7 @@ def test_a_click_on_a_heading_sorts(page, report):
     assert page.wrong == []
 
 
+@pytest.mark.slow
 def test_a_click_on_a_row_opens_it(page, report):
     page.goto(report)
     row = page.locator("table.runs tr.run").nth(7)

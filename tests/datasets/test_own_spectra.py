@@ -20,6 +20,7 @@ from hiexp.errors import InputError
 MEASURED = ["position", "w50", "flux_int"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.__name__)
 def test_a_layout_gives_the_lines_it_was_written_from(tmp_path, layout):
     path, said, truth = layout(tmp_path)

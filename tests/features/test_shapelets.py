@@ -82,6 +82,7 @@ def test_the_gradient_is_that_of_automatic_differentiation(n_classes):
         torch.testing.assert_close(parameter.grad, gradient, atol=1e-7, rtol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_samples", [50, 97])
 @pytest.mark.parametrize("scale", [True, False])
 @pytest.mark.parametrize(("lengths", "counts"), [([50], [4]), ([30, 12, 5], [2, 3, 1]), ([2, 41], [5, 2])])
@@ -216,6 +217,7 @@ def estimator_checks():
             yield pytest.param(model, check, id=f"{kind.__name__}-{check.func.__name__}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("model", "check"), list(estimator_checks()))
 def test_a_scikit_learn_estimator(model, check):
     check(model)

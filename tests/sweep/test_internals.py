@@ -47,6 +47,7 @@ def test_the_launcher_of_processes_is_bound(asked, started):
     assert "joblib" in launch.__code__.co_names  # it is what the launcher reads
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("allowed", [True, False], ids=["allowed to grow", "by itself"])
 def test_joblib_keeps_a_process_that_is_allowed_to_grow(allowed):
     def begin():

@@ -83,6 +83,7 @@ def test_a_key_without_values_is_told_before_anything_is_made(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_an_interval_is_no_grid(tmp_path):
     result = train("-m", "test_size=interval(0.1,0.5)", cwd=tmp_path)
     assert result.returncode == 1

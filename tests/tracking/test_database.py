@@ -81,6 +81,7 @@ def with_a_run(file):
         database.execute(f"insert into runs (run_uuid, experiment_id) values ('1', {experiment})")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("harm", "said"),
     [
