@@ -9,12 +9,13 @@ from html import escape
 from hiexp.comparison.runs import Comparison, Run
 from hiexp.comparison.text import number, short_names
 from hiexp.evaluation.metrics import metric
-from hiexp.printable import natural_order
+from hiexp.printable import natural_order, printable
 
 TOP, PLOT, ROW = 14, 230, 17  # px: above the plot, its height, a row of settings
 SIGN = 6.4  # px: a character
 ROOM, NARROW, BROAD = 860, 5, 34  # px: what all columns may take, and one of them
 AT_MOST = 150  # runs in the picture
+LETTERS = 18  # of a setting
 VALUES = 12  # of a setting that has a row for each
 TICKS = (1, 2, 2.5, 5, 10)
 
@@ -32,7 +33,10 @@ def draw_ranking(comparison: Comparison) -> str:
         return ""
     step = min(max(ROOM / len(runs), NARROW), BROAD)
     names = short_names(comparison.axes)
-    labels = [len(name) + max(len(_cut(run.settings.get(key, ""))) for run in runs) for key, name in names.items()]
+    labels = [
+        len(name) + max(len(printable(run.settings.get(key, ""), LETTERS)) for run in runs)
+        for key, name in names.items()
+    ]
     left = SIGN * max(labels, default=8) + 24
     width = left + step * len(runs) + 12
     verdict = comparison.judged()
@@ -101,7 +105,7 @@ def _settings(
         y = top + ROW * line
         if line % 2 == 0:
             parts.append(_tag("rect", x=left, y=y, width=width - left, height=ROW, class_="stripe"))
-        parts.append(_text(left - 8, y + 12.5, _cut(value or "not set"), "end"))
+        parts.append(_text(left - 8, y + 12.5, printable(value or "not set", LETTERS), "end"))
         for place, run in enumerate(runs):
             if run.settings.get(key, "") == value:
                 x = left + step * (place + 0.5)
@@ -161,7 +165,9 @@ def draw_lines(comparison: Comparison) -> str:
         parts.append(_line(x, TOP + 18, x, TOP + 18 + PLOT, "rule"))
         parts.append(_tag("text", name, x=x, y=TOP + 4, class_="axis" + (" middle" if place else "")))
         for label, height in labels.items():
-            parts.append(_tag("text", _cut(label), x=x + 7, y=TOP + 22 + PLOT * (1 - height), class_="halo"))
+            parts.append(
+                _tag("text", printable(label, LETTERS), x=x + 7, y=TOP + 22 + PLOT * (1 - height), class_="halo")
+            )
     return _svg(width, TOP + PLOT + 34, parts, f"Settings and {metric(measure).title} of every run")
 
 
@@ -193,10 +199,6 @@ def nice_ticks(low: float, high: float) -> list[float]:
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(size * power for size in TICKS if size * power >= rough * (1 - 1e-9))
     return [round(step * place, 12) for place in range(math.ceil(low / step), math.floor(high / step) + 1)]
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= 18 else f"{text[:17]}…"
 
 
 def _svg(width: float, height: float, parts: Sequence[str], words: str) -> str:

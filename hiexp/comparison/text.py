@@ -12,7 +12,7 @@ import numpy as np
 from hiexp.comparison.runs import Comparison, Run
 from hiexp.csv_tables import csv_text
 from hiexp.evaluation.metrics import metric, shown_in
-from hiexp.printable import counted
+from hiexp.printable import counted, printable
 
 ON_SCREEN = 60  # runs in the table, unless more are asked for
 CELL = 22  # characters of a setting on the screen
@@ -90,9 +90,7 @@ def heading(comparison: Comparison) -> str:
     if any(f"low_{measure}" in run.metrics for run in done):
         words.append("[ ]: 95 % interval")
     if any(f"chance_{measure}" in run.metrics for run in done):
-        words.append(
-            f"chance, {tail(measure)}: mean and percentile of the same predictions under permuted reference classes"
-        )
+        words.append(f"chance, {tail(measure)}: mean and percentile of the same predictions under permuted classes")
         words.append("p: share of permutations that do as well")
     if indistinguishable_from_best(comparison):
         words.append("≈: not significantly different from the best")
@@ -111,7 +109,7 @@ def verdict_text(comparison: Comparison) -> str:
     run = f"{best['job']}{f' ({settings})' * bool(settings)}"
     who = f"The best of {n_others + 1} configurations, run {run}, has" if n_others else f"Run {run} has"
     text = (
-        f"{who} a {score} of {best['score']:.3f}. Under permuted reference classes "
+        f"{who} a {score} of {best['score']:.3f}. Under permuted classes "
         f"{'the best of them' if n_others else 'it'} reaches {chance['mean']:.3f} on average and "
         f"{chance['p95']:.3f} in 5 % of the draws: family-wise p = {best['p_family']:.3f}."
     )
@@ -203,7 +201,7 @@ def screen_table(comparison: Comparison, width: int, at_most: int) -> str:
     columns = [column for column in columns if any(column[1])]
     scores = [(metric(name).column, [value_text(run, name) for run in runs]) for name in other_scores(comparison)]
     scores.append(("seconds", [number(seconds(run), 2) for run in runs]))
-    settings = [(name, [_cut(run.settings.get(key, "")) for run in runs]) for key, name in names.items()]
+    settings = [(name, [printable(run.settings.get(key, ""), CELL) for run in runs]) for key, name in names.items()]
 
     room = width - _width(columns)
     shown_settings, room = _fitting(settings, room)
@@ -216,10 +214,6 @@ def screen_table(comparison: Comparison, width: int, at_most: int) -> str:
     if len(comparison.done) > at_most:
         lines += [f"... and {len(comparison.done) - at_most} more: --top {len(comparison.done)}"]
     return "\n".join(lines)
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= CELL else text[: CELL - 1] + "…"
 
 
 def _list(names: Sequence[str]) -> str:
@@ -304,7 +298,7 @@ def _explained(comparison: Comparison, chance: Sequence[str]) -> list[str]:
     if any(f"low_{comparison.measure}" in run.metrics for run in comparison.done):
         lines.append("% Scores with bootstrap 95 % intervals.")
     tails = " or ".join(dict.fromkeys(tail(name).removesuffix(" %") for name in chance))
-    return lines + [f"% chance: mean ({tails}th percentile) under permuted reference classes."] * bool(chance)
+    return lines + [f"% chance: mean ({tails}th percentile) under permuted classes."] * bool(chance)
 
 
 def latex_text(text: str) -> str:

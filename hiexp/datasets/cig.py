@@ -14,7 +14,7 @@ import pandas as pd
 from astropy import units as u
 from tqdm import tqdm
 
-from hiexp.datasets.cleaning import clean
+from hiexp.datasets.cleaning import clean, masking_text
 from hiexp.datasets.columns import read_columns
 from hiexp.datasets.files import is_folder
 from hiexp.datasets.selection import select_classes
@@ -242,13 +242,8 @@ def _clean(velocity: np.ndarray, flux: np.ndarray, to_mjy: float | None) -> tupl
     known = count > 0
     mean = np.divide(total, count, out=np.zeros(velocity.size), where=known)
     blank = find_blanks(mean, known)
-    masked = [
-        f"{np.count_nonzero(flux[filled] == value)} channels hold the fill value {value:g} and are masked"
-        for value in np.unique(flux[filled])
-    ]
-    if blank.any():
-        masked.append(f"{np.count_nonzero(blank)} channels are blanked with zeros and masked")
-    return clean(velocity, mean * (to_mjy or 1.0), known & ~blank, unit_known=to_mjy is not None), masked
+    channels = clean(velocity, mean * (to_mjy or 1.0), known & ~blank, unit_known=to_mjy is not None)
+    return channels, masking_text(flux[filled], blank)
 
 
 def _read_classes(file: Path) -> pd.DataFrame:

@@ -78,11 +78,15 @@ def masked_values(flux: np.ndarray, given: np.ndarray) -> list[str]:
         Channels with a value.
     """
     filled = find_fill_values(flux, given)
+    return masking_text(flux[filled], find_blanks(flux, given & ~filled))
+
+
+def masking_text(fill_values: np.ndarray, blank: np.ndarray) -> list[str]:
+    """Say how many channels hold each fill value, and how many are blanked with zeros."""
     said = [
-        f"{np.count_nonzero(flux[filled] == value)} channels hold the fill value {value:g} and are masked"
-        for value in np.unique(flux[filled])
+        f"{count} channels hold the fill value {value:g} and are masked"
+        for value, count in zip(*np.unique(fill_values, return_counts=True), strict=True)
     ]
-    blank = find_blanks(flux, given & ~filled)
     return said + [f"{np.count_nonzero(blank)} channels are blanked with zeros and masked"] * bool(blank.any())
 
 
