@@ -35,8 +35,9 @@ class Spectra:
         Heliocentric velocity of the channels, km/s, ascending.
     flux : ndarray, shape (N, L)
         Flux density, mJy; 0 where not `valid`.
-    rms : ndarray, shape (N,)
-        Noise of one channel, mJy; NaN where it cannot be measured.
+    rms : ndarray, shape (N,) or (N, L)
+        Noise of one channel, mJy, alike for all channels of a spectrum or of each of its own; NaN where it cannot be
+        measured.
     valid : ndarray of bool, shape (N, L)
         Channels that may be used.
     catalogue : DataFrame
@@ -78,6 +79,14 @@ class Spectra:
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def typical_rms(self) -> np.ndarray:
+        """Noise of one channel, mJy, shape (N,): the median of those that may be used; NaN where none is known."""
+        if self.rms.ndim == 1:
+            return self.rms
+        known = np.ma.masked_where(~(self.valid & np.isfinite(self.rms) & (self.rms > 0)), self.rms)
+        return np.ma.median(known, axis=1).filled(np.nan) if known.size else np.full(len(self), np.nan)
+
     def take(self, rows: np.ndarray | slice) -> Spectra:
         """Return the spectra of `rows`, a boolean mask of shape (N,) or a slice."""
         return replace(
@@ -95,7 +104,8 @@ class Spectra:
 
     def without_channels(self) -> Spectra:
         """Return the sample without its channels, which are most of its memory and which only a fit needs."""
-        return replace(self, **{name: getattr(self, name)[:, :0] for name in ("velocity", "flux", "valid")})
+        cut = ("velocity", "flux", "valid", *(["rms"] if self.rms.ndim == 2 else []))
+        return replace(self, **{name: getattr(self, name)[:, :0] for name in cut})
 
     def save(self, folder: Path) -> None:
         """Write everything into an empty folder, for `load`."""

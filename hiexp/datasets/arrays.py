@@ -47,7 +47,8 @@ def read_arrays(path: str) -> Spectra:
     ----------
     path : str
         - ``.npz`` with ``X`` (or ``flux``), shape (N, L), and any of ``y`` (or ``labels``), ``velocity`` of
-          shape (L,) or (N, L), ``ids``, ``rms``, and ``split``, which says "train" or "test" of each series;
+          shape (L,) or (N, L), ``ids``, ``rms`` (one number, one a series or one a sample), and ``split``, which
+          says "train" or "test" of each series;
         - ``.csv`` with a line of names and a row a series: columns ``id``, ``class`` (or ``label``) and
           ``split`` where there are any (a column without a name is an id), the others samples in their order;
           names that are all numbers are the velocities, unless they count 0, 1, 2, ... or 1, 2, 3, ...;
@@ -75,7 +76,7 @@ def read_arrays(path: str) -> Spectra:
     if n == 0 or length < 2:
         raise InputError(f"dataset.path={path}: {n} series of {length} samples; at least 1 of 2 are needed")
     ids = _unique_ids(sample, path)
-    velocity, series = _ascending(sample, path)
+    velocity, series, given = _ascending(sample, path)
     valid = np.isfinite(series)
     valid = valid & ~_fill_values(series, valid, sample.velocity is None, path)
     flux = np.where(valid, series, 0.0)
@@ -86,8 +87,8 @@ def read_arrays(path: str) -> Spectra:
     usable = reasons == ""
     if not usable.any():
         raise InputError(f"dataset.path={path}: none of its {n} series can be used; the first: {reasons[0]}")
-    rms = _noise(sample.rms, flux, valid & usable[:, None], path)
-    if sample.velocity is not None and sample.rms is None:
+    rms = _noise(given, flux, valid & usable[:, None], path)
+    if sample.velocity is not None and given is None:
         doubt = unusual_noise(float(np.median(rms[np.isfinite(rms)]))) if np.isfinite(rms).any() else None
         if doubt:
             log.warning("%s: %s; fluxes are taken for mJy: multiply by 1000 what is in Jy", path, doubt)
@@ -364,12 +365,12 @@ def _unique_ids(sample: _Sample, path: str) -> np.ndarray:
     return ids
 
 
-def _ascending(sample: _Sample, path: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return velocity and series, shape (N, L), in the order of the velocity."""
-    series = sample.series
+def _ascending(sample: _Sample, path: str) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Return velocity and series, shape (N, L), in the order of the velocity, and so the noise where it is given."""
+    series, rms = sample.series, sample.rms
     if sample.velocity is None:
         log.info("%s has no velocities: samples are counted, and fit=whole takes all of each series", path)
-        return np.tile(np.arange(series.shape[1], dtype=float), (len(series), 1)), series
+        return np.tile(np.arange(series.shape[1], dtype=float), (len(series), 1)), series, rms
     if sample.velocity.shape not in (series.shape, series.shape[1:]):
         raise InputError(
             f"dataset.path={path}: velocity has the shape {sample.velocity.shape}; "
@@ -390,18 +391,21 @@ def _ascending(sample: _Sample, path: str) -> tuple[np.ndarray, np.ndarray]:
                 f"dataset.path={path}: series {row + 1}: {error}; for series that are no spectra, leave velocity out "
                 "(in .csv: name the columns by words)"
             ) from error
-    return velocity, np.take_along_axis(series, order, axis=1)
+    if rms is not None and rms.shape == series.shape:
+        rms = np.take_along_axis(rms, order, axis=1)
+    return velocity, np.take_along_axis(series, order, axis=1), rms
 
 
 def _noise(given: np.ndarray | None, flux: np.ndarray, valid: np.ndarray, path: str) -> np.ndarray:
-    """Return the noise given, or an estimate of it; shape (N,)."""
+    """Return the noise given, shape (N,) or (N, L), or an estimate of it, shape (N,)."""
     if given is not None:
         given = given.astype(float)
-        if given.shape not in ((), (len(flux),)) or not np.all((given > 0) & (given < LARGEST)):
+        if given.shape not in ((), (len(flux),), flux.shape) or not np.all((given > 0) & (given < LARGEST)):
             raise InputError(
-                f"dataset.path={path}: rms has to be one positive number, or {len(flux)} of them, and finite"
+                f"dataset.path={path}: rms has to be one positive number, {len(flux)} of them, or one a sample, and "
+                "finite"
             )
-        return np.broadcast_to(given, len(flux)).copy()
+        return given if given.ndim == 2 else np.broadcast_to(given, len(flux)).copy()
     rms = np.full(len(flux), np.nan)
     for row in np.flatnonzero(valid.any(axis=1)):
         values = flux[row, valid[row]]

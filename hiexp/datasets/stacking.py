@@ -9,10 +9,10 @@ import numpy as np
 
 
 class Channels(NamedTuple):
-    """One spectrum, shape (L,) and a number, or a stack of them, shapes (N, L) and (N,).
+    """One spectrum, shape (L,), or a stack of them, (N, L).
 
-    ``velocity`` in km/s, ascending; ``flux`` in mJy, 0 where not ``valid``; ``rms``, the noise of one channel,
-    in mJy.
+    ``velocity`` in km/s, ascending; ``flux`` in mJy, 0 where not ``valid``; ``rms``, the noise of one channel, in
+    mJy: a number a spectrum, or one a channel.
     """
 
     velocity: np.ndarray
@@ -40,11 +40,17 @@ def stack(spectra: Iterable[Channels], shape: tuple[int, int], dtype: type = flo
         two. ``Spectra(**stack(...)._asdict(), ...)`` takes it as it is.
     """
     flux: np.ndarray = np.zeros(shape, dtype)
-    velocity, valid, rms = np.empty(shape), np.zeros(shape, bool), np.empty(shape[0])
+    velocity, valid, noise = np.empty(shape), np.zeros(shape, bool), []
     for row, one in enumerate(spectra):
         n = one.velocity.size
         step = one.velocity[-1] - one.velocity[-2]
         velocity[row, :n] = one.velocity
         velocity[row, n:] = one.velocity[-1] + step * np.arange(1, shape[1] - n + 1)
-        flux[row, :n], valid[row, :n], rms[row] = one.flux, one.valid, one.rms
+        flux[row, :n], valid[row, :n] = one.flux, one.valid
+        noise.append(one.rms)
+    if not any(map(np.ndim, noise)):
+        return Channels(velocity, flux, valid, np.array(noise, dtype=float))
+    rms = np.full(shape, np.nan)
+    for row, values in enumerate(noise):
+        rms[row, : np.size(values) if np.ndim(values) else None] = values
     return Channels(velocity, flux, valid, rms)

@@ -42,9 +42,9 @@ def fit_spectra(
         km/s, ascending or descending; one axis for all spectra or one each.
     flux : array_like, shape (L,) or (N, L)
         mJy; channels that are NaN are not used.
-    rms : array_like, shape (N,) or a number, optional
-        Noise of one channel, mJy, positive; NaN where unknown. By default measured on the channels without a line;
-        a warning tells where it is not that of an HI spectrum in mJy.
+    rms : array_like, shape (N,), (L,) of one spectrum, (N, L) or a number, optional
+        Noise of one channel, or of each, mJy, positive; NaN where unknown. By default measured on the channels
+        without a line; a warning tells where it is not that of an HI spectrum in mJy.
     valid : array_like of bool, shape (L,) or (N, L), optional
         Channels to use; by default all.
     systemic : array_like, shape (N,) or a number, optional
@@ -95,7 +95,7 @@ def fit_spectra(
         velocity = np.broadcast_to(velocity, flux.shape)
         usable = np.isfinite(flux) & np.broadcast_to(_usable(valid), flux.shape)
         expected = np.broadcast_to(np.nan if systemic is None else plain(systemic, KM_S, "systemic")[0], n)
-        noise = None if rms is None else np.broadcast_to(plain(rms, MJY, "rms")[0], n)
+        noise = None if rms is None else _noise(plain(rms, MJY, "rms")[0], n, length)
     except InputError:
         raise
     except ValueError as error:
@@ -118,6 +118,8 @@ def fit_spectra(
         raise InputError("rms: has to be positive and finite, NaN where it is unknown")
     order = np.where(np.expand_dims(falling, 1), np.arange(length)[::-1], np.arange(length))
     velocity, flux, usable = (np.take_along_axis(values, order, axis=1) for values in (velocity, flux, usable))
+    if noise.ndim == 2:
+        noise = np.take_along_axis(noise, order, axis=1)
     names = np.arange(n).astype(str) if ids is None else np.atleast_1d(np.asarray(ids)).astype(str)
     if names.size != n or np.unique(names).size != n:
         raise InputError(f"ids: give a name of its own to each of the {n} spectra")
@@ -131,6 +133,12 @@ def fit_spectra(
         systemic=expected,
     )
     return fit(spectra, **settings)
+
+
+def _noise(rms: np.ndarray, n: int, length: int) -> np.ndarray:
+    """Return the noise of N spectra, shape (N,), or of all of their channels, (N, L)."""
+    by_channel = rms.ndim == 2 or (n == 1 and rms.shape == (length,))
+    return np.broadcast_to(rms, (n, length) if by_channel else n)
 
 
 def _check_axes(velocity: np.ndarray, steps: np.ndarray) -> None:

@@ -105,7 +105,7 @@ def _fit_batch(
     """Fit some of the spectra, the first of which is number `first` of the sample, and return their lines too."""
     channels = tensors(spectra, device)
     lines = find_lines(channels) if lines is None else lines
-    status = before_fitting(channels, spectra.rms, lines, settings.min_snr)
+    status = before_fitting(channels, spectra.typical_rms, lines, settings.min_snr)
     tables: list[pd.DataFrame] = []
     fitted: Pass | None = None
     for rule in rules:
@@ -151,7 +151,7 @@ def _fit_pass(
         reach = model.core[0] * lines.width + model.core[1] * channels.width
         near, far = torch.maximum(low, lines.centre - reach), torch.minimum(high, lines.centre + reach)
     p = len(model.parameters)
-    held = channels.sums(near, far)[0].cpu().numpy()
+    held = channels.sums(near, far).number.cpu().numpy()
     status[(status == GOOD) & (held <= p)] = f"no more valid channels in the window than the {p} parameters"
     fitted = Pass.empty(low, high, p)
     rows = torch.tensor(np.flatnonzero(status == GOOD), device=low.device)
@@ -159,7 +159,7 @@ def _fit_pass(
         channels, lines, rows, near, far, None if before is None else before.parameters, fitted, model, settings
     )
     if model.core is not None:
-        beyond = channels.sums(low, high)[2] - channels.sums(near, far)[2]
+        beyond = channels.sums(low, high).squares - channels.sums(near, far).squares
         fitted.chi2.add_(beyond / channels.rms**2)
         ends = model.value(torch.stack([near, far], dim=1)[rows], fitted.parameters[rows])
         rows = rows[(ends.abs() > CORE_THRESHOLD * channels.rms[rows, None]).any(1)]
@@ -181,7 +181,7 @@ def _fit_rows(
     """Fit the spectra `rows` between `low` and `high` and write what comes of it into `fitted`."""
     if not len(rows):
         return
-    rows = rows[channels.sums(low, high)[0][rows].argsort()]  # so that those measured together are about as long
+    rows = rows[channels.sums(low, high).number[rows].argsort()]  # so that those measured together are about as long
     everything = gather(channels, lines, rows, low, high)
     solution, fixed = _solve(everything, model, None if start is None else start[rows], settings)
     fitted.chi2[rows] = solution.chi2
@@ -238,7 +238,7 @@ def _solve(windows: Windows, model: Model, start: Tensor | None, settings: Setti
 def _table(
     spectra: Spectra, channels: Channels, lines: Lines, fitted: Pass, status: np.ndarray, model: Model
 ) -> pd.DataFrame:
-    n, flux, squared = channels.sums(fitted.low, fitted.high)
+    n, weight, flux, squared = channels.sums(fitted.low, fitted.high)
     squares = fitted.chi2 * channels.rms**2
     names = list(model.parameters)
     columns = {
@@ -250,7 +250,7 @@ def _table(
         "chi2": fitted.chi2,
         "chi2_dof": fitted.chi2 / (n - len(names)).clamp_min(1),
         "mse": squares / n,
-        "r2": 1 - squares / (squared - flux**2 / n),
+        "r2": 1 - squares / (squared - flux**2 / weight),
     }
     table = pd.DataFrame({name: value.cpu().numpy() for name, value in columns.items()})
     return table.assign(status=status).set_index(pd.Index(spectra.ids, name="id"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -20,7 +21,20 @@ LAGS = 5  # channels; beyond it lie the ripples of the baseline
 AT_ONCE = {"cpu": 128, "cuda": 8192}  # spectra looked at together: on a CPU few enough for its cache
 MORE_AT_ONCE = 4  # times as many where the velocity is known, and few boxes are looked at
 SLACK = 1e-3  # of a channel: what is nearer to the edge of a window or a line than that lies inside
+TINY = torch.finfo(torch.float64).tiny
 FEWEST_FREE = 64  # channels without a line that say anything of the noise
+
+
+class Running(NamedTuple):
+    """Sums over valid channels: their number, and their weights, weighted flux and weighted square of it.
+
+    Weights are squares of `Channels.precision`, so that without noise of their own these are sums of flux.
+    """
+
+    number: Tensor
+    weight: Tensor
+    flux: Tensor
+    squares: Tensor
 
 
 @dataclass(frozen=True)
@@ -34,10 +48,11 @@ class Channels:
     valid : Tensor of bool, shape (N, L)
         Channels that may be used.
     rms, systemic : Tensor, shape (N,)
-        Noise of one channel, mJy; where the line is expected, km/s, NaN where nobody knows.
-    running : tuple of Tensor, shape (N, L + 1)
-        Number of valid channels, their flux and its square, summed up to each channel: the sums over any window are
-        two look-ups away.
+        Typical noise of one channel, mJy; where the line is expected, km/s, NaN where nobody knows.
+    precision : Tensor, shape (N, 1) or (N, L)
+        `rms` over the noise of each channel: 1 where all have the same.
+    running : Running
+        Sums up to each channel: those over any window are two look-ups away.
     """
 
     velocity: Tensor
@@ -45,7 +60,8 @@ class Channels:
     valid: Tensor
     rms: Tensor
     systemic: Tensor
-    running: tuple[Tensor, Tensor, Tensor]
+    precision: Tensor
+    running: Running
 
     @property
     def width(self) -> Tensor:
@@ -63,55 +79,73 @@ class Channels:
 
     def ends(self) -> tuple[Tensor, Tensor]:
         """Return the first and the last valid channel, each of shape (N, 1); any where there is none."""
-        used = self.running[0]
+        used = self.running.number
 
         def channel(number: Tensor) -> Tensor:
             return (torch.searchsorted(used, number) - 1).clamp(0, used.shape[1] - 2)
 
         return channel(torch.ones_like(used[:, :1])), channel(used[:, -1:].contiguous())
 
-    def sums(self, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return number, flux and squared flux of the valid channels in each window, each of shape (N,)."""
+    def sums(self, low: Tensor, high: Tensor) -> Running:
+        """Return the sums over the valid channels in each window, each of shape (N,)."""
         first, last = self.find(low, high)
         last = torch.maximum(first, last)
-        number, flux, squares = ((total.gather(1, last) - total.gather(1, first))[:, 0] for total in self.running)
-        return number, flux, squares
+        return Running(*((total.gather(1, last) - total.gather(1, first))[:, 0] for total in self.running))
 
     def take(self, rows: Tensor | slice) -> Channels:
         """Return some of the spectra."""
-        number, flux, squares = (total[rows] for total in self.running)
         return Channels(
             velocity=self.velocity[rows],
             flux=self.flux[rows],
             valid=self.valid[rows],
             rms=self.rms[rows],
             systemic=self.systemic[rows],
-            running=(number, flux, squares),
+            precision=self.precision[rows],
+            running=Running(*(total[rows] for total in self.running)),
         )
 
 
 def tensors(spectra: Spectra, device: torch.device) -> Channels:
-    """Return the spectra as tensors, an rms that is not known as 1."""
-    known = np.isfinite(spectra.rms) & (spectra.rms > 0)
+    """Return the spectra as tensors, an rms that is not known as 1.
+
+    Of channels with noise of their own those where it is not known are not valid, unless it is known of none.
+    """
     spectra = without_nan(spectra)
+    typical = spectra.typical_rms
+    typical = np.where(np.isfinite(typical) & (typical > 0), typical, 1.0)
+    precision, valid = np.ones((len(typical), 1)), spectra.valid
+    if spectra.rms.ndim == 2:
+        known = np.isfinite(spectra.rms) & (spectra.rms > 0)
+        valid = valid & (known | ~(valid & known).any(axis=1, keepdims=True))
+        precision = np.divide(typical[:, None], spectra.rms, out=np.ones(valid.shape), where=known)
 
     def double(values: np.ndarray) -> Tensor:
         return torch.from_numpy(np.require(values, np.float64, ["C", "W"])).to(device)
 
-    flux, valid = double(spectra.flux), torch.from_numpy(spectra.valid).to(device)
-    running = flux.new_zeros(3, flux.shape[0], flux.shape[1] + 1)
-    number, total, squares = running[:, :, 1:]
-    number.copy_(valid)
-    total.copy_(flux)
-    torch.mul(flux, flux, out=squares)
+    flux, usable, precise = (
+        double(np.where(valid, spectra.flux, 0.0)),
+        torch.from_numpy(valid).to(device),
+        double(precision),
+    )
+    n, length = flux.shape
+    alike = precise.shape[1] == 1
+    running = flux.new_zeros(3 if alike else 4, n, length + 1)
+    number, total, squares = running[:3, :, 1:]
+    number.copy_(usable)
+    weight = precise**2
+    torch.mul(flux, weight, out=total)
+    torch.mul(flux, total, out=squares)
+    if not alike:
+        torch.mul(number, weight, out=running[3, :, 1:])
     running[:, :, 1:].cumsum_(2)  # in place: memory asked for anew costs more than the sums
     return Channels(
         velocity=double(spectra.velocity),
         flux=flux,
-        valid=valid,
-        rms=double(np.where(known, spectra.rms, 1.0)),
+        valid=usable,
+        rms=double(typical),
         systemic=double(spectra.systemic),
-        running=(running[0], running[1], running[2]),
+        precision=precise,
+        running=Running(running[0], running[0 if alike else 3], running[1], running[2]),
     )
 
 
@@ -126,7 +160,7 @@ class Lines:
     snr : Tensor, shape (N,)
         Flux in the box over its noise, the noise's correlation counted in; 0 where no box has positive flux.
     noise : Tensor, shape (N,)
-        Root mean square of the channels beside the line over the rms of the spectrum; 1 where there are too few.
+        Root mean square of the channels beside the line over their rms; 1 where there are too few.
     correlation : Tensor, shape (N, 5)
         Autocorrelation of the noise at lags of 1 to 5 channels, measured beside the line; 0 where there are too few.
     """
@@ -162,8 +196,9 @@ def cache_lines(spectra: Spectra, device: torch.device, lines: Sequence[Lines]) 
 def find_lines(channels: Channels) -> Lines:
     """Find each line as the box of channels with the highest signal-to-noise ratio.
 
-    A matched filter over boxes of 12 to 1200 km/s (after Saintonge 2007, AJ 133, 2087). Where `systemic` is known,
-    boxes centred within 50 km/s of it are looked at, else all of them.
+    A matched filter over boxes of 12 to 1200 km/s (after Saintonge 2007, AJ 133, 2087), whose channels count by the
+    inverse of their variance. Where `systemic` is known, boxes centred within 50 km/s of it are looked at, else all
+    of them.
     """
     n = len(channels.flux)
     centre, width = torch.full_like(channels.rms, torch.nan), torch.full_like(channels.rms, torch.nan)
@@ -178,7 +213,7 @@ def find_lines(channels: Channels) -> Lines:
             centre[rows], width[rows], snr[rows] = boxes
             reach = boxes[1] + SLACK * part.width
             beside = ~((part.velocity - boxes[0][:, None]).abs() <= reach[:, None])
-            rms, correlation[rows] = noise_beside(part.flux, part.valid & beside)
+            rms, correlation[rows] = noise_beside(part.flux * part.precision, part.valid & beside)
             noise[rows] = torch.where(rms > 0, rms / part.rms, 1.0)
     # Neighbours that share their noise average out less of it.
     return Lines(centre, width, snr / (1 + 2 * correlation.sum(1)).clamp_min(0.5).sqrt(), noise, correlation)
@@ -197,7 +232,8 @@ def _best_boxes(channels: Channels) -> tuple[Tensor, Tensor, Tensor]:
     `Channels.systemic` is known of all spectra or of none.
     """
     velocity, rms, systemic, channel = channels.velocity, channels.rms, channels.systemic, channels.width
-    used, total, _ = channels.running
+    used, weight, total, _ = channels.running
+    alike = weight is used
     length = velocity.shape[1]
     centre, width, best = torch.full_like(rms, torch.nan), torch.full_like(rms, torch.nan), torch.zeros_like(rms)
     if length < 2:
@@ -213,7 +249,7 @@ def _best_boxes(channels: Channels) -> tuple[Tensor, Tensor, Tensor]:
         column = torch.arange(-middle_column, middle_column + 1, device=rms.device)
         place = torch.searchsorted(velocity, systemic[:, None]) + column
         before = place.clamp(0, length)
-        used, total = used.gather(1, before), total.gather(1, before)
+        used, weight, total = (sums.gather(1, before) for sums in (used, weight, total))
         velocity = velocity.gather(1, place.clamp(0, length - 1))
     for box in boxes.tolist():
         stride = max(box // OVERLAP, 1)
@@ -225,7 +261,8 @@ def _best_boxes(channels: Channels) -> tuple[Tensor, Tensor, Tensor]:
             begin, end = 0, max(length - box, 0) + 1
         first, last = slice(begin, end, stride), slice(begin + box, end + box, stride)
         held = used[:, last] - used[:, first]
-        snr = (total[:, last] - total[:, first]) / held.clamp_min(1).sqrt()
+        counted = held.clamp_min(1) if alike else (weight[:, last] - weight[:, first]).clamp_min(TINY)
+        snr = (total[:, last] - total[:, first]) / counted.sqrt()
         left, right = velocity[:, first], velocity[:, begin + box - 1 : end + box - 1 : stride]
         middle = (left + right) / 2
         # A box half masked says little of the line; one far from a known velocity is another source.

@@ -23,7 +23,8 @@ def scatter(
     """Return the standard deviations of what is measured over realisations of the noise, shape (B, Q).
 
     A realisation is the fitted curve plus what the fit left of the spectrum itself, moved along it by a random number
-    of channels: so the noise keeps its correlation, its outliers and its ripples.
+    of channels: so the noise keeps its correlation, its outliers and its ripples. Where channels have noise of their
+    own it is moved in units of it.
 
     Parameters
     ----------
@@ -39,7 +40,7 @@ def scatter(
         Source of the random moves, on the CPU.
     """
     n, length = curve.shape
-    left = channels.flux - curve
+    left = (channels.flux - curve) * channels.precision
     place = torch.arange(length, device=curve.device)
     measured = []
     for _ in range(realisations):
@@ -47,7 +48,7 @@ def scatter(
         source = (place + (share * length).long().to(curve.device)) % length
         fresh = torch.randn(n, length, generator=generator, dtype=curve.dtype).to(curve.device)
         noise = torch.where(channels.valid.gather(1, source), left.gather(1, source), fresh * channels.rms[:, None])
-        flux = torch.where(channels.valid, curve + noise, 0)
+        flux = torch.where(channels.valid, curve + noise / channels.precision, 0)
         measured.append(measured_again(replace(channels, flux=flux)))
     values = torch.stack(measured)
     return (values - values.nanmean(0)).square().nanmean(0).sqrt()

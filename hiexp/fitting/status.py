@@ -12,7 +12,7 @@ from hiexp.fitting.result import GOOD
 
 def without_content(channels: Channels) -> np.ndarray:
     """Return why there is nothing to be found in a spectrum, or `GOOD`, shape (N,)."""
-    n_valid = channels.running[0][:, -1]
+    n_valid = channels.running.number[:, -1]
     differs = (channels.flux != channels.flux.gather(1, channels.ends()[0])) & channels.valid
     return _first_reason(
         (n_valid == 0, "no valid channels"),
@@ -44,7 +44,7 @@ def after_fitting(channels: Channels, fitted: Pass, status: np.ndarray, max_step
     low, high = fitted.edges.unbind(1)
     first, last = (channels.velocity.gather(1, end)[:, 0] for end in channels.ends())
     before, beyond = channels.find(low, high)
-    masked = channels.sums(low, high)[0] < 0.5 * (beyond - before)[:, 0]
+    masked = channels.sums(low, high).number < 0.5 * (beyond - before)[:, 0]
     reasons = (
         (~fitted.converged, f"not converged in {max_steps} steps"),
         (torch.stack([*fitted.measured.values()]).isnan().any(0), "the fitted curve has no peak"),

@@ -58,7 +58,7 @@ class Windows:
 
     @property
     def rms(self) -> Tensor:
-        """Noise of a channel, mJy."""
+        """Noise of a channel, of the quietest where they differ, mJy."""
         return 1 / self.weight.amax(1)
 
     @cached_property
@@ -135,10 +135,11 @@ def gather(channels: Channels, lines: Lines, rows: Tensor, low: Tensor, high: Te
         return values.unfold(1, longest, 1)[rows, begin]
 
     used = in_window & cut(channels.valid)
+    precision = channels.precision[rows] if channels.precision.shape[1] == 1 else cut(channels.precision)
     return Windows(
         velocity=cut(channels.velocity),
         flux=cut(channels.flux),
-        weight=used / channels.rms[rows, None],
+        weight=used * (precision / channels.rms[rows, None]),
         low=low[rows],
         high=high[rows],
         centre=lines.centre[rows],

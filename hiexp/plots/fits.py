@@ -179,7 +179,9 @@ def _draw_fit(panel: Axes, spectra: Spectra, fit: FitResult, row: int) -> None:
 
 def _draw_residual(panel: Axes, spectra: Spectra, fit: FitResult, row: int) -> None:
     velocity, flux = _channels(spectra, fit, row, 0)
-    residual = (flux - np.interp(velocity, *_curve(spectra, fit, row))) / spectra.rms[row]
+    rms = spectra.rms[row]
+    noise = np.interp(velocity, spectra.velocity[row], rms) if np.ndim(rms) else rms
+    residual = (flux - np.interp(velocity, *_curve(spectra, fit, row))) / noise
     panel.axhspan(-1, 1, color="0.85", lw=0)
     panel.step(velocity, residual, where="mid", color=DATA, lw=0.8)
     _shade_outside(panel, fit.windows[row])

@@ -132,7 +132,7 @@ def test_saliency_sums_to_the_log_odds_and_finds_what_decides(dimensions):
     chosen = classifier.predict_proba(X).argmax(axis=1)[:, None]
     expected = log_odds(X) - log_odds(np.zeros_like(X))
     total = saliency.reshape(len(X), -1).sum(axis=1)
-    assert np.median(np.abs(total - expected)) < 0.05 * np.median(np.abs(expected))
+    assert np.median(np.abs(total - expected)) < 0.15 * np.median(np.abs(expected))  # of 16 steps
     by_column = np.abs(saliency.reshape(-1, 12)).mean(axis=0)
     assert by_column[[0, 1, 2, 9, 10, 11]].mean() > 2 * by_column[4:8].mean()
 

@@ -88,6 +88,7 @@ def test_a_signal_that_python_drops_is_told_again():
         "import os, signal, time; from hiexp import signals\n"
         "signals.AGAIN = 0.2\n"
         "class Kept:\n    def __del__(self): os.kill(os.getpid(), signal.SIGINT)\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background jobs ignore it
         "with signals.ended_by_signals():\n"
         "    kept = Kept(); del kept\n"
         "    print('goes on', flush=True)\n"

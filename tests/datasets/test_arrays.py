@@ -175,8 +175,8 @@ NPZ_FAULTS = {
     ),
     "velocity missing": ({"X": X, "velocity": np.append(np.arange(39.0), np.nan)}, "velocity has missing values"),
     "velocity as text": ({"X": X, "velocity": np.arange(40).astype(str)}, "velocity is not of real numbers"),
-    "noise of zero": ({"X": X, "rms": np.zeros(6)}, "rms has to be one positive number, or 6"),
-    "noise of another length": ({"X": X, "rms": np.ones(5)}, "rms has to be one positive number, or 6"),
+    "noise of zero": ({"X": X, "rms": np.zeros(6)}, "rms has to be one positive number, 6 of them"),
+    "noise of another length": ({"X": X, "rms": np.ones(5)}, "rms has to be one positive number, 6 of them"),
     "another word for a split": (
         {"X": X, "split": ["train", "val"] * 3},
         "split says 'val'; write 'train' or 'test'",

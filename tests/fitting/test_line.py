@@ -102,7 +102,7 @@ def test_sums_over_windows_are_those_of_the_channels():
     channels = tensors(make_spectra(flux, valid=valid), torch.device("cpu"))
     assert isinstance(channels, Channels)
     low, high = torch.tensor([-100.0, 55.0, 700.0]).double(), torch.tensor([100.0, 50.0, 800.0]).double()
-    n, total, squares = channels.sums(low, high)
+    n, _, total, squares = channels.sums(low, high)
     inside = valid & (low.numpy()[:, None] <= AXIS) & (high.numpy()[:, None] >= AXIS)
     np.testing.assert_array_equal(n, inside.sum(1))
     np.testing.assert_allclose(total, (flux * inside).sum(1), atol=1e-9)
