@@ -28,7 +28,15 @@ FUNCTIONS = frozenset(
     {
         *(
             f"hiexp.datasets.{name}"
-            for name in ("mock_alfalfa", "mock_cig", "read_alfalfa", "read_arrays", "read_cig", "read_spectra")
+            for name in (
+                "mock_alfalfa",
+                "mock_cig",
+                "read_alfalfa",
+                "read_arrays",
+                "read_cig",
+                "read_sofia",
+                "read_spectra",
+            )
         ),
         *(
             f"hiexp.fitting.{name}"

@@ -51,7 +51,7 @@ def to_channels(raw: RawSpectrum, given: Given) -> Understood:
     if distinct.size < 2:
         raise InputError(f"its axis has {distinct.size} different values; it is no spectrum")
     axis = replace(raw.axis, values=raw.axis.values[known])
-    velocity, axis_words, remarks = _velocity(axis, given)
+    velocity, axis_words, remarks = to_optical_velocities(axis, given)
     flux, flux_words, more, used = _flux(raw, given)
     valid = (raw.valid & np.isfinite(flux) & (raw.flux != fill))[known]
     flux = flux[known]
@@ -63,8 +63,14 @@ def to_channels(raw: RawSpectrum, given: Given) -> Understood:
     return Understood(channels, f"{raw.layout}; axis: {axis_words}; flux: {flux_words}", remarks, used)
 
 
-def _velocity(axis: Axis, given: Given) -> tuple[np.ndarray, str, list[str]]:
-    """Return cz in km/s, shape (M,), how the axis was understood, and what is to be said about it."""
+def to_optical_velocities(axis: Axis, given: Given) -> tuple[np.ndarray, str, list[str]]:
+    """Return cz in km/s, shape (M,), how the axis was understood, and what is to be said about it.
+
+    Raises
+    ------
+    InputError
+        If unit or convention are not known or cannot be those of the numbers.
+    """
     unit, origin, remarks = _axis_unit(axis, given)
     kind = next(name for name, one in KINDS.items() if unit.is_equivalent(one))
     quantity = u.Quantity(axis.values, unit)
