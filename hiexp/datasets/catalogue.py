@@ -89,7 +89,7 @@ def read_agc_catalogue(file: str) -> tuple[pd.DataFrame, list[str]]:
         log.warning("%s: empty rows left out: %d", file, empty.sum())
     table.index = pd.RangeIndex(1, len(table) + 1)
     table = table[~empty]
-    table = table.assign(**{name: _numbers(table[name], file) for name in NUMBERS if name in table})
+    table = table.assign(**{name: numbers_of_galaxies(table[name], file) for name in NUMBERS if name in table})
     if "Vhel" in table and table["Vhel"].isna().any():
         missing = int(table["Vhel"].isna().sum())
         log.warning(
@@ -118,7 +118,7 @@ def _agc_number(value: object, row: int, file: str) -> str:
     return f"{int(match[1]):06d}"
 
 
-def _numbers(column: pd.Series, file: str) -> pd.Series:
+def numbers_of_galaxies(column: pd.Series, file: str) -> pd.Series:
     """Return a column as numbers, NaN where there is none; what is no number and no sign of a missing one is said."""
     if column.dtype.kind in "iuf" and not column.isna().any():
         numbers = column

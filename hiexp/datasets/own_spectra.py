@@ -19,6 +19,7 @@ from hiexp.datasets.layouts.identity import known_of, name_of
 from hiexp.datasets.layouts.physical import to_channels
 from hiexp.datasets.layouts.spectrum import Given
 from hiexp.datasets.stacking import Channels, stack
+from hiexp.datasets.survey_catalogue import join_catalogue
 from hiexp.datasets.tables import shown
 from hiexp.errors import InputError
 from hiexp.kinds import Positive
@@ -57,6 +58,10 @@ def read_spectra(
     gain: Positive | None = None,
     beam_pixels: Positive | None = None,
     id: str | None = None,
+    catalogue: str | None = None,
+    catalogue_id: str | None = None,
+    catalogue_columns: Mapping[str, str | None] | None = None,
+    match_radius: str | None = None,
 ) -> Spectra:
     r"""Read spectra from text, ECSV, VOTable, FITS tables, SDFITS and FITS images, gzipped or not.
 
@@ -81,6 +86,14 @@ def read_spectra(
     id : str, optional
         Regular expression whose first group, found in the name of a file, is the object's name; else it is the
         ``OBJECT`` of the file, or its name without the ending.
+    catalogue : str, optional
+        Any survey's table of the objects: text, ECSV, VOTable or FITS.
+    catalogue_id : str, optional
+        Column of it with the names of the spectra; by default one called id, name, object, source or galaxy.
+    catalogue_columns : mapping, optional
+        Column of it for each name that other stages know (``Vhel``, ``W50``, ``HIflux``, ``Dist``...).
+    match_radius : str, optional
+        Join by position on the sky, not by name, within an angle such as ``10arcsec``.
 
     Returns
     -------
@@ -120,18 +133,19 @@ def read_spectra(
             raise InputError(f"dataset.{setting} is not used: no flux in {path} is in {wanted}; leave it out")
     _say(read)
     ids = _unique([(one.name, one.file) for one in read.spectra])
-    catalogue = pd.DataFrame([one.known for one in read.spectra], index=pd.Index(ids, name="id"))
-    systemic = catalogue["Vhel"].to_numpy(dtype=float)
-    catalogue = catalogue.dropna(axis="columns", how="all")
-    catalogue["file"] = [one.file for one in read.spectra]
+    table = pd.DataFrame([one.known for one in read.spectra], index=pd.Index(ids, name="id"))
+    systemic = table["Vhel"].to_numpy(dtype=float)
+    table = table.dropna(axis="columns", how="all")
+    table["file"] = [one.file for one in read.spectra]
     shape = len(ids), max(one.channels.velocity.size for one in read.spectra)
-    return Spectra(
+    spectra = Spectra(
         ids=ids,
         **stack((one.channels for one in read.spectra), shape)._asdict(),
-        catalogue=catalogue,
+        catalogue=table,
         systemic=systemic,
         skipped=pd.DataFrame(read.skipped, columns=["name", "reason"]),
     )
+    return join_catalogue(spectra, catalogue, catalogue_id, catalogue_columns, match_radius)
 
 
 def _chosen(

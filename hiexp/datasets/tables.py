@@ -65,7 +65,8 @@ def read_table(file: Path, text_columns: tuple[str, ...] = ()) -> pd.DataFrame:
     ----------
     file : Path
         Text with one line of names, in any delimiter and encoding, with or without VizieR's ``#`` comments, line
-        of units and line of dashes; or a VOTable, or a FITS file, of which the first table is read; gzipped or not.
+        of units and line of dashes; or ECSV, a VOTable, or a FITS file, of which the first table is read; gzipped or
+        not.
         Nothing that a VOTable refers to is fetched.
     text_columns : tuple of str
         Columns of a text file to keep as they are written (compared in lower case); the others become numbers
@@ -75,7 +76,7 @@ def read_table(file: Path, text_columns: tuple[str, ...] = ()) -> pd.DataFrame:
     -------
     DataFrame
         With at least one row. Names as in the file, stripped; empty cells are missing values, and so are the words
-        of `NO_NUMBER` in columns of numbers.
+        of `NO_NUMBER` in columns of numbers. ``attrs["units"]`` has the units that ECSV, VOTable and FITS state.
 
     Raises
     ------
@@ -87,6 +88,8 @@ def read_table(file: Path, text_columns: tuple[str, ...] = ()) -> pd.DataFrame:
         raise InputError(f"{file} is empty; give a table with a line of column names and rows below it")
     if content.startswith(b"SIMPLE  ="):
         table = _read_fits(content, file)
+    elif re.match(rb"(\xef\xbb\xbf)?# %ECSV", content):
+        table = _read_ecsv(content, file)
     elif re.match(rb"(\xef\xbb\xbf)?\s*<(\?xml|VOTABLE)", content):
         table = _read_votable(content, file)
     else:
@@ -232,6 +235,17 @@ def _read_fits(content: bytes, file: Path) -> pd.DataFrame:
         raise InputError(f"{file} is not a readable FITS table ({shown(error, 200)})") from error
 
 
+def _read_ecsv(content: bytes, file: Path) -> pd.DataFrame:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return _one_value_a_row(
+                Table.read(content.decode("utf-8-sig").replace("\r\n", "\n"), format="ascii.ecsv")
+            )
+    except Exception as error:  # as above
+        raise InputError(f"{file} is not a readable ECSV table ({shown(error, 200)})") from error
+
+
 def _read_votable(content: bytes, file: Path) -> pd.DataFrame:
     try:
         check_votable(content)
@@ -278,6 +292,7 @@ def _one_value_a_row(table: Table) -> pd.DataFrame:
     frame = table[[name for name in table.colnames if table[name].ndim == 1]].to_pandas()
     for name in [name for name, column in frame.items() if column.dtype.kind == "O"]:
         frame[name] = frame[name].map(_decoded)  # bytes outside ASCII are left as they are by astropy
+    frame.attrs["units"] = {name: str(table[name].unit) for name in frame if table[name].unit is not None}
     return frame
 
 

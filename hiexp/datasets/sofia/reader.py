@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +18,7 @@ from hiexp.datasets.layouts.spectrum import Given
 from hiexp.datasets.sofia.catalogue import read_source_catalogue
 from hiexp.datasets.sofia.source import Source, read_source
 from hiexp.datasets.stacking import stack
+from hiexp.datasets.survey_catalogue import join_catalogue
 from hiexp.errors import InputError
 from hiexp.kinds import Positive
 from hiexp.printable import natural_order
@@ -29,7 +31,13 @@ SPECTRUM = re.compile(r"(.+)_spec\.txt(\.gz)?")
 
 
 def read_sofia(
-    path: str, beam_pixels: Positive | None = None, convention: Literal["optical", "radio"] | None = None
+    path: str,
+    beam_pixels: Positive | None = None,
+    convention: Literal["optical", "radio"] | None = None,
+    catalogue: str | None = None,
+    catalogue_id: str | None = None,
+    catalogue_columns: Mapping[str, str | None] | None = None,
+    match_radius: str | None = None,
 ) -> Spectra:
     """Read the sources of a run of SoFiA 2 (Westmeier et al. 2021, MNRAS 506, 3962).
 
@@ -46,7 +54,15 @@ def read_sofia(
     beam_pixels : float, optional
         Pixels a beam; by default as the headers of ``_mom0.fits`` or ``_cube.fits`` have it.
     convention : {"optical", "radio"}, optional
-        Definition of velocities where the catalogue has none of ``freq``, ``v_rad``, ``v_opt``, ``v_app``.
+        Definition of velocities where SoFiA's catalogue has none of ``freq``, ``v_rad``, ``v_opt``, ``v_app``.
+    catalogue : str, optional
+        Any other survey's table of the objects: text, ECSV, VOTable or FITS.
+    catalogue_id : str, optional
+        Column of it with the names of the spectra; by default one called id, name, object, source or galaxy.
+    catalogue_columns : mapping, optional
+        Column of it for each name that other stages know (``Vhel``, ``W50``, ``HIflux``, ``Dist``...).
+    match_radius : str, optional
+        Join by position on the sky, not by name, within an angle such as ``10arcsec``.
 
     Returns
     -------
@@ -65,8 +81,8 @@ def read_sofia(
         raise InputError(f"dataset.beam_pixels={beam_pixels}: give a number above 0")
     file = _catalogue_file(Path(path))
     table = read_source_catalogue(file)
-    spectra = _spectrum_files(file)
-    keys = {name: _key_of(name, row, spectra) for name, row in table.iterrows()}
+    files = _spectrum_files(file)
+    keys = {name: _key_of(name, row, files) for name, row in table.iterrows()}
     sources: dict[str, Source] = {}
     skipped: list[tuple[str, str]] = []
     for name, key in tqdm(keys.items(), desc="reading spectra", unit=" sources", delay=1, leave=False):
@@ -74,9 +90,9 @@ def read_sofia(
             continue
         try:
             with np.errstate(all="ignore"):  # what is wild is refused in words
-                sources[name] = read_source(table.loc[name], spectra[key], given)
+                sources[name] = read_source(table.loc[name], files[key], given)
         except InputError as error:
-            skipped.append((name, f"{spectra[key].name}: {error}"))
+            skipped.append((name, f"{files[key].name}: {error}"))
     if not sources:
         why = f"{skipped[0][0]}, {skipped[0][1]}" if skipped else f"no {_cubelets(file)}/*_spec.txt is of any"
         raise InputError(
@@ -87,9 +103,9 @@ def read_sofia(
     known = pd.DataFrame([source.known for source in sources.values()], index=pd.Index(ids, name="id"))
     shape = len(ids), max(source.channels.velocity.size for source in sources.values())
     unmatched = [(name, "a source without a spectrum") for name, key in keys.items() if key is None]
-    others = sorted(set(spectra) - set(keys.values()), key=natural_order)
-    unmatched += [(spectra[key].name, "a spectrum without a source in the catalogue") for key in others]
-    return Spectra(
+    others = sorted(set(files) - set(keys.values()), key=natural_order)
+    unmatched += [(files[key].name, "a spectrum without a source in the catalogue") for key in others]
+    spectra = Spectra(
         ids=ids,
         **stack((source.channels for source in sources.values()), shape)._asdict(),
         catalogue=known.join(table.drop(columns=known.columns, errors="ignore")),
@@ -97,6 +113,7 @@ def read_sofia(
         skipped=pd.DataFrame(skipped, columns=["name", "reason"]),
         unmatched=pd.DataFrame(unmatched, columns=["name", "reason"]),
     )
+    return join_catalogue(spectra, catalogue, catalogue_id, catalogue_columns, match_radius)
 
 
 def _catalogue_file(place: Path) -> Path:
