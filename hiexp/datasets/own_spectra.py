@@ -14,6 +14,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from hiexp.datasets.files import is_folder
+from hiexp.datasets.layouts.by_specutils import spectra_by_specutils
 from hiexp.datasets.layouts.files import spectra_in_file
 from hiexp.datasets.layouts.identity import known_of, name_of
 from hiexp.datasets.layouts.physical import to_channels
@@ -58,6 +59,7 @@ def read_spectra(
     gain: Positive | None = None,
     beam_pixels: Positive | None = None,
     id: str | None = None,
+    specutils_format: str | None = None,
     catalogue: str | None = None,
     catalogue_id: str | None = None,
     catalogue_columns: Mapping[str, str | None] | None = None,
@@ -86,6 +88,8 @@ def read_spectra(
     id : str, optional
         Regular expression whose first group, found in the name of a file, is the object's name; else it is the
         ``OBJECT`` of the file, or its name without the ending.
+    specutils_format : str, optional
+        Have specutils read the files: one of its formats, or ``auto``.
     catalogue : str, optional
         Any survey's table of the objects: text, ECSV, VOTable or FITS.
     catalogue_id : str, optional
@@ -114,6 +118,7 @@ def read_spectra(
         convention=convention,
         gain=gain,
         beam_pixels=beam_pixels,
+        specutils_format=specutils_format,
     )
     _check(given)
     pattern = _pattern(id)
@@ -225,7 +230,8 @@ def _read(files: list[Path], given: Given, pattern: re.Pattern[str] | None) -> _
 
 def _read_file(file: Path, given: Given, pattern: re.Pattern[str] | None, read: _Read) -> None:
     """Add what a file gives, one bad spectrum of many skipped."""
-    for raw in spectra_in_file(file, given):
+    form = given.specutils_format
+    for raw in spectra_in_file(file, given) if form is None else spectra_by_specutils(file, form):
         name = name_of(file, raw.facts, pattern)
         try:
             understood = to_channels(raw, given)

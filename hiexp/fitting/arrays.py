@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -13,16 +14,20 @@ from hiexp.errors import InputError
 from hiexp.fitting.busy import fit_busy
 from hiexp.fitting.quantities import KM_S, MJY, plain
 from hiexp.fitting.result import FitResult
+from hiexp.fitting.spectrum_objects import arrays_of, is_spectrum
 from hiexp.spectra import Spectra
 from hiexp.spectral.axis import check_velocities, plausible
 from hiexp.spectral.channels import LARGEST, noise_rms, unusual_noise
+
+if TYPE_CHECKING:
+    from astropy.nddata import NDData
 
 log = logging.getLogger(__name__)
 
 
 def fit_spectra(
-    velocity: ArrayLike,
-    flux: ArrayLike,
+    velocity: ArrayLike | NDData | Sequence[NDData],
+    flux: ArrayLike | None = None,
     rms: ArrayLike | None = None,
     valid: ArrayLike | None = None,
     systemic: ArrayLike | None = None,
@@ -38,9 +43,11 @@ def fit_spectra(
 
     Parameters
     ----------
-    velocity : array_like, shape (L,) or (N, L)
-        km/s, ascending or descending; one axis for all spectra or one each.
-    flux : array_like, shape (L,) or (N, L)
+    velocity : array_like, shape (L,) or (N, L), or specutils.Spectrum
+        km/s, ascending or descending; one axis for all spectra or one each. Or a whole spectrum, or a list of them
+        of one length, with axis, flux, mask and uncertainty; nothing else is then given but `systemic`, `ids` and
+        how to fit.
+    flux : array_like, shape (L,) or (N, L), optional
         mJy; channels that are NaN are not used.
     rms : array_like, shape (N,), (L,) of one spectrum, (N, L) or a number, optional
         Noise of one channel, or of each, mJy, positive; NaN where unknown. By default measured on the channels
@@ -78,6 +85,12 @@ def fit_spectra(
     >>> print(f"{table['w50'][0]:.0f} +- {table['w50_err'][0]:.0f} {table['w50'].unit}")
     138 +- 2 km / s
     """
+    if is_spectrum(velocity):
+        if flux is not None or rms is not None or valid is not None:
+            raise InputError("a spectrum has its own flux, uncertainty and mask; leave out flux, rms and valid")
+        velocity, flux, rms, valid = arrays_of(velocity)
+    elif flux is None:
+        raise InputError("flux is missing; give velocity and flux, or a specutils.Spectrum")
     flux = np.atleast_2d(plain(flux, MJY, "flux")[0])
     velocity, has_velocity = plain(velocity, KM_S, "velocity")
     if not (has_velocity.all() and np.isfinite(velocity).all()):

@@ -256,3 +256,16 @@ def test_sofia_has_the_fluxes_put_in(real, form):
     near = np.abs(truth[:, 3] - found["position"].to_numpy()[:, None]) < 31
     alike = np.abs(found["flux_int"].to_numpy()[:, None] / truth[:, 6] - 1) < 0.15
     assert (near & alike).any(axis=1).sum() >= 8
+
+
+def test_specutils_opens_what_it_knows(tmp_path):
+    specutils = pytest.importorskip("specutils", reason="specutils is an extra")
+    flux = lines()[0]
+    spectrum = specutils.Spectrum(flux=flux * u.mJy, spectral_axis=FREQUENCY * u.MHz)
+    spectrum.write(tmp_path / "one.fits", format="tabular-fits")
+    found = read_spectra(str(tmp_path / "one.fits"), specutils_format="auto")
+    ours = read_spectra(str(tmp_path / "one.fits"))
+    np.testing.assert_allclose(found.velocity, ours.velocity)
+    np.testing.assert_allclose(found.flux, ours.flux)
+    with pytest.raises(InputError, match="is not read by specutils as no-such-format"):
+        read_spectra(str(tmp_path / "one.fits"), specutils_format="no-such-format")

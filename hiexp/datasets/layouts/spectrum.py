@@ -30,6 +30,8 @@ class Given:
         K/Jy, for antenna temperatures.
     beam_pixels : float, optional
         Pixels a beam, for sums over pixels in Jy/beam.
+    specutils_format : str, optional
+        Format by which specutils reads the files.
     """
 
     columns: Mapping[str, str | int] = field(default_factory=dict)
@@ -37,6 +39,7 @@ class Given:
     convention: Literal["optical", "radio"] | None = None
     gain: float | None = None
     beam_pixels: float | None = None
+    specutils_format: str | None = None
 
 
 @dataclass(frozen=True)
