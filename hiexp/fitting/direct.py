@@ -8,6 +8,7 @@ import torch
 from scipy.ndimage import uniform_filter1d
 from tqdm import tqdm
 
+from hiexp.fitting.flags import look_beside, words
 from hiexp.fitting.line import find_lines, tensors
 from hiexp.fitting.measurements import MEASUREMENTS, width_levels
 from hiexp.fitting.result import GOOD, FitResult
@@ -36,8 +37,9 @@ def fit_none(spectra: Spectra, n_samples: Several = 256, half_window: Positive =
     Returns
     -------
     FitResult
-        Widths are measured on the spectrum smoothed over three channels, seen from outside the line. Model
-        columns (chi2 and its kin) are NaN: there is no model.
+        Widths at a fraction of the peak are measured on the spectrum smoothed over three channels, seen from outside
+        the line. Model columns (chi2 and its kin) are NaN, there being no model, and so are horns and the widths that
+        need them, which noise would make. Flags say what lies beside the window.
     """
     starts = tqdm(range(0, len(spectra), BATCH), desc="measuring lines", unit_scale=BATCH, delay=1, leave=False)
     parts = [_measure(spectra.take(slice(start, start + BATCH)), n_samples, half_window) for start in starts]
@@ -62,17 +64,26 @@ def _measure(spectra: Spectra, n_samples: int, half_window: float) -> FitResult:
     def measured(values: np.ndarray) -> np.ndarray:
         return np.where(found, values, np.nan)
 
+    levels = width_levels() | width_levels(once=True)
+    rows = torch.from_numpy(np.flatnonzero(found))
+    ends = (torch.from_numpy(value)[rows] for value in (low, high))
+    beside = look_beside(channels.take(rows), lines.take(rows), channels.flux[rows], *ends)
+    v_confusion, flags = np.full(len(spectra), np.nan), np.full(len(spectra), "", dtype=object)
+    v_confusion[found] = beside.v_confusion.numpy()
+    flags[found] = words({name: value.numpy() for name, value in beside.applies.items()}, len(rows))
     flux = flux_between(spectra.velocity, spectra.flux, np.nan_to_num(low), np.nan_to_num(high))
     table = pd.DataFrame(
         {
             **dict.fromkeys(MEASUREMENTS, np.nan),
             "position": measured(centre),
-            **{name: measured(_width(spectra.velocity, smooth, level)) for name, level in width_levels().items()},
+            **{name: measured(_width(spectra.velocity, smooth, level)) for name, level in levels.items()},
             "flux_peak": measured(smooth.max(axis=1)),
             "flux_int": measured(flux / 1000),
             "snr": snr,
             "A_flux": measured(flux_asymmetry(spectra.velocity, smooth)),
+            "v_confusion": v_confusion,
             "status": status,
+            "flags": flags,
         },
         index=pd.Index(spectra.ids, name="id"),
     )

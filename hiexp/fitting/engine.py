@@ -14,8 +14,10 @@ from tqdm import tqdm
 from hiexp.devices import torch_device
 from hiexp.fitting.backend import Solution
 from hiexp.fitting.covariance import covariance, standard_deviations
+from hiexp.fitting.horns import measure_horns
+from hiexp.fitting.last_pass import finish, fitted_curve
 from hiexp.fitting.line import Channels, Lines, cache_lines, cached_lines, find_lines, tensors
-from hiexp.fitting.measurements import line_measurements
+from hiexp.fitting.measurements import check_columns, line_measurements
 from hiexp.fitting.model import Model, Settings
 from hiexp.fitting.passes import Pass, Rule
 from hiexp.fitting.realisations import scatter
@@ -51,6 +53,7 @@ def fit_lines(spectra: Spectra, model: Model, rules: Sequence[Rule], settings: S
     FitResult
         A spectrum that cannot be fitted has NaN and the reason as its status; the others do not notice.
     """
+    check_columns(model.parameters)
     device = torch_device(settings.device)
     starts = range(0, len(spectra), BATCH[device.type])
     known = cached_lines(spectra, device)
@@ -121,6 +124,8 @@ def _fit_batch(
         tables.append(_table(spectra, channels, lines, fitted, status, model))
     assert fitted is not None, "a fit has at least one rule"
     rows = torch.tensor(np.flatnonzero(status == GOOD), device=device)
+    tables[-1] = finish(tables[-1], channels, lines, rows, fitted, model)
+    rows = torch.tensor(np.flatnonzero(tables[-1]["status"] == GOOD), device=device)
     if settings.realisations:
         deviations = _realise(channels, lines, rows, fitted, model, settings, first)
         tables[-1] = tables[-1].join(deviations.set_index(tables[-1].index))
@@ -183,8 +188,9 @@ def _fit_rows(
         return
     rows = rows[channels.sums(low, high).number[rows].argsort()]  # so that those measured together are about as long
     everything = gather(channels, lines, rows, low, high)
-    solution, fixed = _solve(everything, model, None if start is None else start[rows], settings)
+    solution, fixed, at_bound = _solve(everything, model, None if start is None else start[rows], settings)
     fitted.chi2[rows] = solution.chi2
+    fitted.at_bound[rows] = at_bound
     fitted.converged[rows] = solution.converged
     fitted.parameters[rows] = solution.parameters
     backend = model.backend(rows.device)
@@ -193,7 +199,7 @@ def _fit_rows(
         made = backend.products(windows.velocity, windows.weight, parameters, lines.correlation[part])
         covariances = covariance(*made, fixed[chunk])
         measured = backend.measure(parameters, covariances, windows.low, windows.high)
-        fitted.errors[part] = standard_deviations(covariances)
+        fitted.covariances[part] = covariances
         for name in fitted.measured:
             fitted.measured[name][part] = measured.numbers[name]
             fitted.measured_errors[name][part] = measured.errors[name]
@@ -201,8 +207,11 @@ def _fit_rows(
         fitted.cut[part] = measured.cut
 
 
-def _solve(windows: Windows, model: Model, start: Tensor | None, settings: Settings) -> tuple[Solution, Tensor]:
-    """Return the best fit, in km/s, and which parameters (B, P) ended at a bound."""
+def _solve(
+    windows: Windows, model: Model, start: Tensor | None, settings: Settings
+) -> tuple[Solution, Tensor, Tensor]:
+    """Return the best fit, in km/s, which parameters (B, P) are fixed by a bound, and in which fits (B,) one is so
+    that was free before."""
     x, backend = windows.velocity, model.backend(windows.velocity.device)
     zero, unit = windows.centre, windows.width / 2
     lower, upper = model.bounds(windows)
@@ -217,7 +226,9 @@ def _solve(windows: Windows, model: Model, start: Tensor | None, settings: Setti
 
     if model.linear:
         start = torch.minimum(torch.maximum(starts[0], lower), upper)
-        return backend.linear_least_squares(x, windows.flux, windows.weight, start), lower == upper
+        fixed = lower == upper
+        best = backend.linear_least_squares(x, windows.flux, windows.weight, start)
+        return best, fixed, torch.zeros_like(fixed[:, 0])
     best = solve(starts[0], slice(None))
     for other in starts[1:]:
         n_free = windows.n_channels - len(model.parameters)
@@ -232,7 +243,7 @@ def _solve(windows: Windows, model: Model, start: Tensor | None, settings: Setti
     fixed = (best.parameters <= lower) | (best.parameters >= upper)
     if model.rescale is not None:
         best = best._replace(parameters=model.rescale(best.parameters, -zero / unit, 1 / unit))
-    return best, fixed
+    return best, fixed, (fixed & (lower < upper)).any(1)
 
 
 def _table(
@@ -243,7 +254,7 @@ def _table(
     names = list(model.parameters)
     columns = {
         **_columns(names, fitted.parameters),
-        **_columns([f"{name}_err" for name in names], fitted.errors),
+        **_columns([f"{name}_err" for name in names], standard_deviations(fitted.covariances)),
         **fitted.measured,
         **{f"{name}_err": error for name, error in fitted.measured_errors.items()},
         "snr": lines.snr,
@@ -266,20 +277,18 @@ def _realise(
     """Return the scatter of what is measured over noise realisations, a row a spectrum of the batch."""
     low, high, parameters = fitted.low[rows], fitted.high[rows], fitted.parameters[rows]
     covariances = parameters.new_zeros(len(rows), len(model.parameters), len(model.parameters))
-    backend, names = model.backend(rows.device), line_measurements()
+    backend, names = model.backend(rows.device), (*line_measurements(), *line_measurements(once=True))
 
     def measured_again(simulated: Channels) -> Tensor:
         windows = gather(simulated, lines, rows, fitted.low, fitted.high)
-        solution, _ = _solve(windows, model, parameters, settings)
+        solution, *_ = _solve(windows, model, parameters, settings)
         numbers = backend.measure(solution.parameters, covariances, low, high).numbers
+        w50 = numbers["w50"], torch.zeros_like(low)
+        horns = measure_horns(model, solution.parameters, covariances, low, high, channels.width[rows], w50)
+        numbers = numbers | horns.numbers
         return torch.stack([numbers[name] for name in names], dim=1)
 
-    velocity = channels.velocity[rows]
-    place = torch.arange(velocity.shape[1], device=velocity.device)
-    begin, end = (found[rows] for found in channels.find(fitted.low, fitted.high))
-    inside = (place >= begin) & (place < end)
-    curve = torch.zeros_like(channels.flux)
-    curve[rows] = torch.where(inside, model.value(velocity, parameters), 0)
+    curve = fitted_curve(channels, rows, fitted, model)
     generator = torch.Generator().manual_seed(settings.seed + first)
     deviations = channels.flux.new_full((len(channels.flux), len(names)), torch.nan)
     deviations[rows] = scatter(channels, curve, measured_again, settings.realisations, generator)

@@ -14,7 +14,7 @@ from torch import Tensor
 from hiexp.errors import InputError
 from hiexp.fitting.backend import Curve, Derivatives
 from hiexp.fitting.engine import fit_lines
-from hiexp.fitting.measurements import MEASUREMENTS
+from hiexp.fitting.measurements import MEASUREMENTS, TEXTS
 from hiexp.fitting.model import Model, Settings, takes_settings
 from hiexp.fitting.passes import around_line
 from hiexp.fitting.result import FitResult
@@ -151,7 +151,7 @@ class _Row:
 
     @classmethod
     def read(cls, name: str, given: Mapping[str, Any]) -> _Row:
-        if name in MEASUREMENTS or name in ("id", "status"):
+        if name in MEASUREMENTS or name in TEXTS:
             raise InputError(f"fit.parameters.{name}: the table of fits has a column of that name; choose another")
         if not isinstance(given, Mapping):
             raise InputError(f"fit.parameters.{name}={given}: give a mapping with start, such as {{start: {given}}}")

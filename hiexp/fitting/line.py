@@ -171,7 +171,7 @@ class Lines:
     noise: Tensor
     correlation: Tensor
 
-    def take(self, rows: slice) -> Lines:
+    def take(self, rows: slice | Tensor) -> Lines:
         """Return the lines of some of the spectra."""
         return Lines(*(value[rows] for value in vars(self).values()))
 

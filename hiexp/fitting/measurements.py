@@ -1,12 +1,16 @@
 """The list of measurements: what every fit tells of a line and of itself, by name.
 
-A width at another level is a row here. Another measurement of a line is a row, and a formula of this name in each
-backend (`measure` in ``torch_backend/measure.py`` and ``numba_backend/measure.py``) and in ``direct.py``.
+A width at another level is a row here. Another measurement of a line is a row with `once`, and a formula of this name in
+``horns.py``; one that the passes need is a row, and a formula in each backend (`measure` in
+``torch_backend/measure.py`` and ``numba_backend/measure.py``). On data without a model, ``direct.py`` has formulas too.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+
+from hiexp.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,8 @@ class Measurement:
         Fraction of the peak between whose crossings, seen from outside, a width is taken; None for what is no width.
     of_line : bool
         Whether it is measured on the fitted curve, with an error; False for what describes spectrum and fit.
+    once : bool
+        Whether it is measured once, on the curves of the last pass that are good, and not in every pass.
     """
 
     unit: str
@@ -32,6 +38,7 @@ class Measurement:
     label: str = ""
     level: float | None = None
     of_line: bool = True
+    once: bool = False
 
     def __post_init__(self) -> None:
         if self.level is not None and not 0 < self.level < 1:
@@ -56,17 +63,72 @@ MEASUREMENTS = {
     "chi2_dof": Measurement("", "chi2 over its degrees of freedom", "reduced chi2", of_line=False),
     "mse": Measurement("mJy2", "mean squared residual", of_line=False),
     "r2": Measurement("", "coefficient of determination", "R2", of_line=False),
+    "w80": Measurement("km / s", "width at 80 % of the peak", level=0.8, once=True),
+    "w50_horns": Measurement(
+        "km / s",
+        "width from half of the left horn's peak to half of the right horn's, seen from outside (Springob et al. 2005, "
+        "ApJS 160, 149); w50 where there is one peak",
+        once=True,
+    ),
+    "v_horns": Measurement("km / s", "velocity midway between the edges of w50_horns, ALFALFA's systemic", once=True),
+    "wm50": Measurement(
+        "km / s",
+        "width at half of the mean flux density over the range that holds the middle 90 % of the flux (Courtois et al. "
+        "2009, AJ 138, 1938)",
+        once=True,
+    ),
+    "horns": Measurement("", "peaks of the curve, 1 or 2; how sure the second is says trough_snr", of_line=False),
+    "trough_snr": Measurement(
+        "",
+        "depth of the trough below the fainter horn over its error: below 3 the two horns may be one peak; NaN where "
+        "there is one",
+        of_line=False,
+    ),
+    "v_confusion": Measurement("km / s", "velocity of a second source in the spectrum (flag confusion)", of_line=False),
 }
 """Columns that every fit has."""
+
+PASS_FORMULAS = ("position", "flux_peak", "flux_int", "A_flux")
+"""What the backends measure besides widths."""
+ONCE_FORMULAS = ("w50_horns", "v_horns", "wm50")
+"""What `hiexp.fitting.horns` measures besides widths."""
+TEXTS = ("id", "status", "flags")
+"""Columns of the table of fits that are no numbers."""
 
 OUTER = "w20"  # the width between whose edges the line lies: its halves are compared, and a window must hold them
 
 
-def line_measurements() -> tuple[str, ...]:
-    """Return the names of what is measured on a fitted curve, in the order of the table."""
-    return tuple(name for name, measurement in MEASUREMENTS.items() if measurement.of_line)
+def line_measurements(once: bool = False) -> tuple[str, ...]:
+    """Return the names of what is measured on a fitted curve in every pass, or once, in the order of the table."""
+    return tuple(name for name, row in MEASUREMENTS.items() if row.of_line and row.once == once)
 
 
-def width_levels() -> dict[str, float]:
-    """Return the level of each width by its name."""
-    return {name: row.level for name, row in MEASUREMENTS.items() if row.level is not None}
+def width_levels(once: bool = False) -> dict[str, float]:
+    """Return the level of each width that is measured in every pass, or once, by its name."""
+    return {name: row.level for name, row in MEASUREMENTS.items() if row.level is not None and row.once == once}
+
+
+def check_columns(parameters: Mapping[str, str]) -> None:
+    """Refuse measurements that nothing computes, and parameters of a model that share a column with another.
+
+    Raises
+    ------
+    InputError
+        Naming the first.
+    """
+    known = {*PASS_FORMULAS, *width_levels(), *width_levels(once=True), *ONCE_FORMULAS}
+    without = [name for name, row in MEASUREMENTS.items() if row.of_line and name not in known]
+    if without:
+        raise InputError(
+            f"measurement {without[0]}: no formula measures it; give its row a level, or of_line=False and no error, "
+            "or write the formula (hiexp/fitting/measurements.py says where)"
+        )
+    taken = [*TEXTS, *MEASUREMENTS, *parameters]
+    columns = [*taken, *_errors((*line_measurements(), *line_measurements(once=True), *parameters))]
+    twice = next((name for name in columns if columns.count(name) > 1), None)
+    if twice:
+        raise InputError(f"fit: parameter {twice} has the name of another column of the table of fits; choose another")
+
+
+def _errors(names: Iterable[str]) -> list[str]:
+    return [f"{name}_{kind}" for name in names for kind in ("err", "err_mc")]

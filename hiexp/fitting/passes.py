@@ -15,19 +15,20 @@ from hiexp.fitting.measurements import line_measurements
 class Pass(NamedTuple):
     """The curves fitted to N spectra, NaN and False where none was.
 
-    ``parameters`` and ``errors`` (N, P); ``measured`` and ``measured_errors``, shape (N,) by name; ``chi2`` (N,) of
+    ``parameters`` (N, P) and their ``covariances`` (N, P, P); ``measured`` and ``measured_errors``, shape (N,) by name; ``chi2`` (N,) of
     the whole window from ``low`` to ``high`` (N,); ``converged`` (N,); the line's outer ``edges`` (N, 2) and whether
     the window has ``cut`` (N,) the line off before them.
     """
 
     parameters: Tensor
-    errors: Tensor
+    covariances: Tensor
     measured: dict[str, Tensor]
     measured_errors: dict[str, Tensor]
     chi2: Tensor
     low: Tensor
     high: Tensor
     converged: Tensor
+    at_bound: Tensor
     edges: Tensor
     cut: Tensor
 
@@ -40,13 +41,14 @@ class Pass(NamedTuple):
 
         return cls(
             parameters=unknown(n_parameters),
-            errors=unknown(n_parameters),
+            covariances=unknown(n_parameters, n_parameters),
             measured={name: unknown() for name in line_measurements()},
             measured_errors={name: unknown() for name in line_measurements()},
             chi2=unknown(),
             low=low,
             high=high,
             converged=torch.zeros_like(low, dtype=torch.bool),
+            at_bound=torch.zeros_like(low, dtype=torch.bool),
             edges=unknown(2),
             cut=torch.zeros_like(low, dtype=torch.bool),
         )
@@ -57,7 +59,7 @@ class Pass(NamedTuple):
         def merged(mine: Any, theirs: Any) -> Any:
             if isinstance(mine, dict):
                 return {name: merged(value, theirs[name]) for name, value in mine.items()}
-            return torch.where(rows[:, None] if mine.ndim == 2 else rows, theirs, mine)
+            return torch.where(rows.view(-1, *[1] * (mine.ndim - 1)), theirs, mine)
 
         return Pass._make(map(merged, self, other))
 

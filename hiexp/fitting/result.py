@@ -28,7 +28,7 @@ class FitResult:
     table : DataFrame
         One row an object, indexed by id: the columns of `MEASUREMENTS`, the model's parameters, the one-sigma
         errors of both where there are any (``*_err`` from the covariance, ``*_err_mc`` from noise realisations), and
-        ``status``: "ok" or what went wrong.
+        ``status``: "ok" or what went wrong, and ``flags``: words of `hiexp.fitting.flags.FLAGS`, separated by commas.
     profiles : ndarray, shape (N, n_samples)
         The curve, or the data, over the line window, mJy; NaN throughout where ``status`` is not "ok".
     windows : ndarray, shape (N, 2)
@@ -36,7 +36,7 @@ class FitResult:
     parameters : mapping of str to str
         Names of the model's parameters and their units; empty where there is no model.
     passes : tuple of DataFrame
-        Tables, like `table`, of the passes that went before the last, first to last.
+        Tables, like `table`, of the passes that went before the last, first to last, without what is measured once.
     """
 
     table: pd.DataFrame

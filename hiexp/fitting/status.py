@@ -9,6 +9,8 @@ from hiexp.fitting.line import Channels, Lines
 from hiexp.fitting.passes import Pass
 from hiexp.fitting.result import GOOD
 
+NEEDLE = "the fitted curve has a feature narrower than a channel"
+
 
 def without_content(channels: Channels) -> np.ndarray:
     """Return why there is nothing to be found in a spectrum, or `GOOD`, shape (N,)."""

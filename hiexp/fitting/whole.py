@@ -50,6 +50,7 @@ def fit_whole(spectra: Spectra, n_samples: Several | None = None) -> FitResult:
             "flux_peak": np.where(enough, peak, np.nan),
             "flux_int": np.where(enough, flux / 1000, np.nan),
             "status": np.where(enough, GOOD, "fewer than two valid samples"),
+            "flags": "",
         },
         index=pd.Index(spectra.ids, name="id"),
     )

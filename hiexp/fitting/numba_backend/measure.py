@@ -18,12 +18,11 @@ from hiexp.fitting.backend import (
     SLOPE_REACH,
     Measurements,
 )
-from hiexp.fitting.measurements import OUTER, line_measurements, width_levels
+from hiexp.fitting.measurements import OUTER, PASS_FORMULAS, line_measurements, width_levels
 from hiexp.fitting.numba_backend.curves import CURVE, MATRIX, OPTIONS, VECTOR, kernel
 
-# Columns of what the kernels write; behind them stand the widths.
-COLUMNS = ("position", "flux_peak", "flux_int", "A_flux")
-POSITION, PEAK, FLUX, ASYMMETRY, WIDTHS = range(len(COLUMNS) + 1)
+# Columns of what the kernels write, in the order of PASS_FORMULAS; behind them stand the widths.
+POSITION, PEAK, FLUX, ASYMMETRY, WIDTHS = range(len(PASS_FORMULAS) + 1)
 TINY = np.finfo(float).tiny
 _DEVIATES = np.array(DEVIATES)
 _WEIGHTS = torch.softmax(-(torch.tensor(DEVIATES, dtype=torch.float64) ** 2) / 2, 0).numpy()
@@ -39,7 +38,7 @@ def measure(curve: Callable, parameters: Tensor, covariances: Tensor, low: Tenso
     given = (values.contiguous().numpy() for values in (parameters, covariances, low, high))
     written = (values.numpy() for values in (columns, errors, ends, cut))
     _measure_all(curve, *given, levels, list(widths).index(OUTER), *written)
-    names = (*COLUMNS, *widths)
+    names = (*PASS_FORMULAS, *widths)
     by_name, errors_by_name = (dict(zip(names, part.unbind(1), strict=True)) for part in (columns, errors))
     values = {name: by_name[name] for name in line_measurements()}
     return Measurements(values, errors_by_name, ends[:, 0], ends[:, 1], cut)

@@ -49,24 +49,17 @@ def measure(
     widths = width_levels()
     n_widths, outer = len(widths), list(widths).index(OUTER)
     far = 2 * n_widths - 1 - outer  # edges stand from left to right: those met from the left, then the others
-    window = _grid(low, high)
-    velocity = _grid(*_extent(window, value(window, parameters)))
+    window = grid(low, high)
+    velocity = grid(*extent(window, value(window, parameters)))
     step = velocity[:, 1:2] - velocity[:, :1]
     profile = value(velocity, parameters)
     top = profile.argmax(1, keepdim=True).clamp(1, GRID - 2)
-    summit = velocity.gather(1, top) + _vertex(profile, top) * step
+    summit = velocity.gather(1, top) + vertex(profile, top) * step
     levels = profile.new_tensor([*widths.values(), *reversed(widths.values())])
     threshold = levels * value(summit, parameters)
-    edges, cut = _crossings(velocity, profile, threshold)
-    for _ in range(NEWTON_STEPS):
-        around = torch.cat([edges, edges - SLOPE_REACH * step, edges + SLOPE_REACH * step], dim=1)
-        here, before, after = value(around, parameters).chunk(3, dim=1)
-        steepness = (after - before) / (2 * SLOPE_REACH * step)
-        steepness = torch.where(cut | (steepness == 0), torch.inf, steepness)
-        edges = edges - ((here - threshold) / steepness).clamp(-step, step)
-
-    flux = _integral(profile, step)
-    position = _integral(profile * velocity, step) / flux
+    edges, steepness, cut = edges_at(value, parameters, velocity, profile, threshold)
+    flux = integral(profile, step)
+    position = integral(profile * velocity, step) / flux
     peak = value(summit, parameters)
     first, last = edges[:, outer], edges[:, far]
     ends = torch.stack([first, (first + last) / 2, last], dim=1)
@@ -109,7 +102,7 @@ def measure(
     above = samples[:, None, :n] - level * samples[:, None, -1:]
     spread = torch.addcmul(variance[..., :n] + level**2 * variance[..., -1:], level, with_peak, value=-2)
     certainty = above / spread.clamp_min_(torch.finfo(spread.dtype).tiny).sqrt_()
-    from_low, from_high = _edge_error(torch.cat([certainty, certainty.flip(2)], dim=1), step).split(n_widths, dim=1)
+    from_low, from_high = edge_error(torch.cat([certainty, certainty.flip(2)], dim=1), step).split(n_widths, dim=1)
     moved = covariances @ by_edges
     moving, mirrored = (moved * by_edges).sum(1), by_edges.flip(2)
     alike = (moved * mirrored).sum(1)[:, :n_widths] / (moving * moving.flip(1))[:, :n_widths].sqrt()
@@ -120,7 +113,44 @@ def measure(
     return Measurements(values, errors, first, last, cut[:, outer] | cut[:, far])
 
 
-def _edge_error(certainty: Tensor, step: Tensor) -> Tensor:
+def edges_at(
+    value: Callable[[Tensor, Tensor], Tensor],
+    parameters: Tensor,
+    velocity: Tensor,
+    profile: Tensor,
+    threshold: Tensor,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Find where each curve, seen from outside, first reaches each of E thresholds.
+
+    Parameters
+    ----------
+    value : callable
+        The curve.
+    parameters : Tensor, shape (B, P)
+        Of the curves.
+    velocity, profile : Tensor, shape (B, GRID)
+        Even samples of the curves over their lines, km/s and mJy.
+    threshold : Tensor, shape (B, E)
+        mJy; the first half is met from the left, the others from the right.
+
+    Returns
+    -------
+    edges, steepness, cut : Tensor, shape (B, E)
+        km/s; slope of the curve there, mJy / (km/s), infinite where the curve does not fall below the threshold before
+        its samples end, which `cut` says.
+    """
+    step = velocity[:, 1:2] - velocity[:, :1]
+    edges, cut = _crossings(velocity, profile, threshold)
+    for _ in range(NEWTON_STEPS):
+        around = torch.cat([edges, edges - SLOPE_REACH * step, edges + SLOPE_REACH * step], dim=1)
+        here, before, after = value(around, parameters).chunk(3, dim=1)
+        steepness = (after - before) / (2 * SLOPE_REACH * step)
+        steepness = torch.where(cut | (steepness == 0), torch.inf, steepness)
+        edges = edges - ((here - threshold) / steepness).clamp(-step, step)
+    return edges, steepness, cut
+
+
+def edge_error(certainty: Tensor, step: Tensor) -> Tensor:
     """Return how far the first reach of a level scatters, shape (N, E), in the unit of `step`.
 
     Parameters
@@ -143,11 +173,11 @@ def _edge_error(certainty: Tensor, step: Tensor) -> Tensor:
     return ((place - mean) ** 2 @ weight).sqrt() * step
 
 
-def _grid(low: Tensor, high: Tensor) -> Tensor:
+def grid(low: Tensor, high: Tensor) -> Tensor:
     return low[:, None] + (high - low)[:, None] * torch.linspace(0, 1, GRID, dtype=low.dtype, device=low.device)
 
 
-def _extent(velocity: Tensor, profile: Tensor) -> tuple[Tensor, Tensor]:
+def extent(velocity: Tensor, profile: Tensor) -> tuple[Tensor, Tensor]:
     """Return where the line around the highest sample has faded away, or the window's ends, each of shape (N,)."""
     peak, top = profile.max(1, keepdim=True)
     faint, place = profile < FAINTEST_THRESHOLD * peak, _places(profile)
@@ -173,7 +203,7 @@ def _first(mask: Tensor) -> Tensor:
     return GRID - 1 - (mask * _places(mask).flip(0)).amax(1, keepdim=True).long()
 
 
-def _vertex(profile: Tensor, top: Tensor) -> Tensor:
+def vertex(profile: Tensor, top: Tensor) -> Tensor:
     """Return how far the vertex of the parabola through three samples is from the middle one, in samples, (N, 1)."""
     left, middle, right = (profile.gather(1, top + offset) for offset in (-1, 0, 1))
     bend = left - 2 * middle + right
@@ -183,12 +213,11 @@ def _vertex(profile: Tensor, top: Tensor) -> Tensor:
 def _crossings(velocity: Tensor, profile: Tensor, threshold: Tensor) -> tuple[Tensor, Tensor]:
     """Return where the profile passes each of E thresholds and whether it is cut off there, each of shape (N, E).
 
-    The first half is met from the left, the others from the right, which mirror them; between samples the profile is
-    taken as straight.
+    The first half is met from the left, the others from the right; between samples the profile is taken as straight.
     """
     half = threshold.shape[1] // 2
-    reaches = [profile >= threshold[:, k : k + 1] for k in range(half)]
-    inside = torch.cat([*map(_first, reaches), *map(_last, reversed(reaches))], dim=1)
+    reaches = [profile >= level for level in threshold.split(1, dim=1)]
+    inside = torch.cat([*map(_first, reaches[:half]), *map(_last, reaches[half:])], dim=1)
     outside = (inside + torch.tensor([-1] * half + [1] * half, device=inside.device)).clamp(0, GRID - 1)
     inner, outer = profile.gather(1, inside), profile.gather(1, outside)
     share = torch.where(inner > outer, (threshold - outer) / (inner - outer), 0)
@@ -196,7 +225,7 @@ def _crossings(velocity: Tensor, profile: Tensor, threshold: Tensor) -> tuple[Te
     return first + share * (last - first), inside == outside
 
 
-def _integral(profile: Tensor, step: Tensor) -> Tensor:
+def integral(profile: Tensor, step: Tensor) -> Tensor:
     """Integrate evenly spaced samples (N, M) by the trapezoidal rule, shape (N, 1)."""
     return step * (profile.sum(1, keepdim=True) - (profile[:, :1] + profile[:, -1:]) / 2)
 

@@ -1,0 +1,181 @@
+"""What a careful reader should know of a good fit: the words in the column ``flags`` of the table of fits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy.special import chdtrc
+from torch import Tensor
+
+from hiexp.fitting.line import Channels, Lines
+
+FLAGS = {
+    "at_bound": "a parameter of the model ended at a bound; it has no error, and the others are as if it were known",
+    "needle": "the trough of the curve is narrower than a channel, at least half of it; trough_snr is not of that half",
+    "width_conventions": "w50 and w50_horns differ by more than 3 times their errors, added in quadrature",
+    "edge": "on a side of the line there are fewer valid channels than half of its width, or than 10",
+    "poor_baseline": "beside the line, sums over channels scatter more than the noise would in 1 of 1,000 spectra",
+    "confusion": "a second source beside the line, with a S/N of 6 or more: v_confusion has its velocity",
+    "rfi": "in the window the fit leaves more than 6 times the noise in one or two channels",
+}
+"""Words and their meanings, in the order in which they stand in the column."""
+
+CERTAIN = 3.0  # standard deviations by which the conventions for W50 have to differ
+ONE_SIDED, FEWEST_BESIDE = 0.5, 10  # of the line's width, and channels
+MARGIN = 0.25  # of the line's width to each side: beyond it the spectrum is taken to be without the line
+BOXES = (3, 5, 8, 13, 21, 34, 55, 89, 144)  # channels: widths of a second source
+SHIFTS = 4  # neighbouring boxes of one width lie a quarter of it apart
+SECOND_SNR = 6.0
+BLOCKS = (16, 128)  # channels: the least and the most that are summed up to look at the baseline
+RARE = 1e-3  # probability with which noise alone is called a poor baseline
+SPIKE, NARROW = 6.0, 0.5  # standard deviations of a spike, and what of it may be left two channels beside
+AT_ONCE = {"cpu": 128, "cuda": 8192}  # spectra looked at together: on a CPU few enough for its cache
+
+
+class Beside(NamedTuple):
+    """What is found beside N lines: words and where they apply, shape (N,), and the second source's velocity, km/s."""
+
+    applies: dict[str, Tensor]
+    v_confusion: Tensor
+
+
+def look_beside(
+    channels: Channels, lines: Lines, left: Tensor, low: Tensor, high: Tensor, window: Tensor | None = None
+) -> Beside:
+    """Look for what is wrong with spectra beside their lines.
+
+    Parameters
+    ----------
+    channels : Channels
+        N spectra of L channels.
+    lines : Lines
+        Of them: what the noise is like.
+    left : Tensor, shape (N, L)
+        What the fit leaves of the flux, mJy.
+    low, high : Tensor, shape (N,)
+        Ends of the lines, km/s.
+    window : Tensor, shape (N, 2), optional
+        Windows of the fit, km/s, in which spikes are looked for; none where there is no model.
+
+    Returns
+    -------
+    Beside
+        Of ``edge``, ``poor_baseline``, ``confusion`` and ``rfi``.
+
+        A second source is the box of 3 to 144 channels with the highest signal-to-noise ratio, positive and higher
+        than that of any negative box: ripples have both. A baseline is poor if the sums over blocks of channels as
+        wide as the line scatter more than their noise, by a chi-squared test; a second source is left out. For both,
+        noise is what has been measured beside the line, correlation at lags up to 5 channels counted in.
+    """
+    size = AT_ONCE[low.device.type]
+    rows = [slice(start, start + size) for start in range(0, len(low), size)]
+    parts = [
+        _look(
+            *(value.take(one) for value in (channels, lines)),
+            *(value[one] for value in (left, low, high)),
+            None if window is None else window[one],
+        )
+        for one in rows
+    ]
+    if not parts:
+        return Beside({}, low)
+    applies = {name: torch.cat([part.applies[name] for part in parts]) for name in parts[0].applies}
+    return Beside(applies, torch.cat([part.v_confusion for part in parts]))
+
+
+def _look(
+    channels: Channels, lines: Lines, left: Tensor, low: Tensor, high: Tensor, window: Tensor | None
+) -> Beside:
+    velocity, valid, width = channels.velocity, channels.valid, high - low
+    noise = channels.rms * lines.noise
+    # Neighbours that share their noise average out less of it.
+    summed = noise * (1 + 2 * lines.correlation.sum(1)).clamp_min(0.5).sqrt()
+    before = channels.sums(velocity[:, 0], low - channels.width)[0]
+    after = channels.sums(high + channels.width, velocity[:, -1])[0]
+    needed = (ONE_SIDED * width / channels.width).clamp_min(FEWEST_BESIDE)
+    beside = valid & ((velocity - ((low + high) / 2)[:, None]).abs() > (0.5 + MARGIN) * width[:, None])
+    second, begin, end = _second_source(left, beside, summed)
+    place = torch.arange(velocity.shape[1], device=velocity.device)
+    beside = beside & ~(second[:, None] & (place >= begin[:, None]) & (place < end[:, None]))
+    middle = velocity.gather(1, torch.stack([begin, end - 1], dim=1)).mean(1)
+    applies = {
+        "edge": torch.minimum(before, after) < needed,
+        "poor_baseline": _poor(left, beside, summed, width / channels.width),
+        "confusion": second,
+        "rfi": torch.zeros_like(second),
+    }
+    if window is not None:
+        inside = valid & (velocity >= window[:, :1]) & (velocity <= window[:, 1:])
+        applies["rfi"] = _spikes(left, inside, noise)
+    return Beside(applies, torch.where(second, middle, torch.nan))
+
+
+def _second_source(left: Tensor, beside: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return whether there is another source, and the first channel of its box and the one after it, shape (N,)."""
+    length = left.shape[1]
+    used, total = _running(beside), _running(torch.where(beside, left, 0))
+    best, lowest = torch.zeros_like(noise), torch.zeros_like(noise)
+    begin, end = torch.zeros_like(noise, dtype=torch.long), torch.ones_like(noise, dtype=torch.long)
+    for box in BOXES:
+        if box > length // 2:
+            break
+        stride = max(box // SHIFTS, 1)
+        stop = length - box + 1
+        held = used[:, box::stride] - used[:, :stop:stride]
+        snr = (total[:, box::stride] - total[:, :stop:stride]) / held.clamp_min(1).sqrt()
+        snr.masked_fill_(held < 0.75 * box, 0.0)
+        highest, where = snr.max(1)
+        lowest = torch.minimum(lowest, snr.amin(1))
+        better = highest > best
+        best = torch.where(better, highest, best)
+        begin = torch.where(better, where * stride, begin)
+        end = torch.where(better, where * stride + box, end)
+    return (best > SECOND_SNR * noise) & (best > -lowest), begin, end
+
+
+def _poor(left: Tensor, beside: Tensor, noise: Tensor, width: Tensor) -> Tensor:
+    """Return whether sums over blocks of `width` channels beside the line scatter more than noise does, shape (N,)."""
+    length = left.shape[1]
+    block = width.clamp(*BLOCKS).round().long()[:, None]
+    ends = (torch.arange(length // BLOCKS[0] + 1, device=left.device) * block).clamp_max(length)
+    held = _running(beside).gather(1, ends).diff(dim=1)
+    sums = _running(torch.where(beside, left, 0)).gather(1, ends).diff(dim=1)
+    counts = held >= block / 2
+    chi2 = torch.where(counts, sums**2 / held.clamp_min(1), 0).sum(1) / noise**2
+    chance = chdtrc(counts.sum(1).cpu().numpy(), chi2.cpu().numpy())  # nan where there is no block
+    return torch.from_numpy(np.asarray(chance) < RARE).to(left.device)
+
+
+def _spikes(left: Tensor, inside: Tensor, noise: Tensor) -> Tensor:
+    """Return whether one or two channels stick out of what the fit leaves, shape (N,)."""
+    size = torch.where(inside, left, 0).abs()
+    around = torch.nn.functional.pad(left.abs(), (2, 2))
+    narrow = torch.maximum(around[:, :-4], around[:, 4:]) < NARROW * size
+    return ((size > SPIKE * noise[:, None]) & narrow).any(1)
+
+
+def _running(values: Tensor) -> Tensor:
+    """Return the sums of values (N, L) up to each channel, shape (N, L + 1)."""
+    return torch.nn.functional.pad(values.to(torch.float64).cumsum(1), (1, 0))
+
+
+def conventions_differ(table: pd.DataFrame) -> np.ndarray:
+    """Return where W50 of the one convention is not that of the other, shape (N,).
+
+    The errors are taken as independent. Mostly one edge is the same, and the difference surer than that.
+    """
+    error = np.hypot(table["w50_err"], table["w50_horns_err"])
+    return ((table["w50"] - table["w50_horns"]).abs() > CERTAIN * error).to_numpy()
+
+
+def words(applies: Mapping[str, np.ndarray], n: int) -> np.ndarray:
+    """Return the flags of N spectra, separated by commas, as Python strings; `applies` has N bool by word."""
+    flags = np.full(n, "", dtype=object)
+    for name in FLAGS:
+        if name in applies:
+            flags = np.where(applies[name], np.where(flags == "", name, flags + f",{name}"), flags)
+    return flags
