@@ -87,15 +87,14 @@ def look_beside(
     return Beside(applies, torch.cat([part.v_confusion for part in parts]))
 
 
-def _look(
-    channels: Channels, lines: Lines, left: Tensor, low: Tensor, high: Tensor, window: Tensor | None
-) -> Beside:
+def _look(channels: Channels, lines: Lines, left: Tensor, low: Tensor, high: Tensor, window: Tensor | None) -> Beside:
     velocity, valid, width = channels.velocity, channels.valid, high - low
+    left = left * channels.precision
     noise = channels.rms * lines.noise
     # Neighbours that share their noise average out less of it.
     summed = noise * (1 + 2 * lines.correlation.sum(1)).clamp_min(0.5).sqrt()
-    before = channels.sums(velocity[:, 0], low - channels.width)[0]
-    after = channels.sums(high + channels.width, velocity[:, -1])[0]
+    before = channels.sums(velocity[:, 0], low - channels.width).number
+    after = channels.sums(high + channels.width, velocity[:, -1]).number
     needed = (ONE_SIDED * width / channels.width).clamp_min(FEWEST_BESIDE)
     beside = valid & ((velocity - ((low + high) / 2)[:, None]).abs() > (0.5 + MARGIN) * width[:, None])
     second, begin, end = _second_source(left, beside, summed)

@@ -84,9 +84,45 @@ MEASUREMENTS = {
         "there is one",
         of_line=False,
     ),
-    "v_confusion": Measurement("km / s", "velocity of a second source in the spectrum (flag confusion)", of_line=False),
+    "v_confusion": Measurement(
+        "km / s", "velocity of a second source in the spectrum (flag confusion)", of_line=False
+    ),
 }
 """Columns that every fit has."""
+
+_YU = "(Yu, Ho & Wang 2020, ApJ 898, 102)"
+_REYNOLDS = "(Reynolds et al. 2020, MNRAS 493, 5089)"
+_DEG = "(Deg et al. 2020, MNRAS 495, 1984)"
+_CORRECTED = "for redshift and resolution by measurements.recipe"
+
+DATA_MEASUREMENTS = {
+    "w50_corr": Measurement("km / s", f"w50 corrected {_CORRECTED}"),
+    "w50_horns_corr": Measurement("km / s", f"w50_horns corrected {_CORRECTED}"),
+    "wm50_corr": Measurement("km / s", f"wm50 corrected {_CORRECTED}"),
+    "logMHI": Measurement("", "log10 of the HI mass in solar masses, 2.356e5 D^2 flux_int, D the distance in Mpc"),
+    "cog_v": Measurement("km / s", f"flux-weighted mean velocity of the data, centre of the curve of growth {_YU}"),
+    "cog_flux": Measurement("Jy km / s", f"flux where the curve of growth is flat {_YU}"),
+    "cog_v25": Measurement("km / s", f"width that holds 25 % of the flux {_YU}"),
+    "cog_v75": Measurement("km / s", f"width that holds 75 % of the flux {_YU}"),
+    "cog_v85": Measurement("km / s", f"width that holds 85 % of the flux {_YU}"),
+    "cog_v95": Measurement("km / s", f"width that holds 95 % of the flux {_YU}"),
+    "cog_A_F": Measurement("", f"ratio of the fluxes on both sides of cog_v {_YU}"),
+    "cog_A_C": Measurement("", f"ratio of the slopes of the curves of growth of both sides {_YU}"),
+    "cog_C_V": Measurement("", f"concentration, cog_v85 / cog_v25 {_YU}"),
+    "cog_K": Measurement("", f"shape: positive for one peak, negative for two horns {_YU}"),
+    "cog_snr": Measurement("", "cog_flux over the noise of the channels within cog_v95", of_line=False),
+    "A_fr": Measurement(
+        "", "flux asymmetry of the data between the edges at 20 % of the peak (Watts et al. 2020, MNRAS 492, 3672)"
+    ),
+    "A_sys": Measurement("", f"flux asymmetry of the data about the systemic velocity v_horns {_REYNOLDS}"),
+    "A_spec": Measurement(
+        "", f"channel-by-channel asymmetry of the data about v_horns, 0 to 1, raised by noise {_DEG}"
+    ),
+    "dv_sys": Measurement("km / s", f"flux-weighted mean velocity of the data less v_horns {_REYNOLDS}"),
+    "v_equal": Measurement("km / s", f"velocity of equality, with half of the flux on either side {_DEG}"),
+    "A_equal": Measurement("", f"distance of v_equal from v_horns over half of the width at 20 % {_DEG}"),
+}
+"""Columns that `measure_data` adds, those of the line with a column of errors."""
 
 PASS_FORMULAS = ("position", "flux_peak", "flux_int", "A_flux")
 """What the backends measure besides widths."""
@@ -123,11 +159,13 @@ def check_columns(parameters: Mapping[str, str]) -> None:
             f"measurement {without[0]}: no formula measures it; give its row a level, or of_line=False and no error, "
             "or write the formula (hiexp/fitting/measurements.py says where)"
         )
-    taken = [*TEXTS, *MEASUREMENTS, *parameters]
+    taken = [*TEXTS, *MEASUREMENTS, *DATA_MEASUREMENTS, *parameters]
     columns = [*taken, *_errors((*line_measurements(), *line_measurements(once=True), *parameters))]
     twice = next((name for name in columns if columns.count(name) > 1), None)
     if twice:
-        raise InputError(f"fit: parameter {twice} has the name of another column of the table of fits; choose another")
+        raise InputError(
+            f"fit: parameter {twice} has the name of another column of the table of fits; choose another"
+        )
 
 
 def _errors(names: Iterable[str]) -> list[str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 import pandas as pd
 
-from hiexp.fitting.measurements import MEASUREMENTS
+from hiexp.fitting.measurements import DATA_MEASUREMENTS, MEASUREMENTS
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -65,7 +65,8 @@ class FitResult:
         """Return `table`, or one of `passes`, as an astropy Table with the unit of every column that has one."""
         from astropy.table import Table
 
-        units = {name: row.unit for name, row in MEASUREMENTS.items()} | dict(self.parameters)
+        rows = MEASUREMENTS | DATA_MEASUREMENTS
+        units = {name: row.unit for name, row in rows.items()} | dict(self.parameters)
         units |= {f"{name}_{error}": unit for name, unit in units.items() for error in ("err", "err_mc")}
         frame = (self.table if table is None else table).reset_index()
         # Not by Table.from_pandas: its masks of NaN become columns of their own in Parquet.
@@ -76,7 +77,7 @@ class FitResult:
         return Table(
             columns,
             units={name: units[name] for name in columns if units.get(name)},
-            descriptions={name: MEASUREMENTS[name].meaning for name in columns if name in MEASUREMENTS},
+            descriptions={name: rows[name].meaning for name in columns if name in rows},
         )
 
     def write(self, folder: Path) -> None:

@@ -69,16 +69,23 @@ def fit_sample(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> tupl
     else:
         spectra = dataset()
     given = cfg.fit, fingerprint(*(getattr(spectra, name) for name in FITTED))
-    fit = cache.recall(
+    fit = fitted = cache.recall(
         "fit",
         FitResult,
         given,
         stopwatch(metrics, "fit_seconds")(lambda: instantiate(cfg.fit, _convert_="all")(spectra)),
     )
+    if cfg.get("measurements"):
+        fit = cache.recall(
+            "measurements",
+            FitResult,
+            (*given, cfg.measurements, spectra.catalogue),
+            lambda: instantiate(cfg.measurements, _convert_="all")(spectra, fitted),
+        )
     files = cache.recall(
         "sample",
         Files,
-        (*given, *(getattr(spectra, name) for name in TABLES)),
+        (*given, cfg.get("measurements"), *(getattr(spectra, name) for name in TABLES)),
         lambda: Files.written(lambda empty: write_sample(spectra, fit, empty)),
     )
     with staged(folder) as stage:

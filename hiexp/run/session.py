@@ -77,7 +77,8 @@ def tracked_run(cfg: DictConfig) -> Iterator[Record]:
     key = work_key(cfg)
     run = begin(folder, key)
     write_whole(folder / CONFIG_FILE, redacted(OmegaConf.to_yaml(cfg, resolve=True)))
-    members = {group: member for group, member in job.runtime.choices.items() if not group.startswith("hydra/")}
+    chosen = {group: member for group, member in job.runtime.choices.items() if member}
+    members = {group: member for group, member in chosen.items() if not group.startswith("hydra/")}
     tags = run_tags(reproduce_command(job, sweeping=sweeping()), folder) | {
         "config_hash": config_hash(cfg),
         WORK_TAG: key,

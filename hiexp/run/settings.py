@@ -42,12 +42,13 @@ class EvaluationSettings:
     groups: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FitSettings:
     """``conf/fit.yaml``."""
 
     dataset: Member
     fit: Member
+    measurements: Member | None = None
     cache: Member
     tracking: Member
     seed: Seed
@@ -56,7 +57,7 @@ class FitSettings:
     experiment_name: Name
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainSettings(FitSettings):
     """``conf/train.yaml``."""
 
@@ -176,7 +177,7 @@ def _check(key: str, value: Any, raw: object, hint: Any, read: set[str]) -> None
     """Check one value, and what it has inside."""
     if isinstance(value, Mapping) and "_target_" in value:
         _check_member(key, value, raw, read)
-    elif hint is Member or (is_dataclass(hint) and not isinstance(value, Mapping)):
+    elif hint in (Member, Member | None) or (is_dataclass(hint) and not isinstance(value, Mapping)):
         raise InputError(f"{key}={_shown(value)}: a group has settings of its own; choose a member of it, see --help")
     elif is_dataclass(hint):
         _check_settings_class(f"{key}.", value, raw, hint, read)

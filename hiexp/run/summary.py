@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hiexp.run.outcome import Outcome
     from hiexp.spectra import Spectra
 
-STAGES = ("dataset", "fit", "feature", "labels", "classifier", "evaluation")
+STAGES = ("dataset", "fit", "measurements", "feature", "labels", "classifier", "evaluation")
 MEDIANS = ["position", "w50", "flux_int", "snr"]
 FEWEST_TO_LEARN_FROM, FEWEST_FOR_A_NETWORK = 30, 60  # objects: what is suggested below them would tell nothing
 REASONS = 5  # told on the screen; skipped.csv has all of them
@@ -32,7 +32,7 @@ REASONS = 5  # told on the screen; skipped.csv has all of them
 def opening(job: HydraConf, folder: Path) -> str:
     """Return what a single run is about to do, and where."""
     choices = job.runtime.choices
-    stages = "  ".join(f"{stage}={choices[stage]}" for stage in STAGES if stage in choices)
+    stages = "  ".join(f"{stage}={choices[stage]}" for stage in STAGES if choices.get(stage))
     return f"{stages}\nin {display_path(folder)}"
 
 
