@@ -18,7 +18,7 @@ FLAGS = {
     "needle": "the trough of the curve is narrower than a channel, at least half of it; trough_snr is not of that half",
     "width_conventions": "w50 and w50_horns differ by more than 3 times their errors, added in quadrature",
     "edge": "on a side of the line there are fewer valid channels than half of its width, or than 10",
-    "poor_baseline": "beside the line, sums over channels scatter more than the noise would in 1 of 1,000 spectra",
+    "poor_baseline": "sums over channels beside the line scatter more than the noise allows, by a chi-squared test",
     "confusion": "a second source beside the line, with a S/N of 6 or more: v_confusion has its velocity",
     "rfi": "in the window the fit leaves more than 6 times the noise in one or two channels",
 }
@@ -31,7 +31,8 @@ BOXES = (3, 5, 8, 13, 21, 34, 55, 89, 144)  # channels: widths of a second sourc
 SHIFTS = 4  # neighbouring boxes of one width lie a quarter of it apart
 SECOND_SNR = 6.0
 BLOCKS = (16, 128)  # channels: the least and the most that are summed up to look at the baseline
-RARE = 1e-3  # probability with which noise alone is called a poor baseline
+SHORT = 8  # channels: what sums over so few differ from the next by is noise and no baseline
+RARE = 2e-4  # probability by the chi-squared test; the noise is not known so well, and noise alone is called poor oftener
 SPIKE, NARROW = 6.0, 0.5  # standard deviations of a spike, and what of it may be left two channels beside
 AT_ONCE = {"cpu": 128, "cuda": 8192}  # spectra looked at together: on a CPU few enough for its cache
 
@@ -67,9 +68,13 @@ def look_beside(
         Of ``edge``, ``poor_baseline``, ``confusion`` and ``rfi``.
 
         A second source is the box of 3 to 144 channels with the highest signal-to-noise ratio, positive and higher
-        than that of any negative box: ripples have both. A baseline is poor if the sums over blocks of channels as
-        wide as the line scatter more than their noise, by a chi-squared test; a second source is left out. For both,
-        noise is what has been measured beside the line, correlation at lags up to 5 channels counted in.
+        than that of any negative box: ripples have both. Its noise is what has been measured beside the line,
+        correlation at lags up to 5 channels counted in.
+
+        A baseline is poor if the sums over blocks of channels as wide as the line scatter around 0 more than their
+        noise, by a chi-squared test; a second source is left out. That noise follows from the differences of sums
+        over 8 channels and the next 8, which share no baseline but have the correlation of neighbours in them. So an
+        offset of half the noise is found, and a ripple longer than the line; one that is shorter averages out.
     """
     size = AT_ONCE[low.device.type]
     rows = [slice(start, start + size) for start in range(0, len(low), size)]
@@ -103,7 +108,7 @@ def _look(channels: Channels, lines: Lines, left: Tensor, low: Tensor, high: Ten
     middle = velocity.gather(1, torch.stack([begin, end - 1], dim=1)).mean(1)
     applies = {
         "edge": torch.minimum(before, after) < needed,
-        "poor_baseline": _poor(left, beside, summed, width / channels.width),
+        "poor_baseline": _poor(left, beside, width / channels.width),
         "confusion": second,
         "rfi": torch.zeros_like(second),
     }
@@ -136,16 +141,21 @@ def _second_source(left: Tensor, beside: Tensor, noise: Tensor) -> tuple[Tensor,
     return (best > SECOND_SNR * noise) & (best > -lowest), begin, end
 
 
-def _poor(left: Tensor, beside: Tensor, noise: Tensor, width: Tensor) -> Tensor:
+def _poor(left: Tensor, beside: Tensor, width: Tensor) -> Tensor:
     """Return whether sums over blocks of `width` channels beside the line scatter more than noise does, shape (N,)."""
     length = left.shape[1]
+    used, total = _running(beside), _running(torch.where(beside, left, 0))
+    if length < 2 * SHORT:
+        return torch.zeros_like(width, dtype=torch.bool)
+    whole = used[:, 2 * SHORT :] - used[:, : -2 * SHORT] == 2 * SHORT
+    difference = total[:, 2 * SHORT :] - 2 * total[:, SHORT:-SHORT] + total[:, : -2 * SHORT]
+    variance = (difference**2 * whole).sum(1) / whole.sum(1) / (2 * SHORT)  # of a sum, a channel
     block = width.clamp(*BLOCKS).round().long()[:, None]
     ends = (torch.arange(length // BLOCKS[0] + 1, device=left.device) * block).clamp_max(length)
-    held = _running(beside).gather(1, ends).diff(dim=1)
-    sums = _running(torch.where(beside, left, 0)).gather(1, ends).diff(dim=1)
+    held, sums = used.gather(1, ends).diff(dim=1), total.gather(1, ends).diff(dim=1)
     counts = held >= block / 2
-    chi2 = torch.where(counts, sums**2 / held.clamp_min(1), 0).sum(1) / noise**2
-    chance = chdtrc(counts.sum(1).cpu().numpy(), chi2.cpu().numpy())  # nan where there is no block
+    chi2 = torch.where(counts, sums**2 / held.clamp_min(1), 0).sum(1) / variance
+    chance = chdtrc(counts.sum(1).cpu().numpy(), chi2.cpu().numpy())  # nan where nothing is known of the noise
     return torch.from_numpy(np.asarray(chance) < RARE).to(left.device)
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from hiexp.fitting.backend import COARSER, FAINTEST_THRESHOLD, GRID
+from hiexp.fitting.backend import COARSER, GRID
 from hiexp.fitting.covariance import standard_deviations
 from hiexp.fitting.measurements import MEASUREMENTS, OUTER, line_measurements, width_levels
 from hiexp.fitting.model import AT_ONCE, Model
@@ -16,6 +16,7 @@ from hiexp.fitting.torch_backend.measure import edge_error, edges_at, extent, gr
 
 HALF = 0.5  # of a peak or of the mean flux density: where the widths of the conventions are taken
 MIDDLE = (0.05, 0.95)  # of the flux: the range over which Courtois et al. (2009) take their mean
+SHALLOWEST = 1e-3  # of the peak: a trough less deep is none
 CLOSER = 9  # samples around an extreme
 ZOOMS, TROUGH_ZOOMS = 4, 10  # how often they are drawn together around the best of them: a trough may be a cusp
 ACROSS = 16  # samples across a channel
@@ -97,14 +98,15 @@ def _measure(
     window = grid(low, high)
     velocity = grid(*extent(window, model.value(window, parameters)))
     profile, step = model.value(velocity, parameters), velocity[:, 1:2] - velocity[:, :1]
-    places = _extremes(model, parameters, velocity, profile, step)
+    places, double = _extremes(model, parameters, velocity, profile, step)
     across = (torch.arange(ACROSS, dtype=low.dtype, device=low.device) + 0.5) / ACROSS - 0.5
     near = (places[:, :, None] + channel[:, None, None] * across).flatten(1)
     at_extremes = model.value(torch.cat([places, near], dim=1), parameters)
     heights, means = at_extremes[:, :3], at_extremes[:, 3:].unflatten(1, (3, ACROSS)).mean(2)
     left, trough, right = heights.unbind(1)
     peak, fainter, seen = torch.maximum(left, right), torch.minimum(left, right), means[:, 1]
-    double = (trough < fainter) & (fainter - seen > FAINTEST_THRESHOLD * peak)
+    deep = double & (trough < fainter)
+    double = double & (fainter - seen > SHALLOWEST * peak)
     # Of one peak both horns are the peak.
     places = torch.where(double[:, None], places, places.gather(1, torch.where(left >= right, 0, 2)[:, None]))
     left, right = torch.where(double, left, peak), torch.where(double, right, peak)
@@ -168,27 +170,27 @@ def _measure(
     }
     errors = {name: torch.where(error > 0, error, torch.nan) for name, error in errors.items()}
     loss, gain = ((heights - means)[:, ::2] / peak[:, None]).amax(1), (seen - trough) / peak
-    narrow = (trough < fainter) & (gain > NARROW_GAIN) & (seen - trough > HALF * (fainter - trough))
+    narrow = deep & (gain > NARROW_GAIN) & (seen - trough > HALF * (fainter - trough))
     return Horns(numbers, errors, (loss > PEAK_LOSS) | (narrow & (gain > TROUGH_GAIN)), narrow)
 
 
-def _extremes(model: Model, parameters: Tensor, velocity: Tensor, profile: Tensor, step: Tensor) -> Tensor:
-    """Return where the left horn, the trough and the right horn of each curve are, km/s, shape (B, 3).
+def _extremes(model: Model, parameters: Tensor, velocity: Tensor, profile: Tensor, step: Tensor) -> tuple[Tensor, Tensor]:
+    """Return where the left horn, the trough and the right horn of each curve are, and whether there are two horns.
 
-    Of a curve with one peak one of the horns is its peak, and the trough is no lower than the other.
+    km/s, shape (B, 3), and bool, shape (B,). Of a curve with one peak one of the horns is its peak.
     """
     from_left, from_right = profile.cummax(1), profile.flip(1).cummax(1)
     fainter = torch.minimum(from_left.values, from_right.values.flip(1))
     level = MEASUREMENTS[OUTER].level
     assert level is not None, "a width"
-    depth = torch.where(fainter >= level * profile.amax(1, keepdim=True), fainter - profile, 0)
-    trough = depth.argmax(1, keepdim=True)
+    peak = profile.amax(1, keepdim=True)
+    depth, trough = torch.where(fainter >= level * peak, fainter - profile, 0).max(1, keepdim=True)
     left = from_left.indices.gather(1, trough)
     right = GRID - 1 - from_right.indices.flip(1).gather(1, trough)
     tops = velocity.gather(1, torch.cat([left, right], dim=1))
     tops = _highest(lambda at: model.value(at, parameters), tops, step, ZOOMS)
     trough = _highest(lambda at: -model.value(at, parameters), velocity.gather(1, trough), step, TROUGH_ZOOMS)
-    return torch.cat([tops[:, :1], trough, tops[:, 1:]], dim=1)
+    return torch.cat([tops[:, :1], trough, tops[:, 1:]], dim=1), (depth > SHALLOWEST * peak)[:, 0]
 
 
 def _highest(value: Callable, places: Tensor, step: Tensor, zooms: int) -> Tensor:

@@ -131,7 +131,8 @@ def test_three_passes_are_kept_each_in_windows_around_the_line_of_the_one_before
     assert fit.good.all()
     assert len(fit.passes) == 2
     first, second = fit.passes
-    assert list(first.columns) == list(second.columns) == list(fit.table.columns)
+    assert list(first.columns) == list(second.columns)
+    assert set(fit.table) - set(first) >= {"w50_horns", "w50_horns_err", "horns", "flags"}  # measured once
     n_used = [(table["chi2"] / table["chi2_dof"] + 8).round() for table in (first, second, fit.table)]
     assert (n_used[0] == BAND.size).all()
     low, high = fit.windows.T
@@ -163,7 +164,7 @@ def test_where_a_later_pass_cuts_off_the_line_the_pass_before_stands():
     assert first["status"].eq("ok").sum() == fit.good.sum() > 280
     held = fit.good & (fit.table["chi2"] == first["chi2"])
     assert 0 < held.sum() < 20
-    pd.testing.assert_frame_equal(fit.table[held], first[held])
+    pd.testing.assert_frame_equal(fit.table.loc[held, first.columns], first[held])
     assert np.isfinite(fit.profiles[held]).all()
 
 
@@ -172,7 +173,7 @@ def test_no_margins_mean_one_pass_over_the_whole_spectrum():
     one, three = fit_busy(spectra, margins=[]), fit_busy(spectra)
     assert one.passes == ()
     np.testing.assert_allclose(one.windows, [[-600, 600]] * 2)
-    pd.testing.assert_frame_equal(one.table, three.passes[0])
+    pd.testing.assert_frame_equal(one.table[three.passes[0].columns], three.passes[0])
 
 
 def test_a_spectrum_that_fails_in_a_pass_says_so_in_those_that_follow():
