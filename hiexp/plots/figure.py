@@ -38,13 +38,14 @@ STYLE: dict[Any, Any] = {
 
 @contextmanager
 def picture(file: Path, width: float, height: float) -> Iterator[Figure]:
-    """Give an empty figure of `width` x `height` inches and write it as PNG at the end."""
+    """Give an empty figure of `width` x `height` inches and write it at the end, as PNG or PDF by its name."""
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(width, height))
         yield figure
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)  # it is drawn as a box
-            figure.savefig(file, pil_kwargs={"compress_level": 1})
+            pixels = {"pil_kwargs": {"compress_level": 1}} if file.suffix == ".png" else {}
+            figure.savefig(file, **pixels)
 
 
 @contextmanager

@@ -68,9 +68,9 @@ def plot_fits(spectra: Spectra, fit: FitResult, file: Path) -> None:
             for column, row in enumerate(rows):
                 cell = grid[below, column].subgridspec(len(heights), 1, height_ratios=heights, hspace=0.07)
                 panel, *residual = cell.subplots(sharex=True, squeeze=False).flat
-                _draw_fit(panel, spectra, fit, row)
+                draw_fit(panel, spectra, fit, row)
                 for lower in residual:
-                    _draw_residual(lower, spectra, fit, row)
+                    draw_residual(lower, spectra, fit, row)
                 if column == 0:
                     panel.text(-0.22, 0.5, name, transform=panel.transAxes, va="center", rotation=90, weight="bold")
                     for axes, words in zip([panel, *residual], HEIGHTS, strict=False):
@@ -160,7 +160,8 @@ def _channels(spectra: Spectra, fit: FitResult, row: int, beyond: float) -> tupl
     return spectra.velocity[row, shown], flux[shown]
 
 
-def _draw_fit(panel: Axes, spectra: Spectra, fit: FitResult, row: int) -> None:
+def draw_fit(panel: Axes, spectra: Spectra, fit: FitResult, row: int) -> None:
+    """Draw the valid channels around the window of a fit, the curve, W50 and W20 into a panel."""
     from hiexp.spectral.widths import edges
 
     panel.step(*_channels(spectra, fit, row, BEYOND), where="mid", color=DATA, lw=0.8, label="data")
@@ -177,7 +178,8 @@ def _draw_fit(panel: Axes, spectra: Spectra, fit: FitResult, row: int) -> None:
     panel.tick_params(labelsize=8)
 
 
-def _draw_residual(panel: Axes, spectra: Spectra, fit: FitResult, row: int) -> None:
+def draw_residual(panel: Axes, spectra: Spectra, fit: FitResult, row: int) -> None:
+    """Draw what a fit leaves of the channels in its window, in rms, into a panel."""
     velocity, flux = _channels(spectra, fit, row, 0)
     rms = spectra.rms[row]
     noise = np.interp(velocity, spectra.velocity[row], rms) if np.ndim(rms) else rms
