@@ -210,8 +210,7 @@ def _fit_rows(
 def _solve(
     windows: Windows, model: Model, start: Tensor | None, settings: Settings
 ) -> tuple[Solution, Tensor, Tensor]:
-    """Return the best fit, in km/s, which parameters (B, P) are fixed by a bound, and in which fits (B,) one is so
-    that was free before."""
+    """Return the best fit, in km/s, which parameters (B, P) a bound fixes, and whether it stopped a free one (B,)."""
     x, backend = windows.velocity, model.backend(windows.velocity.device)
     zero, unit = windows.centre, windows.width / 2
     lower, upper = model.bounds(windows)
@@ -283,8 +282,8 @@ def _realise(
         windows = gather(simulated, lines, rows, fitted.low, fitted.high)
         solution, *_ = _solve(windows, model, parameters, settings)
         numbers = backend.measure(solution.parameters, covariances, low, high).numbers
-        w50 = numbers["w50"], torch.zeros_like(low)
-        horns = measure_horns(model, solution.parameters, covariances, low, high, channels.width[rows], w50)
+        ends = low, high, channels.width[rows]
+        horns = measure_horns(model, solution.parameters, covariances, *ends, numbers["w50"], torch.zeros_like(low))
         numbers = numbers | horns.numbers
         return torch.stack([numbers[name] for name in names], dim=1)
 

@@ -15,7 +15,7 @@ from hiexp.fitting.line import Channels, Lines
 
 FLAGS = {
     "at_bound": "a parameter of the model ended at a bound; it has no error, and the others are as if it were known",
-    "needle": "the trough of the curve is narrower than a channel, at least half of it; trough_snr is not of that half",
+    "needle": "at least half of the trough is narrower than a channel; trough_snr is of the rest",
     "width_conventions": "w50 and w50_horns differ by more than 3 times their errors, added in quadrature",
     "edge": "on a side of the line there are fewer valid channels than half of its width, or than 10",
     "poor_baseline": "sums over channels beside the line scatter more than the noise allows, by a chi-squared test",
@@ -32,13 +32,13 @@ SHIFTS = 4  # neighbouring boxes of one width lie a quarter of it apart
 SECOND_SNR = 6.0
 BLOCKS = (16, 128)  # channels: the least and the most that are summed up to look at the baseline
 SHORT = 8  # channels: what sums over so few differ from the next by is noise and no baseline
-RARE = 2e-4  # probability by the chi-squared test; the noise is not known so well, and noise alone is called poor oftener
+RARE = 2e-4  # probability by the chi-squared test, which takes the noise for known: it is called poor oftener
 SPIKE, NARROW = 6.0, 0.5  # standard deviations of a spike, and what of it may be left two channels beside
 AT_ONCE = {"cpu": 128, "cuda": 8192}  # spectra looked at together: on a CPU few enough for its cache
 
 
 class Beside(NamedTuple):
-    """What is found beside N lines: words and where they apply, shape (N,), and the second source's velocity, km/s."""
+    """What is found beside N lines: words and where they apply (N,), and the second source's velocity, km/s."""
 
     applies: dict[str, Tensor]
     v_confusion: Tensor
@@ -54,7 +54,7 @@ def look_beside(
     channels : Channels
         N spectra of L channels.
     lines : Lines
-        Of them: what the noise is like.
+        Their lines, and what the noise beside them is like.
     left : Tensor, shape (N, L)
         What the fit leaves of the flux, mJy.
     low, high : Tensor, shape (N,)
@@ -80,8 +80,11 @@ def look_beside(
     rows = [slice(start, start + size) for start in range(0, len(low), size)]
     parts = [
         _look(
-            *(value.take(one) for value in (channels, lines)),
-            *(value[one] for value in (left, low, high)),
+            channels.take(one),
+            lines.take(one),
+            left[one],
+            low[one],
+            high[one],
             None if window is None else window[one],
         )
         for one in rows
@@ -142,7 +145,7 @@ def _second_source(left: Tensor, beside: Tensor, noise: Tensor) -> tuple[Tensor,
 
 
 def _poor(left: Tensor, beside: Tensor, width: Tensor) -> Tensor:
-    """Return whether sums over blocks of `width` channels beside the line scatter more than noise does, shape (N,)."""
+    """Return whether sums over `width` channels beside the line scatter more than noise does, shape (N,)."""
     length = left.shape[1]
     used, total = _running(beside), _running(torch.where(beside, left, 0))
     if length < 2 * SHORT:

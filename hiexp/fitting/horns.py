@@ -46,7 +46,8 @@ def measure_horns(
     low: Tensor,
     high: Tensor,
     channel: Tensor,
-    w50: tuple[Tensor, Tensor],
+    w50: Tensor,
+    w50_err: Tensor,
 ) -> Horns:
     """Find the horns of each fitted curve, and measure the widths between them.
 
@@ -56,9 +57,9 @@ def measure_horns(
     is both horns.
 
     An edge lies where the curve, seen from outside, first reaches its threshold: of ``w50_horns`` half of the horn of
-    that side (Springob et al. 2005, ApJS 160, 149; Haynes et al. 2018, ApJ 861, 49), of ``wm50`` half of the mean flux
-    density between the velocities that leave 5 % of the flux to each side (Courtois et al. 2009, AJ 138, 1938), of
-    the others a fraction of the peak. Thresholds move with the parameters as the curve does, and errors are taken as
+    that side (Springob et al. 2005, ApJS 160, 149; Haynes et al. 2018, ApJ 861, 49), of ``wm50`` half of the mean
+    flux density between the velocities that leave 5 % of the flux to each side (Courtois et al. 2009, AJ 138, 1938),
+    of the others a fraction of the peak. Thresholds move with the parameters as the curve does, and errors are taken as
     those of `hiexp.fitting.torch_backend.measure`.
 
     Parameters
@@ -71,18 +72,22 @@ def measure_horns(
         Ends of the window in which to look for the line, km/s.
     channel : Tensor, shape (N,)
         Width of a channel, km/s.
-    w50 : (Tensor, Tensor), shape (N,)
+    w50, w50_err : Tensor, shape (N,)
         W50 and its error, km/s, which a curve with one peak has for ``w50_horns``.
     """
-    values = (parameters, covariances, low, high, channel, *w50)
+    values = (parameters, covariances, low, high, channel, w50, w50_err)
     parts = zip(*(value.split(AT_ONCE[low.device.type]) for value in values), strict=True)
     found = [_measure(model, *part) for part in parts if len(part[0])]
     if not found:
         nothing = {name: low.new_empty(0) for name in line_measurements(once=True)}
         none = low.new_empty(0, dtype=torch.bool)
         return Horns(nothing | {"horns": low, "trough_snr": low}, nothing, none, none)
-    numbers, errors = ({name: torch.cat([one[k][name] for one in found]) for name in found[0][k]} for k in (0, 1))
-    return Horns(numbers, errors, *(torch.cat([one[k] for one in found]) for k in (2, 3)))
+    return Horns(
+        {name: torch.cat([one.numbers[name] for one in found]) for name in found[0].numbers},
+        {name: torch.cat([one.errors[name] for one in found]) for name in found[0].errors},
+        torch.cat([one.needle for one in found]),
+        torch.cat([one.narrow for one in found]),
+    )
 
 
 def _measure(
@@ -124,7 +129,9 @@ def _measure(
     coarse = velocity[:, ::COARSER]
     n, n_widths = coarse.shape[1], rising.shape[1]
     counts = [n, 2 * n_widths, 3, ACROSS]
-    samples, derivatives = model.curve(torch.cat([coarse, edges, places, near[:, ACROSS : 2 * ACROSS]], 1), parameters)
+    samples, derivatives = model.curve(
+        torch.cat([coarse, edges, places, near[:, ACROSS : 2 * ACROSS]], 1), parameters
+    )
     by_samples, by_places, by_extremes, by_seen = torch.stack(tuple(derivatives), dim=1).split(counts, dim=2)
     by_left, by_right = by_extremes[..., 0], by_extremes[..., 2]
     by_peak = torch.where((left >= right)[:, None], by_left, by_right)
@@ -174,7 +181,9 @@ def _measure(
     return Horns(numbers, errors, (loss > PEAK_LOSS) | (narrow & (gain > TROUGH_GAIN)), narrow)
 
 
-def _extremes(model: Model, parameters: Tensor, velocity: Tensor, profile: Tensor, step: Tensor) -> tuple[Tensor, Tensor]:
+def _extremes(
+    model: Model, parameters: Tensor, velocity: Tensor, profile: Tensor, step: Tensor
+) -> tuple[Tensor, Tensor]:
     """Return where the left horn, the trough and the right horn of each curve are, and whether there are two horns.
 
     km/s, shape (B, 3), and bool, shape (B,). Of a curve with one peak one of the horns is its peak.
@@ -204,7 +213,7 @@ def _highest(value: Callable, places: Tensor, step: Tensor, zooms: int) -> Tenso
 
 
 def _mean_of_middle(velocity: Tensor, profile: Tensor, step: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the ends (B, 2) of the middle 90 % of the flux, the mean flux density (B,) there, and that at the ends."""
+    """Return the ends (B, 2) of the middle 90 % of the flux, the mean flux density (B,) there, and at the ends."""
     strips = step * (profile[:, 1:] + profile[:, :-1]) / 2
     summed = torch.nn.functional.pad(strips.cumsum(1), (1, 0))
     wanted = summed[:, -1:] * profile.new_tensor(MIDDLE)
@@ -221,7 +230,9 @@ def _mean_of_middle(velocity: Tensor, profile: Tensor, step: Tensor) -> tuple[Te
     return ends, mean, at_ends
 
 
-def _by_mean(by_samples: Tensor, velocity: Tensor, step: Tensor, ends: Tensor, mean: Tensor, at_ends: Tensor) -> Tensor:
+def _by_mean(
+    by_samples: Tensor, velocity: Tensor, step: Tensor, ends: Tensor, mean: Tensor, at_ends: Tensor
+) -> Tensor:
     """Return the derivatives of the mean of the middle 90 % of the flux, shape (B, P), from those of samples."""
     below = ((ends[:, None] - velocity[..., None]) / step[..., None] + 0.5).clamp(0, 1)
     weights = torch.cat([torch.ones_like(velocity)[..., None], below], dim=2) * step[..., None]

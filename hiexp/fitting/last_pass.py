@@ -12,7 +12,6 @@ from hiexp.fitting.horns import measure_horns
 from hiexp.fitting.line import Channels, Lines
 from hiexp.fitting.model import AT_ONCE, Model
 from hiexp.fitting.passes import Pass
-from hiexp.fitting.result import GOOD
 from hiexp.fitting.status import NEEDLE
 
 
@@ -21,12 +20,19 @@ def finish(
 ) -> pd.DataFrame:
     """Return the last pass's table (N rows) with what is measured on its good fits, `rows`, shape (B,), and flags."""
     window = torch.stack([fitted.low, fitted.high], dim=1)[rows]
-    w50 = fitted.measured["w50"][rows], fitted.measured_errors["w50"][rows]
     horns = measure_horns(
-        model, fitted.parameters[rows], fitted.covariances[rows], *window.unbind(1), channels.width[rows], w50
+        model,
+        fitted.parameters[rows],
+        fitted.covariances[rows],
+        fitted.low[rows],
+        fitted.high[rows],
+        channels.width[rows],
+        fitted.measured["w50"][rows],
+        fitted.measured_errors["w50"][rows],
     )
     left = (channels.flux - fitted_curve(channels, rows, fitted, model))[rows]
-    found = look_beside(channels.take(rows), lines.take(rows), left, *fitted.edges[rows].unbind(1), window)
+    low, high = fitted.edges[rows].unbind(1)
+    found = look_beside(channels.take(rows), lines.take(rows), left, low, high, window)
     columns = {
         **horns.numbers,
         **{f"{name}_err": error for name, error in horns.errors.items()},
@@ -34,7 +40,7 @@ def finish(
     }
     flags = found.applies | {"at_bound": fitted.at_bound[rows], "needle": horns.narrow}
     good, needle = rows.cpu().numpy(), horns.needle.cpu().numpy()
-    table = table.assign(**{name: np.nan for name in columns}, flags="")
+    table = table.assign(**dict.fromkeys(columns, np.nan), flags="")
     table.iloc[good, table.columns.get_indexer(list(columns))] = torch.stack([*columns.values()], 1).cpu().numpy()
     table.iloc[good[needle], table.columns.get_loc("status")] = NEEDLE
     applies = {name: value.cpu().numpy() & ~needle for name, value in flags.items()}

@@ -1,8 +1,8 @@
 """The list of measurements: what every fit tells of a line and of itself, by name.
 
-A width at another level is a row here. Another measurement of a line is a row with `once`, and a formula of this name in
-``horns.py``; one that the passes need is a row, and a formula in each backend (`measure` in
-``torch_backend/measure.py`` and ``numba_backend/measure.py``). On data without a model, ``direct.py`` has formulas too.
+A width at another level is a row here. Another measurement of a line is a row with `once`, and a formula of this name
+in ``horns.py``; one that the passes need is a row, and a formula in each backend (`measure` in
+``torch_backend/measure.py`` and ``numba_backend/measure.py``). Data without a model are measured in ``direct.py``.
 """
 
 from __future__ import annotations
@@ -66,15 +66,15 @@ MEASUREMENTS = {
     "w80": Measurement("km / s", "width at 80 % of the peak", level=0.8, once=True),
     "w50_horns": Measurement(
         "km / s",
-        "width from half of the left horn's peak to half of the right horn's, seen from outside (Springob et al. 2005, "
-        "ApJS 160, 149); w50 where there is one peak",
+        "width from half of the left horn's peak to half of the right horn's, seen from outside (Springob et al. "
+        "2005, ApJS 160, 149); w50 where there is one peak",
         once=True,
     ),
     "v_horns": Measurement("km / s", "velocity midway between the edges of w50_horns, ALFALFA's systemic", once=True),
     "wm50": Measurement(
         "km / s",
-        "width at half of the mean flux density over the range that holds the middle 90 % of the flux (Courtois et al. "
-        "2009, AJ 138, 1938)",
+        "width at half of the mean flux density over the range that holds the middle 90 % of the flux (Courtois et "
+        "al. 2009, AJ 138, 1938)",
         once=True,
     ),
     "horns": Measurement("", "peaks of the curve, 1 or 2; how sure the second is says trough_snr", of_line=False),

@@ -104,7 +104,9 @@ def test_the_status_says_what_is_wrong(fits, spectrum):
 def test_neighbours_are_what_they_are_alone(fits, name):
     fit, together = configured(name), fits[name]
     errors = [f"{column}_err" for column in MEASURED if f"{column}_err" in together.table] + ["trough_snr"]
-    columns = [column for column in together.table.drop(columns=["status", "flags", "trough_snr"]) if column[-4:] != "_err"]
+    columns = [
+        column for column in together.table.drop(columns=["status", "flags", "trough_snr"]) if column[-4:] != "_err"
+    ]
     for row, spectrum in enumerate(SPECTRA):
         alone = fit(sample([spectrum]))
         for column in ("status", "flags"):

@@ -129,7 +129,9 @@ def test_errors_are_the_scatter_around_the_truth(correlated):
     n, axis = 400, np.linspace(-1300, 1300, 521)
     drawn = draw(n, 8)
     spoiled = smoothed_noise(9, (n, axis.size)) if correlated else noise(9, 1.0, (n, axis.size))
-    table = fit_function(make_spectra(horned(axis, *drawn[:, :, None]) + spoiled, 1.0, axis), two_gaussians, TWO).table
+    table = fit_function(
+        make_spectra(horned(axis, *drawn[:, :, None]) + spoiled, 1.0, axis), two_gaussians, TWO
+    ).table
     good = (table["status"] == "ok").to_numpy()
     assert good.mean() > 0.98
     truth = truths(drawn)
@@ -167,13 +169,18 @@ def test_realisations_agree_with_the_covariance():
 
 def test_a_spike_narrower_than_a_channel_is_no_good_fit():
     """Beside a line it is high enough to be the peak, and no channel sees it."""
-    spike = {"height": {"start": 60.0, "lower": 60.0, "upper": 60.0}, "place": {"start": 2.5, "lower": 2.5, "upper": 2.5}}
+    spike = {
+        "height": {"start": 60.0, "lower": 60.0, "upper": 60.0},
+        "place": {"start": 2.5, "lower": 2.5, "upper": 2.5},
+    }
 
     def spiked(velocity, parameters):
         height, place = parameters[3:]
         return curves.gaussian(velocity, parameters[:3]) + height * torch.exp(-(((velocity - place) / 0.8) ** 2))
 
-    line = {name: {"start": start} for name, start in (("peak", {"peak": 1}), ("c", {"centre": 1}), ("s", {"width": 0.4}))}
+    line = {
+        name: {"start": start} for name, start in (("peak", {"peak": 1}), ("c", {"centre": 1}), ("s", {"width": 0.4}))
+    }
     spectra = make_spectra(gaussian(AXIS, 20, 0, 50) + noise())
     fit = fit_function(spectra, spiked, line | spike)
     assert fit.table["status"].tolist() == [NEEDLE]

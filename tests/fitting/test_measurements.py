@@ -25,7 +25,9 @@ SIGMA, PEAK = np.array([30.0, 60.0, 90.0]), 40.0
 )
 @pytest.mark.parametrize("once", [False, True], ids=["in every pass", "once"])
 def test_a_width_at_another_level_is_a_row(monkeypatch, words, once):
-    monkeypatch.setitem(MEASUREMENTS, "w75", Measurement("km / s", "width at 75 % of the peak", level=0.75, once=once))
+    monkeypatch.setitem(
+        MEASUREMENTS, "w75", Measurement("km / s", "width at 75 % of the peak", level=0.75, once=once)
+    )
     flux = PEAK * np.exp(-0.5 * (AXIS / SIGMA[:, None]) ** 2) + noise(3, 0.5, (3, AXIS.size))
     fit = configured(*words)(make_spectra(flux, 0.5, AXIS))
     table = fit.with_units()
@@ -71,7 +73,7 @@ def test_a_width_is_taken_within_the_line(level):
 
 def test_a_row_that_nothing_measures_is_told(monkeypatch):
     monkeypatch.setitem(MEASUREMENTS, "lopsidedness", Measurement("", "of the line"))
-    with pytest.raises(InputError, match="^measurement lopsidedness: no formula measures it; give its row a level"):
+    with pytest.raises(InputError, match=r"^measurement lopsidedness: no formula measures it; give its row a level"):
         configured("gaussian")(make_spectra(gaussian(AXIS, PEAK, 0.0, 30)))
     assert np.isnan(configured("none")(make_spectra(gaussian(AXIS, PEAK, 0.0, 30))).table["lopsidedness"]).all()
 

@@ -136,8 +136,8 @@ def edges_at(
     Returns
     -------
     edges, steepness, cut : Tensor, shape (B, E)
-        km/s; slope of the curve there, mJy / (km/s), infinite where the curve does not fall below the threshold before
-        its samples end, which `cut` says.
+        km/s; slope of the curve there, mJy / (km/s), infinite where the curve does not fall below the threshold
+        before its samples end, which `cut` says.
     """
     step = velocity[:, 1:2] - velocity[:, :1]
     edges, cut = _crossings(velocity, profile, threshold)
@@ -174,6 +174,7 @@ def edge_error(certainty: Tensor, step: Tensor) -> Tensor:
 
 
 def grid(low: Tensor, high: Tensor) -> Tensor:
+    """Return even samples from `low` to `high`, shape (N,): shape (N, GRID)."""
     return low[:, None] + (high - low)[:, None] * torch.linspace(0, 1, GRID, dtype=low.dtype, device=low.device)
 
 
