@@ -91,13 +91,20 @@ def words_typed(overrides: Sequence[str]) -> list[str]:
     return list(plain)
 
 
+def quoted(value: str) -> str:
+    """Return a value as Hydra's grammar takes it: in quotes, unless it is plain."""
+    if re.fullmatch(r"[\w./-]+", value):
+        return value
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
 def _how_to_quote(word: str) -> str:
     """Say how a word is written that Hydra's grammar does not take as it is."""
     key, equals, value = word.partition("=")
     if not equals or not re.fullmatch(r"[+~\w./@:-]+", key):
         return "a word is key=value, group=member, +key=value for a new key or ~key to remove one"
-    plain = value.strip("'\"").replace("\\", "\\\\").replace('"', '\\"')
-    return "this value needs quotes of its own, inside those of the shell: " + shlex.quote(f'{key}="{plain}"')
+    plain = quoted(value.strip("'\""))
+    return f"this value needs quotes of its own, inside those of the shell: {shlex.quote(f'{key}={plain}')}"
 
 
 def _unknown_key(key: str) -> str:

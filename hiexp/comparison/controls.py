@@ -9,13 +9,13 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from hiexp.comparison.run_files import read_predictions
 from hiexp.comparison.runs import Comparison, Controls, Run
 from hiexp.errors import InputError
 from hiexp.evaluation.metrics import metric
 from hiexp.evaluation.selection import p_values
 from hiexp.run.files import PREDICTIONS_FILE
 from hiexp.run.provenance import is_place
+from hiexp.run.reading import read_predictions
 
 # What a control may have otherwise: labels, whatever is drawn with the seed, and what changes no score.
 OTHERWISE = ("labels", "clusterer", "experiment", "hydra", "seed", "evaluation.permutations")

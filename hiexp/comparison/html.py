@@ -16,7 +16,6 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader
 from PIL import Image
 
-from hiexp.comparison.run_files import read_picture, read_predictions
 from hiexp.comparison.runs import Comparison, Run
 from hiexp.comparison.svg import draw_lines, draw_ranking
 from hiexp.comparison.text import (
@@ -36,6 +35,7 @@ from hiexp.errors import InputError
 from hiexp.evaluation.metrics import metric, shown_in
 from hiexp.printable import counted, duration, natural_order, printable
 from hiexp.run.files import CLASSES_PICTURE, PARAMETERS_PICTURE, PREDICTIONS_FILE
+from hiexp.run.reading import read_picture, read_predictions
 from hiexp.writing import write_named
 
 PICTURES = {  # of each run, where it has them

@@ -10,11 +10,11 @@ from tempfile import mkdtemp
 from typing import TYPE_CHECKING
 from weakref import finalize
 
-from hiexp.comparison.run_files import LARGEST, read_verdict
 from hiexp.comparison.runs import Comparison, Run, typed_settings
 from hiexp.errors import InputError
 from hiexp.printable import natural_order, printable
 from hiexp.run.files import VERDICT_FILE
+from hiexp.run.reading import LARGEST, read_verdict
 from hiexp.tracking.mlflow_store import PARENT_TAG, SQLITE, SWEEP
 
 if TYPE_CHECKING:  # MLflow takes a second to import

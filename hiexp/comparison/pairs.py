@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from hiexp.comparison.run_files import read_pairs
 from hiexp.comparison.runs import Comparison
 from hiexp.csv_tables import write_csv
 from hiexp.evaluation.metrics import shown_in
 from hiexp.evaluation.pairs import paired_difference
 from hiexp.printable import natural_order
 from hiexp.run.files import PAIRED_SCORES_FILE, PAIRS_FILE
+from hiexp.run.reading import read_pairs
 from hiexp.writing import write_whole
 
 log = logging.getLogger(__name__)

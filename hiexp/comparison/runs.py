@@ -12,19 +12,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hiexp.comparison.run_files import (
-    Pair,
-    Verdict,
-    read_config,
-    read_job_settings,
-    read_metrics,
-    read_pairs,
-    read_reason,
-    read_sweep_settings,
-    read_verdict,
-)
 from hiexp.errors import InputError
-from hiexp.evaluation.metrics import metric
+from hiexp.evaluation.metrics import measure_of, standing
 from hiexp.nested import leaves
 from hiexp.printable import printable
 from hiexp.run.files import (
@@ -38,12 +27,21 @@ from hiexp.run.files import (
 )
 from hiexp.run.membership import jobs_of
 from hiexp.run.provenance import is_place
+from hiexp.run.reading import (
+    Pair,
+    Verdict,
+    read_config,
+    read_job_settings,
+    read_metrics,
+    read_pairs,
+    read_reason,
+    read_sweep_settings,
+    read_verdict,
+)
 from hiexp.run.reproduce import reproduce_command, sweep_command
 
 if TYPE_CHECKING:
     import pandas as pd
-
-DEFAULT_MEASURES = ("success_rate", "median_chi2_dof", "agreement", "n_good")
 
 DERIVED = ("chance", "p_", "low_", "high_", "epsilon2_", "information_", "precision_", "recall_")
 FILTER = re.compile(r"(?P<key>[^=!<>]+)(?P<sign>!=|<=|>=|=|<|>)(?P<value>.+)")
@@ -201,8 +199,7 @@ class Comparison:
 
         Where no metric is named it is the success rate, of fits alone their median chi2/dof.
 
-        By success rate, runs that put everything into one class come after the others, as in the study
-        (Jaimes-Illanes et al. 2025, arXiv:2501.11657).
+        `hiexp.evaluation.metrics.standing` says which is better.
 
         Raises
         ------
@@ -211,19 +208,12 @@ class Comparison:
         """
         known = sorted({name for run in self.done for name in run.metrics})
         if measure is None:
-            measure = next((name for name in DEFAULT_MEASURES if name in known), DEFAULT_MEASURES[0])
+            measure = measure_of(known)
         elif self.done and measure not in known:
             plain = [name for name in known if not name.startswith(DERIVED)]
             like = difflib.get_close_matches(measure, known, n=8, cutoff=0.4) or plain
             raise InputError(f"--sort {measure}: no run has that metric; there are {', '.join(like)}, ...")
-        sign = -1 if metric(measure).greater_is_better else 1
-
-        def place(run: Run) -> tuple[bool, bool, float]:
-            value = run.number(measure)
-            useless = measure == "success_rate" and run.number("n_predicted_classes") == 1
-            return math.isnan(value), useless, 0.0 if math.isnan(value) else sign * value
-
-        runs = (*sorted(self.done, key=place), *self.others)
+        runs = (*sorted(self.done, key=lambda run: standing(run.metrics, measure)), *self.others)
         return replace(self, runs=runs, measure=measure, axes=axes(runs))
 
 

@@ -6,12 +6,12 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
-from hiexp.comparison.run_files import read_predictions, read_verdict
 from hiexp.comparison.runs import Comparison
 from hiexp.errors import InputError
 from hiexp.evaluation.metrics import table_scores
 from hiexp.evaluation.selection import judge_sweep
 from hiexp.run.files import PREDICTIONS_FILE, VERDICT_FILE
+from hiexp.run.reading import read_predictions, read_verdict
 
 log = logging.getLogger(__name__)
 

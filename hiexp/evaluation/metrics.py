@@ -6,7 +6,8 @@ is then computed with its interval and chance level, logged, and shown wherever 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,6 +15,7 @@ import numpy as np
 
 from hiexp.evaluation.confusion import accuracy, balanced_accuracy, macro_f1, success_rate
 
+DEFAULT_MEASURES = ("success_rate", "median_chi2_dof", "agreement", "n_good")
 OF_SCORES = ("low_", "high_", "chance_", "chance95_")  # what runs tell of each score beside its value
 Place = Literal["run", "ranking", "paper", "pairs", "groups", "cost"]
 
@@ -107,6 +109,24 @@ def shown_in(place: Place) -> dict[str, Metric]:
 def table_scores() -> dict[str, Callable[[np.ndarray], np.ndarray]]:
     """Return the scores that are functions of confusion tables, by name."""
     return {name: metric.of_tables for name, metric in METRICS.items() if metric.of_tables}
+
+
+def measure_of(names: Collection[str]) -> str:
+    """Return what runs with such metrics are ranked by: the success rate; of fits alone their median chi2/dof."""
+    return next((name for name in DEFAULT_MEASURES if name in names), DEFAULT_MEASURES[0])
+
+
+def standing(metrics: Mapping[str, float], measure: str) -> tuple[bool, bool, float]:
+    """Return a sort key that has the best run first, and those without the measure last.
+
+    By success rate, runs that put everything into one class come after the others, as in the study (Jaimes-Illanes et
+    al. 2025, arXiv:2501.11657).
+    """
+    value = metrics.get(measure, math.nan)
+    if not math.isfinite(value):
+        return True, False, 0.0
+    useless = measure == "success_rate" and metrics.get("n_predicted_classes") == 1
+    return False, useless, -value if metric(measure).greater_is_better else value
 
 
 def metric(name: str) -> Metric:

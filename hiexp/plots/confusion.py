@@ -11,8 +11,10 @@ from hiexp.plots.figure import CLASSES, panels, short
 LETTER = 0.08  # width in the name of a class, inches
 
 
-def plot_confusion(confusion: np.ndarray, classes: np.ndarray, truth_name: str, file: Path) -> None:
-    """Draw counts of test objects, coloured by their share of the true class; of many classes the colours alone.
+def plot_confusion(
+    confusion: np.ndarray, classes: np.ndarray, truth_name: str, file: Path, sample: str = "test set"
+) -> None:
+    """Draw counts of objects, coloured by their share of the true class; of many classes the colours alone.
 
     Parameters
     ----------
@@ -24,6 +26,8 @@ def plot_confusion(confusion: np.ndarray, classes: np.ndarray, truth_name: str, 
         Who said what is true.
     file : Path
         The PNG to write.
+    sample : str
+        What the objects are.
     """
     total = confusion.sum(axis=1, keepdims=True)
     share = np.divide(confusion, total, out=np.zeros(confusion.shape), where=total > 0)
@@ -43,7 +47,7 @@ def plot_confusion(confusion: np.ndarray, classes: np.ndarray, truth_name: str, 
         panel.set_xticks(range(len(names)), names, rotation="horizontal" if upright else "vertical")
         panel.set_yticks(range(len(names)), names)
         panel.set(
-            xlabel="predicted class", ylabel=f"{truth_name} class", title=f"{confusion.sum()} objects of the test set"
+            xlabel="predicted class", ylabel=f"{truth_name} class", title=f"{confusion.sum()} objects of the {sample}"
         )
         bar = panel.inset_axes((1 + 0.2 / side, 0, 0.2 / side, 1))
         figure.colorbar(image, cax=bar, label=f"fraction of {truth_name} class")

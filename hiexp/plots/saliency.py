@@ -48,6 +48,7 @@ def plot_saliency(
     predicted: np.ndarray,
     titles: list[str],
     file: Path,
+    sample: str = "test set",
 ) -> None:
     """Draw what a classifier was given beside what of it speaks for the predicted class and what against it.
 
@@ -65,6 +66,8 @@ def plot_saliency(
         Above each object.
     file : Path
         The PNG to write.
+    sample : str
+        What the objects are.
     """
     names = np.unique(predicted)
     images = values.ndim == 4
@@ -94,7 +97,7 @@ def plot_saliency(
                 else:
                     _draw_coloured(panel, values[member], weight)
         what = "profile, disc image, saliency" if images else "profile, coloured by saliency"
-        caption(figure, f"Test set, by predicted class: {what} (integrated gradients)")
+        caption(figure, f"{sample.capitalize()}, by predicted class: {what} (integrated gradients)")
         width = figure.get_figwidth()
         for place, (scale, label) in enumerate(bars):
             left = width - BAR * (len(bars) - place)

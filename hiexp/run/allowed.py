@@ -24,29 +24,20 @@ ESTIMATORS = frozenset(
 TREES = frozenset({"sklearn.tree._tree.Tree", "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"})
 """The trees of forests and of gradient boosting: harmless once they have been looked at, as `load_model` does."""
 
-FUNCTIONS = frozenset(
-    {
-        *(
-            f"hiexp.datasets.{name}"
-            for name in (
-                "mock_alfalfa",
-                "mock_cig",
-                "read_alfalfa",
-                "read_arrays",
-                "read_cig",
-                "read_sofia",
-                "read_spectra",
-            )
-        ),
-        *(
-            f"hiexp.fitting.{name}"
-            for name in ("fit_busy", "fit_function", "fit_none", "fit_polynomial", "fit_whole")
-        ),
-        *(
-            f"hiexp.fitting.{module}{curve}{suffix}"
-            for curve in ("gaussian", "lorentzian", "double_lorentzian")
-            for module, suffix in (("curves.", ""), ("curves.", "_with_derivatives"), ("compiled.curves.", ""))
-        ),
-    }
+DATASETS = frozenset(
+    f"hiexp.datasets.{name}"
+    for name in ("mock_alfalfa", "mock_cig", "read_alfalfa", "read_arrays", "read_cig", "read_sofia", "read_spectra")
 )
-"""Functions that a run's settings may name for its dataset and its fit."""
+"""Functions that a run's settings may name for its dataset."""
+
+FITS = frozenset(
+    f"hiexp.fitting.{name}" for name in ("fit_busy", "fit_function", "fit_none", "fit_polynomial", "fit_whole")
+)
+"""Functions that a run's settings may name for its fit."""
+
+CURVES = frozenset(
+    f"hiexp.fitting.{module}{curve}{suffix}"
+    for curve in ("gaussian", "lorentzian", "double_lorentzian")
+    for module, suffix in (("curves.", ""), ("curves.", "_with_derivatives"), ("compiled.curves.", ""))
+)
+"""Functions that `fit_function` may be told to fit."""

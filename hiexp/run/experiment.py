@@ -6,21 +6,23 @@ import functools
 import gc
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from hiexp.run.stopwatch import stopwatch
 from hiexp.writing import staged
 
 if TYPE_CHECKING:  # pandas, scikit-learn and torch take seconds to import, and --help needs none of them
     import numpy as np
+    import pandas as pd
 
     from hiexp.cache import DiskCache, NoCache
     from hiexp.evaluation.split import Division
     from hiexp.fitting import FitResult
     from hiexp.labels import ClusterLabels, ReferenceLabels
     from hiexp.run.outcome import Outcome, Part
+    from hiexp.run.prediction import Prediction
     from hiexp.spectra import Spectra
 
 log = logging.getLogger(__name__)
@@ -115,17 +117,22 @@ def run_experiment(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> 
 
     from hiexp.evaluation.dependence import catalogue_parameters
     from hiexp.evaluation.split import split
+    from hiexp.evaluation.training_sample import line_quantities
     from hiexp.run.outcome import Outcome
 
     cache = instantiate(cfg.cache)
     spectra, fit = fit_sample(cfg, folder, metrics)
+    quantities = line_quantities(spectra, fit)
     labels = instantiate(cfg.labels, _convert_="all")
     taking_part = fit.good & labels.eligible(spectra.reference, len(spectra))
     spectra, profiles = spectra.without_channels().take(taking_part), fit.profiles[taking_part]
     parameters = catalogue_parameters(cfg.evaluation.parameters, spectra.catalogue, fit.table[taking_part])
     splitter = instantiate(cfg.evaluation.splitter)
     divisions = split(spectra, cfg.evaluation.split, splitter, cfg.evaluation.get("groups"))
-    parts = [learn_part(cfg, cache, labels, profiles, spectra.reference, part, metrics) for part in divisions]
+    quantities = quantities[taking_part]
+    parts = [
+        learn_part(cfg, cache, labels, profiles, spectra.reference, quantities, part, metrics) for part in divisions
+    ]
     return Outcome.of(spectra, profiles, parameters, parts, cfg.evaluation.permutations, cfg.seed)
 
 
@@ -135,12 +142,14 @@ def learn_part(
     labels: ReferenceLabels | ClusterLabels,
     profiles: np.ndarray,
     reference: np.ndarray | None,
+    quantities: pd.DataFrame,
     division: Division,
     metrics: dict[str, float],
 ) -> Part:
     """Learn classes from the training part of one division of the sample, and predict those of all objects."""
     from hydra.utils import instantiate
 
+    from hiexp.evaluation.training_sample import TrainingSample
     from hiexp.labels import Assignment
     from hiexp.run.outcome import Part
     from hiexp.run.pipeline import Features, extract, learn, learned_from, predict
@@ -165,4 +174,41 @@ def learn_part(
         model = learn(features, instantiate(cfg.classifier, _convert_="all"), training, classes)
     with stopwatch(metrics, "predict_seconds"):
         predicted, probability = predict(model, features)
-    return Part(division, assigned, predicted, probability, model)
+    # Of other repeats no model is kept.
+    first = division.repeat == 1
+    sample = TrainingSample.of(features.values[training], quantities.iloc[training]) if first else None  # noqa: PD011
+    return Part(division, assigned, predicted, probability, model, sample)
+
+
+def predict_sample(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> Prediction:
+    """Read a dataset, fit its lines as a trained run has fitted its own, and predict their classes by its model.
+
+    Parameters
+    ----------
+    cfg : DictConfig
+        A composed ``conf/predict.yaml``.
+    folder : Path
+        Receives the tables of `write_sample` as soon as they are computed.
+    metrics : dict
+        Receives counts, ``fit_seconds`` and ``predict_seconds``.
+
+    Raises
+    ------
+    InputError
+        If the run or the data cannot be used, or one is not made for the other.
+    """
+    from hiexp.evaluation.dependence import catalogue_parameters
+    from hiexp.evaluation.training_sample import line_quantities
+    from hiexp.run.prediction import Prediction, TrainedModel
+    from hiexp.run.trained import trained_run
+
+    trained = TrainedModel.load(trained_run(cfg), list(cfg.trust), cfg.device)
+    log.info("%s", trained.in_words())
+    settings: Any = OmegaConf.to_container(cfg, resolve=True)
+    spectra, fit = fit_sample(OmegaConf.create(settings | {"fit": trained.fit}), folder, metrics)
+    metrics |= fit.metrics()
+    good = fit.good
+    with stopwatch(metrics, "predict_seconds"):
+        classified = trained.classify(fit.profiles[good], line_quantities(spectra, fit)[good])
+    parameters = catalogue_parameters(cfg.parameters, spectra.catalogue[good], fit.table[good])
+    return Prediction.of(spectra, fit, parameters, trained, classified, cfg.permutations, cfg.seed)

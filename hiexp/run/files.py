@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import shutil
 import uuid
@@ -21,6 +22,8 @@ RUN_FILE, CONFIG_FILE, PREDICTIONS_FILE = "run.json", "config.yaml", "prediction
 METRICS_FILE, ERROR_FILE = "metrics.json", "error.txt"  # a run's folder has one of them when it has ended
 REUSED_FILE = "reused.json"  # names the earlier run whose files these are
 PLOTS_FOLDER, MODEL_FOLDER = "plots", "model"
+PIPELINE_FILE, FOLD_FOLDER = "pipeline.skops", "fold_{}"  # in the folder of the model
+TRAINED_FILE = "trained.json"  # in a run of predictions: whose model they are by
 CLASSES_PICTURE, PARAMETERS_PICTURE = f"{PLOTS_FOLDER}/classes.png", f"{PLOTS_FOLDER}/parameters_by_class.png"
 HYDRA_FILE, OVERRIDES_FILE = ".hydra/hydra.yaml", ".hydra/overrides.yaml"  # by Hydra
 # Of a sweep.
@@ -103,7 +106,7 @@ def begin(folder: Path, work: str) -> RunFile:
 
 def seal(folder: Path, run: RunFile) -> None:
     """Note what the results of a run that has ended well are, so that damage is seen later."""
-    files = {str(path): _sha256(folder / path) for path in _results(folder)}
+    files = {str(path): sha256(folder / path) for path in _results(folder)}
     replace(run, files=files).write(folder)
 
 
@@ -126,7 +129,7 @@ def results(folder: Path, work: str, uid: str | None = None) -> list[Path] | Non
     if any(path.is_absolute() or ".." in path.parts for path in paths):
         return None
     with suppress(OSError):
-        if all(_sha256(folder / path) == found.files[str(path)] for path in paths):
+        if all(sha256(folder / path) == found.files[str(path)] for path in paths):
             return paths
     return None
 
@@ -137,6 +140,15 @@ def copy_results(source: Path, paths: list[Path], target: Path) -> None:
         for path in paths:
             (stage / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source / path, stage / path, follow_symlinks=False)
+
+
+def model_folders(folder: Path) -> list[Path]:
+    """Return the folders of a run's models: one, or one a fold by number; none where it has none."""
+    model = folder / MODEL_FOLDER
+    if (model / PIPELINE_FILE).is_file():
+        return [model]
+    folds = (model / FOLD_FOLDER.format(number) for number in itertools.count(1))
+    return list(itertools.takewhile(lambda fold: (fold / PIPELINE_FILE).is_file(), folds))
 
 
 def _results(folder: Path) -> Iterator[PurePosixPath]:
@@ -150,7 +162,14 @@ def _matches(name: str, patterns: tuple[str, ...]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
-def _sha256(file: Path) -> str:
+def sha256(file: Path) -> str:
+    """Return the SHA-256 of a regular file.
+
+    Raises
+    ------
+    OSError
+        If it is none, a link for example, or cannot be read.
+    """
     if file.is_symlink() or not file.is_file():
         raise OSError(f"{file} is no regular file")
     with file.open("rb") as content:

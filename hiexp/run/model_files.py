@@ -10,29 +10,33 @@ before it is used.
 from __future__ import annotations
 
 import copy
+import re
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, get_type_hints
 
 import numpy as np
 import skops.io
-import yaml
 from pydantic import TypeAdapter, ValidationError
 from sklearn.pipeline import Pipeline
 
 from hiexp.errors import InputError
-from hiexp.run.allowed import ESTIMATORS, FUNCTIONS, TREES
-from hiexp.run.files import CONFIG_FILE, MODEL_FOLDER
+from hiexp.printable import printable
+from hiexp.run.allowed import CURVES, DATASETS, ESTIMATORS, FITS, TREES
+from hiexp.run.files import CONFIG_FILE, MODEL_FOLDER, PIPELINE_FILE
+from hiexp.run.reading import read_config
 
 if TYPE_CHECKING:
     from hiexp.fitting import FitResult
     from hiexp.spectra import Spectra
 
-PIPELINE_FILE = "pipeline.skops"
 MOST_BYTES = 8 << 30  # of a pipeline unpacked
-CODE_KEYS = ("_target_", "function", "with_derivatives", "compiled")  # settings that name something to call
+TARGET = "_target_"
+CODE_KEYS = (TARGET, "function", "with_derivatives", "compiled")  # settings that name something to call
+Stage = Literal["dataset", "fit"]
+STAGES: tuple[Stage, ...] = ("dataset", "fit")
 OF_SCIKIT_LEARN = {"n_features_in_": int, "feature_names_in_": np.ndarray, "_sklearn_version": str}
 LEAF = -1
 
@@ -77,23 +81,8 @@ def load_run(folder: str | Path, trusted: Sequence[str] = ()) -> TrainedRun:
     from hydra.utils import instantiate
 
     file = Path(folder) / CONFIG_FILE
-    try:
-        settings = yaml.load(file.read_text(), yaml.CSafeLoader)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-        raise InputError(f"{file}: not the settings of a run ({_first_line(error)}); give a run's folder") from error
-    stages: list = [settings.get(stage) if isinstance(settings, dict) else None for stage in ("dataset", "fit")]
-    if not all(isinstance(stage, dict) and "_target_" in stage for stage in stages):
-        raise InputError(f"{file}: it has no dataset or no fit with a _target_; give a run's folder")
-    named = [value for stage in stages for key, value in _leaves(stage) if key in CODE_KEYS and value is not None]
-    foreign = sorted({str(name) for name in named if name not in FUNCTIONS and name not in trusted})
-    if foreign:
-        raise InputError(
-            f"{file} names what is not trusted by default: {', '.join(foreign)}; if you know where the run comes "
-            f"from, load_run(folder, trusted={foreign})"
-        )
-    if any(isinstance(value, str) and "${" in value for stage in stages for _, value in _leaves(stage)):
-        raise InputError(f"{file}: a value holds '${{', which a run writes resolved; settings by hand are not read")
-    dataset, fit = ({**stage, "_partial_": True} for stage in stages)
+    settings = read_config(file)
+    dataset, fit = (checked_stage(file, settings, stage, trusted) for stage in STAGES)
     if "cache" in dataset:
         dataset["cache"] = None  # a place on the machine where the run was made
     return TrainedRun(
@@ -102,6 +91,66 @@ def load_run(folder: str | Path, trusted: Sequence[str] = ()) -> TrainedRun:
         instantiate(fit, _convert_="all"),
         load_model(Path(folder) / MODEL_FOLDER, trusted),
     )
+
+
+def checked_stage(
+    file: Path, settings: Mapping[str, object], stage: Stage, trusted: Sequence[str] = ()
+) -> dict[str, object]:
+    """Return a run's settings of a stage, once all that they name is known to be harmless.
+
+    Parameters
+    ----------
+    file : Path
+        Where they stand, for messages.
+    settings : mapping
+        A ``config.yaml``, resolved.
+    stage : {"dataset", "fit"}
+        The group.
+    trusted : sequence of str
+        Dotted names, beyond those in `hiexp.run.allowed`, that it may have.
+
+    Raises
+    ------
+    InputError
+        If there is no such stage, or it names what is neither allowed nor trusted, or sets what its function does not
+        take.
+    """
+    from hiexp.run.settings import check_member
+
+    node = settings.get(stage)
+    if not isinstance(node, dict) or TARGET not in node:
+        raise InputError(f"{file}: it has no {stage} with a _target_; give a run's folder")
+    _check_names(file, stage, node, trusted)
+    if stage == "fit" and "spectra" in node:
+        raise InputError(f"{file}: fit.spectra is what is fitted, and no setting")
+    node = {**node, "_partial_": True}
+    check_member(f"{file}: {stage}", node)
+    return node
+
+
+def _check_names(file: Path, stage: Stage, node: dict[str, object], trusted: Sequence[str]) -> None:
+    """Raise an `InputError` where a stage would have Hydra call, or resolve, what nobody has looked at."""
+    allowed = {"dataset": DATASETS, "fit": FITS}[stage]
+    entries = list(_entries(node))
+    foreign = set()
+    for depth, key, value in entries:
+        if key in CODE_KEYS and value is not None:
+            known = CURVES if key != TARGET else allowed if depth == 0 else frozenset()
+            if not isinstance(value, str) or (value not in known and value not in trusted):
+                foreign.add(printable(str(value)))
+    if foreign:
+        names = sorted(foreign)
+        raise InputError(
+            f"{file} names what is not trusted by default: {', '.join(names)}; if you know where the run comes from, "
+            f"load_run(folder, trusted={names}), or on the command line  'trust=[{','.join(names)}]'"
+        )
+    for _, key, value in entries:
+        if re.fullmatch("_.*_", key) and key != TARGET and not (key == "_partial_" and isinstance(value, bool)):
+            raise InputError(f"{file}: {stage} has {printable(key)}, by which Hydra would do what no run asks for")
+        if "${" in key or (isinstance(value, str) and "${" in value):
+            raise InputError(
+                f"{file}: a value holds '${{', which a run writes resolved; settings by hand are not read"
+            )
 
 
 def save_model(model: Pipeline, folder: Path) -> None:
@@ -279,16 +328,16 @@ def _store_network(step: object, file: Path) -> object:
     return bare
 
 
-def _leaves(node: object, key: str = "") -> Iterator[tuple[str, object]]:
-    """Yield every value of nested settings with the name of its key."""
+def _entries(node: object, depth: int = 0, key: str = "") -> Iterator[tuple[int, str, object]]:
+    """Yield every key and value of nested settings with the number of mappings above; of a list each member."""
     if isinstance(node, dict):
         for name, child in node.items():
-            yield from _leaves(child, str(name))
+            yield depth, str(name), child
+            yield from _entries(child, depth + 1)
     elif isinstance(node, list):
         for child in node:
-            yield from _leaves(child, key)
-    else:
-        yield key, node
+            yield depth, key, child
+            yield from _entries(child, depth)
 
 
 def _first_line(error: Exception) -> str:

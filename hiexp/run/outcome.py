@@ -19,6 +19,7 @@ from hiexp.errors import InputError
 from hiexp.evaluation.dependence import dependence, medians_by_class
 from hiexp.evaluation.scores import Scores, score
 from hiexp.evaluation.split import Division
+from hiexp.evaluation.training_sample import TRAINING_FILE, TrainingSample
 from hiexp.fitting import FitResult
 from hiexp.labels import Assignment
 from hiexp.plots import (
@@ -33,7 +34,14 @@ from hiexp.plots import (
     plot_training,
     saliency_examples,
 )
-from hiexp.run.files import CLASSES_PICTURE, MODEL_FOLDER, PARAMETERS_PICTURE, PLOTS_FOLDER, PREDICTIONS_FILE
+from hiexp.run.files import (
+    CLASSES_PICTURE,
+    FOLD_FOLDER,
+    MODEL_FOLDER,
+    PARAMETERS_PICTURE,
+    PLOTS_FOLDER,
+    PREDICTIONS_FILE,
+)
 from hiexp.spectra import UNKNOWN, Spectra
 from hiexp.writing import staged
 
@@ -96,6 +104,8 @@ class Part:
         Class probabilities in the order of the classifier's classes; None where it has none.
     model : Pipeline
         Feature and classifier, fitted.
+    sample : TrainingSample or None
+        What there is to know of the objects that the model has learned from.
     """
 
     division: Division
@@ -103,6 +113,7 @@ class Part:
     predicted: np.ndarray
     probability: np.ndarray | None
     model: Pipeline
+    sample: TrainingSample | None = None
 
     def predictions(self, ids: np.ndarray, reference: np.ndarray | None) -> pd.DataFrame:
         """Return a row an object: id, split, who learned from it, reference, label, predicted, probabilities."""
@@ -288,23 +299,17 @@ class Outcome:
 
     def _write(self, folder: Path) -> None:
         write_csv(self.predictions(), folder / PREDICTIONS_FILE)
-        write_csv(medians_by_class(self.parameters, self.predicted), folder / "parameters_by_class.csv")
-        write_csv(self.dependence, folder / "dependence.csv", index=True)
         plots = folder / PLOTS_FOLDER
         plots.mkdir()
-        plot_classes(self.profiles, self.predicted, folder / CLASSES_PICTURE)
-        if not self.parameters.empty:
-            file = folder / PARAMETERS_PICTURE
-            plot_parameters_by_class(self.parameters, self.predicted, self.dependence, file)
+        write_classes(self.profiles, self.predicted, self.parameters, self.dependence, folder)
         if self.scores is not None:
             plot_confusion(self.scores.confusion, self.scores.classes, self.truth_name, plots / "confusion.png")
         if self.history:
             plot_training(self.history, plots / "training.png")
-        feature, classifier = self.model["feature"], self.model["classifier"]
-        if hasattr(classifier, "saliency"):
-            self._draw_saliency(plots / "saliency.png")
-        elif feature.transform(self.profiles[:1]).ndim == 4:
-            plot_images(self.profiles, self.predicted, feature.transform, plots / "images.png")
+        part, feature, classifier = self.parts[0], self.model["feature"], self.model["classifier"]
+        truth = part.assigned.classes if self.reference is None else self.reference
+        objects = Objects(self.ids, self.profiles, part.predicted, truth, self.truth_name)
+        draw_what_classifier_sees(self.model, objects, part.division.test, plots)
         for step in (feature, classifier):
             if hasattr(step, "shapelets_"):
                 training = self.assigned.training
@@ -316,22 +321,87 @@ class Outcome:
         try:
             for part in self.parts:
                 if part.division.repeat == 1:
-                    save_model(part.model, folder / MODEL_FOLDER / (f"fold_{part.division.fold}" if several else ""))
+                    place = folder / MODEL_FOLDER / (FOLD_FOLDER.format(part.division.fold) if several else "")
+                    save_model(part.model, place)
+                    if part.sample is not None:
+                        part.sample.save(place / TRAINING_FILE)
         except Exception as error:  # a library's own estimator may hold anything; its scores must not be lost
             log.warning("The model could not be stored without pickle: %s", error)
             shutil.rmtree(folder / MODEL_FOLDER, ignore_errors=True)
 
-    def _draw_saliency(self, file: Path) -> None:
-        part = self.parts[0]
-        shown = saliency_examples(part.predicted, part.division.test)
-        values = part.model["feature"].transform(self.profiles[shown])
-        truth = (part.assigned.classes if self.reference is None else self.reference)[shown]
-        titles = [
+
+@dataclass(frozen=True)
+class Objects:
+    """Objects of which some are drawn.
+
+    Attributes
+    ----------
+    ids : ndarray of str, shape (N,)
+        Their names.
+    profiles : ndarray, shape (N, n)
+        mJy.
+    predicted : ndarray of int, shape (N,)
+        Their classes by the classifier.
+    truth : ndarray of int, shape (N,), or None
+        Their true classes.
+    truth_name : str
+        Who says so.
+    sample : str
+        What they are, as the pictures have it.
+    """
+
+    ids: np.ndarray
+    profiles: np.ndarray
+    predicted: np.ndarray
+    truth: np.ndarray | None
+    truth_name: str
+    sample: str = "test set"
+
+    def titles(self, rows: np.ndarray) -> list[str]:
+        """Return name, predicted and true class of some of them."""
+        truth = np.full(len(rows), UNKNOWN) if self.truth is None else self.truth[rows]
+        return [
             f"{name}: {chosen}" + ("" if true == UNKNOWN else f" ({self.truth_name} {true})")
-            for name, chosen, true in zip(self.ids[shown], part.predicted[shown], truth, strict=True)
+            for name, chosen, true in zip(self.ids[rows], self.predicted[rows], truth, strict=True)
         ]
-        saliency = part.model["classifier"].saliency(values)
-        plot_saliency(self.profiles[shown], values, saliency, part.predicted[shown], titles, file)
+
+
+def write_classes(
+    profiles: np.ndarray, predicted: np.ndarray, parameters: pd.DataFrame, depends: pd.DataFrame, folder: Path
+) -> None:
+    """Write the tables of parameters by class, and the pictures of the classes into a folder that has one for plots.
+
+    Parameters
+    ----------
+    profiles : ndarray, shape (N, n)
+        mJy.
+    predicted : ndarray of int, shape (N,)
+        Classes.
+    parameters : DataFrame
+        What is known of each object, a column a parameter.
+    depends : DataFrame
+        What `hiexp.evaluation.dependence.dependence` says of both.
+    folder : Path
+        A run's folder.
+    """
+    write_csv(medians_by_class(parameters, predicted), folder / "parameters_by_class.csv")
+    write_csv(depends, folder / "dependence.csv", index=True)
+    plot_classes(profiles, predicted, folder / CLASSES_PICTURE)
+    if not parameters.empty:
+        plot_parameters_by_class(parameters, predicted, depends, folder / PARAMETERS_PICTURE)
+
+
+def draw_what_classifier_sees(model: Pipeline, objects: Objects, candidates: np.ndarray, plots: Path) -> None:
+    """Draw ``saliency.png`` of some of the `candidates`, row numbers, or ``images.png``, where a model has either."""
+    feature, classifier = model["feature"], model["classifier"]
+    if hasattr(classifier, "saliency"):
+        shown = saliency_examples(objects.predicted, candidates)
+        values = feature.transform(objects.profiles[shown])
+        predicted, saliency = objects.predicted[shown], classifier.saliency(values)
+        file, titles = plots / "saliency.png", objects.titles(shown)
+        plot_saliency(objects.profiles[shown], values, saliency, predicted, titles, file, objects.sample)
+    elif feature.transform(objects.profiles[:1]).ndim == 4:
+        plot_images(objects.profiles, objects.predicted, feature.transform, plots / "images.png")
 
 
 def _known(classes: np.ndarray) -> pd.arrays.IntegerArray:

@@ -103,6 +103,18 @@ def learn(features: Features, classifier: ClassifierMixin, training: np.ndarray,
     return Pipeline([*steps, ("classifier", classifier)])
 
 
+def transform(transformer: TransformerMixin, profiles: np.ndarray) -> np.ndarray:
+    """Return what a fitted transformer makes of profiles, shape (N, n).
+
+    Raises
+    ------
+    InputError
+        If it refuses them.
+    """
+    with _refusal_named(transformer, len(profiles)):
+        return transformer.transform(profiles)
+
+
 def predict(model: Pipeline, features: Features) -> tuple[np.ndarray, np.ndarray | None]:
     """Return the class of each object, shape (N,), and class probabilities, shape (N, K), where there are any.
 

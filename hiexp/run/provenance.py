@@ -21,6 +21,7 @@ from hiexp import __version__
 from hiexp.cache import fingerprint
 from hiexp.configs import PACKAGE
 from hiexp.nested import leaves
+from hiexp.run.trained import content, takes_model, trained_run
 from hiexp.tracking.credentials import redacted
 
 # Where results go does not change them.
@@ -54,7 +55,9 @@ def work_key(cfg: DictConfig) -> str:
 
 
 def _settings(cfg: DictConfig) -> dict[str, object]:
-    return {key: value for key, value in flat_parameters(cfg).items() if not is_place(key)}
+    """Return what numbers depend on: settings, and of a trained run that they name its settings and model."""
+    settings = {key: value for key, value in flat_parameters(cfg).items() if not is_place(key)}
+    return settings | ({"run": content(trained_run(cfg))} if takes_model(cfg) else {})
 
 
 @functools.cache  # a folder of 31,502 spectra takes longer than composing the job that names it

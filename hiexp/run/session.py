@@ -11,7 +11,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,7 +59,7 @@ def report_job_done(said: str) -> None:
 
 
 @contextmanager
-def tracked_run(cfg: DictConfig) -> Iterator[Record]:
+def tracked_run(cfg: DictConfig, more_tags: Mapping[str, str] | None = None) -> Iterator[Record]:
     """Record the block with the tracker: its settings first, its metrics and the run's folder at the end.
 
     The member chosen of each group is recorded beside the settings, because people compare by them.
@@ -68,6 +68,8 @@ def tracked_run(cfg: DictConfig) -> Iterator[Record]:
     ----------
     cfg : DictConfig
         The composed configuration of a command; its ``tracking`` says where to.
+    more_tags : mapping of str to str, optional
+        Tags beside those that every run has, or instead of them.
     """
     from hydra.utils import instantiate
 
@@ -84,6 +86,7 @@ def tracked_run(cfg: DictConfig) -> Iterator[Record]:
         WORK_TAG: key,
         UID_TAG: run.uid,
     }
+    tags |= more_tags or {}
     tracking = instantiate(cfg.tracking)
     if sweeping():
         tags |= Sweep.of(job).tags(job)

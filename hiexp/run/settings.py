@@ -21,8 +21,10 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 
+from hiexp.configs import CONFIGS
 from hiexp.errors import InputError
 from hiexp.kinds import Count, Device, InnerFraction, Name, NotNegative, Positive, Seed, Several, Whole, describe
+from hiexp.run.trained import takes_model, trained_run
 
 REFERENCE = re.compile(r"\$\{([\w.]+)\}")
 
@@ -74,6 +76,23 @@ class TrainSettings(FitSettings):
 
 
 @dataclass(frozen=True)
+class PredictSettings:
+    """``conf/predict.yaml``."""
+
+    run: Name
+    dataset: Member
+    trust: Sequence[str]
+    permutations: Count
+    parameters: Sequence[str]
+    cache: Member
+    tracking: Member
+    seed: Seed
+    device: Device
+    root: str
+    experiment_name: Name
+
+
+@dataclass(frozen=True)
 class SyncSettings:
     """``conf/sync.yaml``."""
 
@@ -106,7 +125,13 @@ class DownloadSettings:
     by_hand: str = ""
 
 
-SCHEMAS = {"fit": FitSettings, "train": TrainSettings, "sync": SyncSettings, "download": DownloadSettings}
+SCHEMAS = {
+    "fit": FitSettings,
+    "train": TrainSettings,
+    "predict": PredictSettings,
+    "sync": SyncSettings,
+    "download": DownloadSettings,
+}
 
 
 def check_settings(cfg: DictConfig, command: str) -> None:
@@ -122,18 +147,40 @@ def check_settings(cfg: DictConfig, command: str) -> None:
     Raises
     ------
     InputError
-        In one line, with the key, its value and what is allowed.
+        In one line, with the key, its value and what is allowed; also where the run that they name is none.
     """
     try:
         missing = sorted(OmegaConf.missing_keys(cfg))
         if missing:
-            raise InputError(f"{missing[0]} is not set; add {missing[0]}=... to the command")
+            members = sorted(file.stem for file in (CONFIGS / missing[0]).glob("*.yaml"))
+            one_of = f", one of {', '.join(members)}" if members else ""
+            raise InputError(f"{missing[0]} is not set; add {missing[0]}=... to the command{one_of}")
         raw, settings = (OmegaConf.to_container(cfg, resolve=resolve) for resolve in (False, True))
     except OmegaConfBaseException as error:
         reason = str(error).partition("\n")[0]
         raise InputError(f"{error.full_key or 'settings'}: {reason}; correct what it refers to") from error
     read = {name for value in _values(raw) for name in REFERENCE.findall(str(value))}
     _check_settings_class("", settings, raw, SCHEMAS[command], read)
+    if takes_model(cfg):
+        trained_run(cfg)
+
+
+def check_member(key: str, node: Mapping) -> None:
+    """Refuse settings of one group's member, resolved, that its ``_target_`` does not take.
+
+    Parameters
+    ----------
+    key : str
+        What messages call the group.
+    node : mapping
+        The member.
+
+    Raises
+    ------
+    InputError
+        In one line, with the key, its value and what is allowed.
+    """
+    _check_member(key, node, node, set())
 
 
 def _check_keys(prefix: str, node: Mapping, raw: object, hints: Mapping[str, object], read: set[str]) -> None:

@@ -19,8 +19,11 @@ from hiexp.evaluation.metrics import METRICS, shown_in
 from hiexp.run.files import PLOTS_FOLDER, PREDICTIONS_FILE
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from hiexp.fitting import FitResult
     from hiexp.run.outcome import Outcome
+    from hiexp.run.prediction import Prediction
     from hiexp.spectra import Spectra
 
 STAGES = ("dataset", "fit", "measurements", "feature", "labels", "classifier", "evaluation")
@@ -64,11 +67,8 @@ def fit_summary(
     spectra: Spectra, fit: FitResult, metrics: Mapping[str, float], cfg: DictConfig, job: HydraConf, folder: Path
 ) -> str:
     """Return the closing summary of a run that fits alone: how it went, places, what to type next."""
-    from hiexp.spectra import UNKNOWN
-
     table = display_path(folder / "fits.ecsv")
-    classes = set() if spectra.reference is None else set(spectra.reference) - {UNKNOWN}
-    labels = f"n_classes={len(classes)}" if len(classes) > 1 else "labels=cluster"
+    labels = _labels(spectra.reference)
     if metrics["n_good"] < FEWEST_TO_LEARN_FROM:
         following = f"hiexp.fit -m {_words(job, ['fit=busy,gaussian,double_lorentzian'])}"
     else:
@@ -87,6 +87,79 @@ def fit_summary(
         f"try next:  {python_command()} -m {following}",
     ]
     return "\n".join(lines)
+
+
+def prediction_one_line(metrics: Mapping[str, float]) -> str:
+    """Return what came of the predictions of a job in a sweep."""
+    text = f"{metrics['n_good']} of {metrics['n_spectra']} classified"
+    if "n_unlike" in metrics:
+        text += f", {metrics['n_unlike']} unlike the training sample"
+    return f"{text}; {one_line(metrics)}"
+
+
+def prediction_summary(
+    prediction: Prediction, metrics: Mapping[str, float], cfg: DictConfig, job: HydraConf, folder: Path
+) -> str:
+    """Return the closing summary of a run that predicts: classes, failures, flags, scores, places, what next."""
+    n_good, n_failed = metrics["n_good"], metrics["n_failed"]
+    shares = [f"  class {name:<5d}{number:6d}{number / n_good:8.1%}" for name, number in prediction.counts().items()]
+    failed = [f"{n_failed} without a class: their spectra have no fit (column status)"] if n_failed else []
+    failed += [f"  {line}" for line in _failure_counts(prediction)]
+    typed = _words(job, [_labels(prediction.reference)], without=("run", "trust", "permutations", "parameters"))
+    lines = [
+        "",
+        f"{n_good} of {metrics['n_spectra']} spectra classified",
+        *shares,
+        *failed,
+        "",
+        *_unlike(prediction, metrics),
+        "",
+        *_prediction_scores(prediction, metrics),
+        *_followed(prediction),
+        "",
+        f"predictions  {display_path(folder / PREDICTIONS_FILE)}",
+        *_places(cfg, folder),
+        f"try next:  {python_command()} -m hiexp.train {typed}",
+    ]
+    return "\n".join(lines)
+
+
+def _unlike(prediction: Prediction, metrics: Mapping[str, float]) -> list[str]:
+    """Count the objects that are unlike those trained on, by reason."""
+    if prediction.classified.unlike is None:
+        return ["Nothing is known of the training sample: this run was trained before that was kept with the model."]
+    total = f"{metrics['n_unlike']} of {metrics['n_good']} are unlike the training sample (column unlike_training)"
+    return [total, *(f"{count:7d}  {reason}" for reason, count in prediction.unlike_counts().most_common())]
+
+
+def _prediction_scores(prediction: Prediction, metrics: Mapping[str, float]) -> list[str]:
+    """Return the scores and what they are of, or why there are none."""
+    if prediction.reference is None:
+        return ["The dataset has no reference classes, so there are no scores."]
+    if not prediction.trained.of_reference:
+        return ["The classes are groups that a clusterer has found; they are not scored against reference classes."]
+    if prediction.scores is None:
+        return ["No object is of a reference class that the model knows, so there are no scores."]
+    n_scored = metrics["n_scored"]
+    rows = _scores_with_chance(f"{n_scored} objects, scored against the reference classes:", metrics)
+    if n_scored < metrics["n_good"]:
+        rows.append(
+            f"{metrics['n_good'] - n_scored} others have no reference class, or one that the model does not know."
+        )
+    if metrics.get("n_seen"):
+        rows.append(
+            f"{metrics['n_seen']} of the objects are those that the model was trained on: of others the scores say "
+            "less than they seem to."
+        )
+    return rows
+
+
+def _labels(reference: np.ndarray | None) -> str:
+    """Return the word by which a training takes the classes of a sample, or groups where it has none."""
+    from hiexp.spectra import UNKNOWN
+
+    classes = set() if reference is None else set(reference) - {UNKNOWN}
+    return f"n_classes={len(classes)}" if len(classes) > 1 else "labels=cluster"
 
 
 def _in_how_long(metrics: Mapping[str, float]) -> str:
@@ -113,21 +186,25 @@ def _score_table(outcome: Outcome, metrics: Mapping[str, float]) -> list[str]:
     if outcome.scores is None:
         return ["No reference classes for the test set, so there are no scores."]
     source = {"reference": "the reference classes", "clusterer": "the cluster assignments"}
+    rows = _scores_with_chance(f"Test set, scored against {source[outcome.truth_name]}:", metrics)
+    if metrics["n_predicted_classes"] == 1:
+        rows.append("The classifier predicts a single class for the whole test set.")
+    return rows
+
+
+def _scores_with_chance(title: str, metrics: Mapping[str, float]) -> list[str]:
     rows = [
-        f"Test set, scored against {source[outcome.truth_name]}:",
+        title,
         f"{'':26}{'score':>6}{'95 % interval':>17}{'chance':>9}{'chance':>10}{'p':>9}",
         f"{'':26}{'':6}{'':17}{'(mean)':>9}{'(95 %)':>10}",
     ]
-    rows += [
+    return rows + [
         f"{shown.title:26}{metrics[name]:6.{shown.digits}f}"
         f"{_interval(metrics, name):>17}{metrics[f'chance_{name}']:9.3f}"
         f"{metrics[f'chance95_{name}']:10.3f}{metrics[f'p_{name}']:9.3f}"
         for name, shown in shown_in("run").items()
         if name in metrics
     ]
-    if metrics["n_predicted_classes"] == 1:
-        rows.append("The classifier predicts a single class for the whole test set.")
-    return rows
 
 
 def _interval(metrics: Mapping[str, float], name: str) -> str:
@@ -150,7 +227,7 @@ def _groups(metrics: Mapping[str, float]) -> list[str]:
     return ["", *lines] if lines else []
 
 
-def _followed(outcome: Outcome) -> list[str]:
+def _followed(outcome: Outcome | Prediction) -> list[str]:
     """Say which parameters the predicted classes depend on most."""
     strongest = outcome.dependence["epsilon2"].head(4)
     if strongest.empty:
@@ -159,9 +236,9 @@ def _followed(outcome: Outcome) -> list[str]:
     return ["", f"Dependence of classes on parameters (epsilon squared, 0 to 1): {values}: dependence.csv"]
 
 
-def _failure_counts(fit: FitResult) -> list[str]:
+def _failure_counts(fits: FitResult | Prediction) -> list[str]:
     """Count the reasons why objects have no fit, the most frequent first."""
-    counts = fit.failures()["reason"].value_counts()
+    counts = fits.failures()["reason"].value_counts()
     lines = [f"{count:5d}  {reason}" for reason, count in counts.iloc[:REASONS].items()]
     rest = counts.iloc[REASONS:]
     return lines + ([f"{rest.sum():5d}  for {len(rest)} other reasons: skipped.csv"] if len(rest) else [])
@@ -208,9 +285,9 @@ def _next_sweep(cfg: DictConfig, job: HydraConf) -> list[str]:
     return ["classifier=knn,svm,random_forest"]
 
 
-def _words(job: HydraConf, added: Sequence[str]) -> str:
-    """Return what was typed for this run with the words `added`, which take the place of those about the same."""
-    changed = {word.partition("=")[0] for word in added}
+def _words(job: HydraConf, added: Sequence[str], without: Sequence[str] = ()) -> str:
+    """Return what was typed, but keys `without`, with the words `added` in place of those about the same."""
+    changed = {word.partition("=")[0] for word in added} | {*without}
 
     def stays(word: str) -> bool:
         key = word.lstrip("+~").partition("=")[0]  # model.filters says nothing of another model

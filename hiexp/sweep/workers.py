@@ -73,7 +73,8 @@ def start_workers(
 def targets_of(config: DictConfig, swept: Sequence[Override]) -> Iterator[str]:
     """Yield the ``_target_`` of each group, of one that is swept those of all its members chosen."""
     values = {override.get_key_element(): override for override in swept if override.is_discrete_sweep()}
-    for group, member in config.items():
+    for group in config:
+        member = None if OmegaConf.is_missing(config, group) else config[group]  # chosen by each job
         if isinstance(member, DictConfig):
             swept_names = values[str(group)].sweep_string_iterator() if group in values else []
             members = [_member(config, str(group), str(name)) for name in swept_names] or [member]

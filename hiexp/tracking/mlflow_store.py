@@ -147,6 +147,10 @@ class NoTracking:
         """Return no runs."""
         return []
 
+    def find(self, run_id: str) -> Run | None:
+        """Return None."""
+        return None
+
     def end(self, record: Record, folder: Path, *, begun: bool = True) -> None:
         """Do nothing."""
 
@@ -302,6 +306,25 @@ class MlflowTracking:
             words += f" and attributes.status = '{status}'"
         with self._locked_client() as client:
             return client.search_runs([self._experiment_id(client)], words, order_by=["attributes.start_time DESC"])
+
+    def find(self, run_id: str) -> Run | None:
+        """Return the run of any experiment that has MLflow's id; None where there is none.
+
+        Raises
+        ------
+        InputError
+            If the store cannot be asked.
+        """
+        from mlflow.exceptions import MlflowException
+        from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
+
+        try:
+            with self._locked_client() as client:
+                return client.get_run(run_id)
+        except (MlflowException, OSError) as error:
+            if getattr(error, "error_code", "") == ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
+                return None
+            raise InputError(f"{self.uri} cannot be asked for run {run_id} ({_brief(error)})") from error
 
     def close(self, run: Run, status: str) -> None:
         """Say how a run ended that could not say so itself."""

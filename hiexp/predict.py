@@ -1,0 +1,52 @@
+"""A trained model on other spectra: ``python -m hiexp.predict run=FOLDER dataset=MEMBER [key=value ...]``."""
+
+from __future__ import annotations
+
+import logging
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from hiexp.commandline import start
+from hiexp.configs import CONFIGS
+from hiexp.hydra_versions import VERSION_BASE
+from hiexp.run.experiment import predict_sample
+from hiexp.run.session import (
+    command,
+    report_job_done,
+    run_folder,
+    sweeping,
+    tracked_run,
+)
+from hiexp.run.summary import prediction_one_line, prediction_summary
+from hiexp.run.trained import Origin
+
+log = logging.getLogger(__name__)
+
+
+@hydra.main(**VERSION_BASE, config_path=str(CONFIGS), config_name="predict")
+@command
+def main(cfg: DictConfig) -> float | None:
+    """Predict the classes of one sample, alone or as one job of a sweep, whose failure must not stop the others."""
+    job, folder = HydraConfig.get(), run_folder()
+    origin = Origin.of(cfg)
+    with tracked_run(cfg, origin.tags(job, sweeping=sweeping())) as record:
+        origin.write(folder)
+        prediction = predict_sample(cfg, folder, record.metrics)
+        record.metrics |= prediction.metrics()
+        prediction.write(folder)
+    if sweeping():
+        report_job_done(prediction_one_line(record.metrics))
+    else:
+        log.info(prediction_summary(prediction, record.metrics, cfg, job, folder))
+    return record.metrics.get("success_rate")
+
+
+def run() -> None:
+    """Run the command as ``hiexp-predict`` or ``python -m hiexp.predict``."""
+    start(main)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,353 @@
+"""A trained model on other objects: what it says of them, and what of that is written."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from sklearn.pipeline import Pipeline
+from tqdm import tqdm
+
+from hiexp.csv_tables import write_csv
+from hiexp.errors import InputError
+from hiexp.evaluation.dependence import dependence
+from hiexp.evaluation.scores import MANY, Scores, score
+from hiexp.evaluation.training_sample import TRAINING_FILE, TrainingSample
+from hiexp.fitting import FitResult
+from hiexp.plots import plot_confusion
+from hiexp.run.files import CONFIG_FILE, PLOTS_FOLDER, PREDICTIONS_FILE, model_folders
+from hiexp.run.model_files import checked_stage, load_model
+from hiexp.run.outcome import Objects, draw_what_classifier_sees, write_classes
+from hiexp.run.pipeline import Features, predict, transform
+from hiexp.run.reading import read_config
+from hiexp.spectra import UNKNOWN, Spectra
+from hiexp.writing import staged
+
+BATCH = 4096  # profiles whose features are in memory at a time
+OF_REFERENCE = ("hiexp.labels.ReferenceLabels", "hiexp.labels.RandomLabels")  # classes that mean what a dataset's do
+NOT_KNOWN = "not known"
+
+
+@dataclass(frozen=True)
+class Classified:
+    """What a model says of M profiles.
+
+    Attributes
+    ----------
+    predicted : ndarray of int, shape (M,)
+        Classes.
+    probability : ndarray, shape (M, C), or None
+        Class probabilities; None where the classifier has none.
+    unlike : list of tuple of str, or None
+        What of each object is unlike those that the model was trained on; None where nobody knows those.
+    seen : ndarray of bool, shape (M,)
+        Objects that the model was trained on, as far as they are known.
+    """
+
+    predicted: np.ndarray
+    probability: np.ndarray | None
+    unlike: list[tuple[str, ...]] | None
+    seen: np.ndarray
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """What a run has learned, to be used on other spectra.
+
+    Attributes
+    ----------
+    folder : Path
+        The run's.
+    fit : dict
+        Settings of its fit.
+    models : list of Pipeline
+        Feature and classifier: one, or one a fold.
+    classes : ndarray of int, shape (C,)
+        Classes that they know.
+    of_reference : bool
+        Whether these are reference classes, not groups that a clusterer has found.
+    sample : TrainingSample or None
+        What is known of the objects that the first was trained on.
+    """
+
+    folder: Path
+    fit: dict[str, object]
+    models: list[Pipeline]
+    classes: np.ndarray
+    of_reference: bool
+    sample: TrainingSample | None
+
+    @classmethod
+    def load(cls, folder: Path, trusted: Sequence[str], device: str) -> Self:
+        """Read a run's fit and models without running anything that a stranger may have put into its folder.
+
+        Parameters
+        ----------
+        folder : Path
+            A run's folder.
+        trusted : sequence of str
+            Dotted names, beyond those in `hiexp.run.allowed`, that fit and models may have.
+        device : {"cpu", "cuda", "auto"}
+            Where both compute.
+
+        Raises
+        ------
+        InputError
+            If settings or models are missing or damaged, or name what is neither allowed nor trusted.
+        """
+        file, folders = folder / CONFIG_FILE, model_folders(folder)
+        settings = read_config(file)
+        fit = checked_stage(file, settings, "fit", trusted)
+        if "device" in fit:
+            fit["device"] = device
+        models = [_on_device(load_model(one, trusted), device, one) for one in folders]
+        labels, known = settings.get("labels"), folders[0] / TRAINING_FILE
+        return cls(
+            folder=folder,
+            fit=fit,
+            models=models,
+            classes=np.unique(np.concatenate([model[-1].classes_ for model in models])),
+            of_reference=isinstance(labels, Mapping) and labels.get("_target_") in OF_REFERENCE,
+            sample=TrainingSample.load(known) if known.exists() else None,
+        )
+
+    @property
+    def fit_name(self) -> str:
+        """Name of the fit's function."""
+        return str(self.fit["_target_"]).rpartition(".")[2]
+
+    def in_words(self) -> str:
+        """Return where the model is from, and what it consists of."""
+        steps = [
+            str(self.fit["_target_"]).rpartition(".")[2],
+            *(type(step).__name__ for _, step in self.models[0].steps),
+        ]
+        folds = f", the mean of {len(self.models)} folds" if len(self.models) > 1 else ""
+        return f"model of {self.folder}: {', '.join(steps)}{folds}"
+
+    def classify(self, profiles: np.ndarray, quantities: pd.DataFrame) -> Classified:
+        """Predict the classes of M profiles of one fit.
+
+        Of several models the class probabilities are averaged, where they have none their votes counted. One model
+        alone predicts what its classifier does.
+
+        Parameters
+        ----------
+        profiles : ndarray, shape (M, n)
+            mJy.
+        quantities : DataFrame, M rows
+            Their `line_quantities`.
+
+        Raises
+        ------
+        InputError
+            If the profiles are not as long as those that the model was trained on, or a model refuses them.
+        """
+        wanted = getattr(self.models[0][0], "n_features_in_", profiles.shape[1])
+        if profiles.shape[1] != wanted:
+            raise InputError(
+                f"{self.fit_name} gives profiles of {profiles.shape[1]} samples of these spectra, and the model of "
+                f"{self.folder} was trained on {wanted}: give spectra as long as those, or train with a number of "
+                "samples (fit.n_samples=256)"
+            )
+        shares = np.zeros((len(profiles), len(self.classes)))
+        predicted = np.zeros(len(profiles), dtype=int)
+        nearest, distance = np.zeros(len(profiles)), np.zeros(len(profiles))
+        probabilities = True
+        for start in tqdm(range(0, len(profiles), BATCH), "predicting", unit="batch", delay=1, leave=False):
+            rows = slice(start, start + BATCH)
+            for number, model in enumerate(self.models):
+                features = Features(model["feature"], transform(model["feature"], profiles[rows]))
+                if number == 0 and self.sample is not None:
+                    nearest[rows], distance[rows] = self.sample.distances(features.values)
+                chosen, probability = predict(model, features)
+                places = np.searchsorted(self.classes, model[-1].classes_)
+                if probability is None:
+                    probabilities = False
+                    probability = (chosen[:, None] == model[-1].classes_).astype(float)
+                shares[rows, places] += probability / len(self.models)
+                predicted[rows] = chosen
+        if len(self.models) > 1:
+            predicted = self.classes[shares.argmax(axis=1)]
+        known = self.sample
+        return Classified(
+            predicted=predicted,
+            probability=shares if probabilities else None,
+            unlike=None if known is None else known.reasons(distance, quantities),
+            seen=np.zeros(len(profiles), bool) if known is None else known.seen(nearest),
+        )
+
+
+def _on_device(model: Pipeline, device: str, folder: Path) -> Pipeline:
+    """Return a model that computes on a device, once it is seen to have the parts that a run's has."""
+    names, classes = [name for name, _ in model.steps], getattr(model[-1], "classes_", np.empty(0))
+    whole = np.ndim(classes) == 1 and np.issubdtype(np.asarray(classes).dtype, np.integer) and np.size(classes) > 0
+    if names not in (["feature", "classifier"], ["feature", "flatten", "classifier"]) or not whole:
+        raise InputError(
+            f"{folder}: the model of a run has a feature, and a classifier of whole numbers; give another"
+        )
+    keys = [key for key in model.get_params() if key.rpartition("__")[2] == "device"]
+    return model.set_params(**dict.fromkeys(keys, device))
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The classes of N objects by a trained model.
+
+    Attributes
+    ----------
+    ids : ndarray of str, shape (N,)
+        The objects.
+    status : ndarray of str, shape (N,)
+        "ok", or why an object has no class.
+    good : ndarray of bool, shape (N,)
+        Objects with a class, M of them.
+    profiles : ndarray, shape (M, n)
+        What the features were made from, mJy.
+    reference : ndarray of int, shape (N,), or None
+        Reference classes, as the dataset has them.
+    parameters : DataFrame, M rows
+        What is known of each, a column a parameter.
+    trained : TrainedModel
+        The model.
+    classified : Classified
+        What it says of the M objects.
+    scored : ndarray of bool, shape (M,)
+        Objects of a reference class that the model knows.
+    scores : Scores or None
+        On these; None where there are none.
+    """
+
+    ids: np.ndarray
+    status: np.ndarray
+    good: np.ndarray
+    profiles: np.ndarray
+    reference: np.ndarray | None
+    parameters: pd.DataFrame
+    trained: TrainedModel
+    classified: Classified
+    scored: np.ndarray
+    scores: Scores | None
+
+    @classmethod
+    def of(
+        cls,
+        spectra: Spectra,
+        fit: FitResult,
+        parameters: pd.DataFrame,
+        trained: TrainedModel,
+        classified: Classified,
+        n_draws: int,
+        seed: int,
+    ) -> Self:
+        """Score predictions where that can be done.
+
+        Parameters
+        ----------
+        spectra, fit
+            The N objects.
+        parameters, trained, classified
+            As the attributes.
+        n_draws : int
+            Permutations and bootstrap samples of the scores.
+        seed : int
+            Seed of the random draws.
+        """
+        good = fit.good
+        truth = np.full(good.sum(), UNKNOWN) if spectra.reference is None else spectra.reference[good]
+        scored = np.isin(truth, trained.classes) & (truth != UNKNOWN) & trained.of_reference
+        predicted, probability = classified.predicted, classified.probability
+        scores = None
+        if scored.any():
+            shares = None if probability is None else probability[scored]
+            scores = score(truth[scored], predicted[scored], n_draws, seed, shares, trained.classes)
+        return cls(
+            ids=spectra.ids,
+            status=fit.table["status"].to_numpy(),
+            good=good,
+            profiles=fit.profiles[good],
+            reference=spectra.reference,
+            parameters=parameters,
+            trained=trained,
+            classified=classified,
+            scored=scored,
+            scores=scores,
+        )
+
+    @cached_property
+    def dependence(self) -> pd.DataFrame:
+        """How strongly the predicted classes depend on each parameter, as `hiexp.evaluation.dependence` has it."""
+        return dependence(self.parameters, self.classified.predicted)
+
+    def failures(self) -> pd.DataFrame:
+        """Return the objects without a class, in the columns of `Spectra.skipped`."""
+        return pd.DataFrame({"name": self.ids[~self.good], "reason": self.status[~self.good]})
+
+    def counts(self) -> dict[int, int]:
+        """Return how many objects are of each class that the model knows."""
+        found = Counter(self.classified.predicted.tolist())
+        return {int(name): found[int(name)] for name in self.trained.classes}
+
+    def unlike_counts(self) -> Counter[str]:
+        """Return how many objects are unlike the training sample, by reason."""
+        return Counter(reason for reasons in self.classified.unlike or [] for reason in reasons)
+
+    def metrics(self) -> dict[str, float]:
+        """Return the numbers to compare predictions by: counts, and scores where there are reference classes."""
+        numbers: dict[str, float] = {"n_predicted_classes": sum(number > 0 for number in self.counts().values())}
+        if len(self.trained.classes) <= MANY:
+            numbers |= {f"n_class_{name}": number for name, number in self.counts().items()}
+        if self.classified.unlike is not None:
+            numbers |= {"n_unlike": sum(map(bool, self.classified.unlike)), "n_seen": int(self.classified.seen.sum())}
+        for name, row in self.dependence.iterrows():
+            numbers |= {f"epsilon2_{name}": row["epsilon2"], f"information_{name}": row["information"]}
+        if self.scores is not None:
+            numbers |= self.scores.metrics() | {"n_scored": int(self.scored.sum())}
+        return numbers
+
+    def table(self) -> pd.DataFrame:
+        """Return a row an object: id, status, predicted class, probabilities, what is unlike training, reference."""
+        rows = np.flatnonzero(self.good)
+        predicted = np.full(len(self.ids), UNKNOWN)
+        predicted[rows] = self.classified.predicted
+        columns: dict[str, Any] = {
+            "id": self.ids,
+            "status": self.status,
+            "predicted": pd.arrays.IntegerArray(predicted, mask=~self.good),
+        }
+        if self.classified.probability is not None:
+            probability = np.full((len(self.ids), len(self.trained.classes)), np.nan)
+            probability[rows] = self.classified.probability
+            columns |= {
+                f"probability_{name}": probability[:, place] for place, name in enumerate(self.trained.classes)
+            }
+        unlike = np.full(len(self.ids), "", dtype=object)
+        reasons = self.classified.unlike
+        unlike[rows] = NOT_KNOWN if reasons is None else ["; ".join(of_object) for of_object in reasons]
+        columns["unlike_training"] = unlike
+        if self.reference is not None:
+            columns["reference"] = pd.arrays.IntegerArray(
+                self.reference.astype(np.int64), mask=self.reference == UNKNOWN
+            )
+        return pd.DataFrame(columns)
+
+    def write(self, folder: Path) -> None:
+        """Write ``predictions.csv``, the tables of parameters by class and the pictures into `folder`."""
+        with staged(folder) as stage:
+            write_csv(self.table(), stage / PREDICTIONS_FILE)
+            plots = stage / PLOTS_FOLDER
+            plots.mkdir()
+            predicted = self.classified.predicted
+            write_classes(self.profiles, predicted, self.parameters, self.dependence, stage)
+            if self.scores is not None:
+                file = plots / "confusion.png"
+                plot_confusion(self.scores.confusion, self.scores.classes, "reference", file, "sample")
+            truth = self.reference[self.good] if self.reference is not None and self.trained.of_reference else None
+            objects = Objects(self.ids[self.good], self.profiles, predicted, truth, "reference", "sample")
+            draw_what_classifier_sees(self.trained.models[0], objects, np.arange(len(predicted)), plots)
