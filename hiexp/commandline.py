@@ -28,6 +28,7 @@ from hiexp.signals import ended_by_signals
 from hiexp.tracking.credentials import redacted, take_credentials
 
 TRACES = "HYDRA_FULL_ERROR"  # set by users who want to see where an error comes from
+OF_THE_RUN = ("fit", "feature", "classifier", "model", "labels")  # groups that a prediction does not choose
 BRIEF = "HIEXP_BRIEF_ERRORS"  # set by `start` for all others, in the processes of a sweep, too
 
 
@@ -118,6 +119,10 @@ def _unknown_key(key: str) -> str:
         return f"{key}: there is no such key; --cfg hydra shows those of Hydra{of_joblib}"
     if key == "experiment":
         return "experiment: a preset is added to the rest, by +experiment=NAME"
+    if command == "predict" and key.partition(".")[0] in OF_THE_RUN:
+        return (
+            f"{key}: hiexp.predict takes {', '.join(OF_THE_RUN)} as the run has them; for others train another run"
+        )
     if (CONFIGS / key).is_dir():
         return f"{key}: hiexp.{command} has no such group; --help lists those it has"
     folder = CONFIGS if (CONFIGS / f"{command}.yaml").exists() else ARCHIVES

@@ -31,6 +31,7 @@ def main(cfg: DictConfig) -> float | None:
     """Predict the classes of one sample, alone or as one job of a sweep, whose failure must not stop the others."""
     job, folder = HydraConfig.get(), run_folder()
     origin = Origin.of(cfg)
+    cfg.run = origin.named
     with tracked_run(cfg, origin.tags(job, sweeping=sweeping())) as record:
         origin.write(folder)
         prediction = predict_sample(cfg, folder, record.metrics)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from hiexp.errors import InputError
 from hiexp.fitting.measurements import MEASUREMENTS
@@ -90,14 +91,15 @@ class TrainingSample:
                 ranges[name] = (float(known.min()), float(known.max()))
         rows = np.sort(np.random.default_rng(0).permutation(len(features))[:KEPT])
         flat = _flat(features[rows])
-        if flat.shape[1] > COMPONENTS:
-            pca = PCA(min(COMPONENTS, len(rows) - 1), random_state=0).fit(flat)
-            mean, components = pca.mean_.astype(np.float32), pca.components_.astype(np.float32)
-        else:
-            mean, components = flat.mean(axis=0), np.empty((0, flat.shape[1]), np.float32)
-        points = _placed(flat, mean, components)
-        number = min(NEIGHBOUR, len(points) - 1)
-        distance = NearestNeighbors(n_neighbors=number).fit(points).kneighbors()[0][:, -1]
+        with threadpool_limits(1):  # so small a matrix takes several threads longer, where others compute as well
+            if flat.shape[1] > COMPONENTS:
+                pca = PCA(min(COMPONENTS, len(rows) - 1), random_state=0).fit(flat)
+                mean, components = pca.mean_.astype(np.float32), pca.components_.astype(np.float32)
+            else:
+                mean, components = flat.mean(axis=0), np.empty((0, flat.shape[1]), np.float32)
+            points = _placed(flat, mean, components)
+            number = min(NEIGHBOUR, len(points) - 1)
+            distance = NearestNeighbors(n_neighbors=number).fit(points).kneighbors()[0][:, -1]
         return cls(ranges, mean, components, points, float(np.percentile(distance, PERCENTILE)))
 
     def distances(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -201,7 +201,8 @@ def load_model(folder: str | Path, trusted: Sequence[str] = ()) -> Pipeline:
         if foreign:
             raise InputError(
                 f"{file} holds types that are not trusted by default: {', '.join(foreign)}; "
-                f"if you know where the file comes from, load_model(folder, trusted={foreign})"
+                f"if you know where the file comes from, load_model(folder, trusted={foreign}), "
+                f"or on the command line  'trust=[{','.join(foreign)}]'"
             )
         model = skops.io.load(file, trusted=sorted(unknown))
         if not isinstance(model, Pipeline):

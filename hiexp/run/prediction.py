@@ -124,10 +124,7 @@ class TrainedModel:
 
     def in_words(self) -> str:
         """Return where the model is from, and what it consists of."""
-        steps = [
-            str(self.fit["_target_"]).rpartition(".")[2],
-            *(type(step).__name__ for _, step in self.models[0].steps),
-        ]
+        steps = [self.fit_name, *(_name(step) for _, step in self.models[0].steps)]
         folds = f", the mean of {len(self.models)} folds" if len(self.models) > 1 else ""
         return f"model of {self.folder}: {', '.join(steps)}{folds}"
 
@@ -182,6 +179,11 @@ class TrainedModel:
             unlike=None if known is None else known.reasons(distance, quantities),
             seen=np.zeros(len(profiles), bool) if known is None else known.seen(nearest),
         )
+
+
+def _name(step: Any) -> str:
+    inner = [_name(one) for _, one in step.steps] if isinstance(step, Pipeline) else [type(step).__name__]
+    return " + ".join(inner)
 
 
 def _on_device(model: Pipeline, device: str, folder: Path) -> Pipeline:
@@ -308,8 +310,17 @@ class Prediction:
         for name, row in self.dependence.iterrows():
             numbers |= {f"epsilon2_{name}": row["epsilon2"], f"information_{name}": row["information"]}
         if self.scores is not None:
-            numbers |= self.scores.metrics() | {"n_scored": int(self.scored.sum())}
+            numbers |= self.scores.metrics() | {"n_scored": int(self.scored.sum())} | self._accuracies()
         return numbers
+
+    def _accuracies(self) -> dict[str, float]:
+        """Return the accuracy of objects like the training sample, and of those unlike it, where there are any."""
+        if self.classified.unlike is None or self.reference is None:
+            return {}
+        right = self.classified.predicted == self.reference[self.good]
+        unlike = np.array([bool(reasons) for reasons in self.classified.unlike])
+        groups = {"accuracy_like": self.scored & ~unlike, "accuracy_unlike": self.scored & unlike}
+        return {name: float(right[rows].mean()) for name, rows in groups.items() if rows.any()}
 
     def table(self) -> pd.DataFrame:
         """Return a row an object: id, status, predicted class, probabilities, what is unlike training, reference."""

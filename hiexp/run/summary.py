@@ -142,6 +142,11 @@ def _prediction_scores(prediction: Prediction, metrics: Mapping[str, float]) -> 
         return ["No object is of a reference class that the model knows, so there are no scores."]
     n_scored = metrics["n_scored"]
     rows = _scores_with_chance(f"{n_scored} objects, scored against the reference classes:", metrics)
+    if {"accuracy_like", "accuracy_unlike"} <= metrics.keys():
+        rows.append(
+            f"Accuracy of those like the training sample {metrics['accuracy_like']:.3f}, of those unlike it "
+            f"{metrics['accuracy_unlike']:.3f}."
+        )
     if n_scored < metrics["n_good"]:
         rows.append(
             f"{metrics['n_good'] - n_scored} others have no reference class, or one that the model does not know."

@@ -49,6 +49,7 @@ log = logging.getLogger(__name__)
 
 LATEST = "latest"
 RUN_ID = re.compile("[0-9a-f]{32}")  # MLflow's
+COPY = "hiexp-run-"  # how the names of copies from a store begin
 OF_TRAINING = "classifier"  # the key that the settings of a training have, and no others
 
 
@@ -59,7 +60,7 @@ class Origin:
     Attributes
     ----------
     folder : str
-        Where it is, or was, written.
+        Where it is; empty where only the store has its files.
     uid : str
         Its identifier in every store; empty where its folder does not say.
     run_id : str
@@ -85,14 +86,18 @@ class Origin:
             raise
         except Exception as error:  # a server that is away
             log.warning("The store cannot be asked for the trained run: %s", str(error).partition("\n")[0][:200])
-        return cls(str(folder.absolute()), uid, run_id, content(folder))
+        copied = folder.name.startswith(COPY)
+        return cls("" if copied else str(folder.absolute()), uid, run_id or (cfg.run if copied else ""), content(folder))
+
+    @property
+    def named(self) -> str:
+        """What the key ``run`` is to name it by, whatever will be the latest run then."""
+        return self.folder or self.run_id
 
     def tags(self, job: HydraConf, *, sweeping: bool) -> dict[str, str]:
-        """Return the tags by which a store shows it, and the command of `job` with it by name, whatever is latest."""
+        """Return the tags by which a store shows it, and the command of `job` that names it."""
         words = shlex.split(reproduce_command(job, sweeping=sweeping))
-        named = next(word for word in words if word.startswith("run="))
-        if not RUN_ID.fullmatch(named.removeprefix("run=")):
-            words[words.index(named)] = f"run={quoted(self.folder)}"
+        words = [f"run={quoted(self.named)}" if word.startswith("run=") else word for word in words]
         return {f"trained.{name}": value for name, value in asdict(self).items() if value} | {
             "command": shlex.join(words)
         }
@@ -218,7 +223,7 @@ def _recorded(named: str, tracking: MlflowTracking | NoTracking) -> Path:
         if (folder / SWEEP_HYDRA_FILE).is_file():
             return folder
         raise InputError(f"run={named}: the folder of this sweep, {folder}, is gone; give the id of one of its runs")
-    copied = Path(tempfile.mkdtemp(prefix="hiexp-run-"))
+    copied = Path(tempfile.mkdtemp(prefix=COPY))
     atexit.register(shutil.rmtree, copied, ignore_errors=True)
     try:
         tracking.fetch(run, copied)
