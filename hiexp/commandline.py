@@ -120,9 +120,7 @@ def _unknown_key(key: str) -> str:
     if key == "experiment":
         return "experiment: a preset is added to the rest, by +experiment=NAME"
     if command == "predict" and key.partition(".")[0] in OF_THE_RUN:
-        return (
-            f"{key}: hiexp.predict takes {', '.join(OF_THE_RUN)} as the run has them; for others train another run"
-        )
+        return f"{key}: hiexp.predict takes {', '.join(OF_THE_RUN)} as the run has them; for others train another run"
     if (CONFIGS / key).is_dir():
         return f"{key}: hiexp.{command} has no such group; --help lists those it has"
     folder = CONFIGS if (CONFIGS / f"{command}.yaml").exists() else ARCHIVES

@@ -200,10 +200,11 @@ def predict_sample(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> 
     from hiexp.evaluation.dependence import catalogue_parameters
     from hiexp.evaluation.training_sample import line_quantities
     from hiexp.run.prediction import Prediction, TrainedModel
+    from hiexp.run.summary import display_path
     from hiexp.run.trained import trained_run
 
     trained = TrainedModel.load(trained_run(cfg), list(cfg.trust), cfg.device)
-    log.info("%s", trained.in_words())
+    log.info("Model of %s: %s", display_path(trained.folder), trained.in_words())
     settings: Any = OmegaConf.to_container(cfg, resolve=True)
     spectra, fit = fit_sample(OmegaConf.create(settings | {"fit": trained.fit}), folder, metrics)
     metrics |= fit.metrics()

@@ -123,10 +123,10 @@ class TrainedModel:
         return str(self.fit["_target_"]).rpartition(".")[2]
 
     def in_words(self) -> str:
-        """Return where the model is from, and what it consists of."""
+        """Return what the model consists of."""
         steps = [self.fit_name, *(_name(step) for _, step in self.models[0].steps)]
         folds = f", the mean of {len(self.models)} folds" if len(self.models) > 1 else ""
-        return f"model of {self.folder}: {', '.join(steps)}{folds}"
+        return f"{', '.join(steps)}{folds}"
 
     def classify(self, profiles: np.ndarray, quantities: pd.DataFrame) -> Classified:
         """Predict the classes of M profiles of one fit.

@@ -87,7 +87,9 @@ class Origin:
         except Exception as error:  # a server that is away
             log.warning("The store cannot be asked for the trained run: %s", str(error).partition("\n")[0][:200])
         copied = folder.name.startswith(COPY)
-        return cls("" if copied else str(folder.absolute()), uid, run_id or (cfg.run if copied else ""), content(folder))
+        return cls(
+            "" if copied else str(folder.absolute()), uid, run_id or (cfg.run if copied else ""), content(folder)
+        )
 
     @property
     def named(self) -> str:

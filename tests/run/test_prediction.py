@@ -1,0 +1,168 @@
+"""A model read from a run's folder, on other spectra; whoever has made the folder."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers.trained import FIT, learned, write_run
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+from hiexp.classifiers import CNNClassifier, ConvNet
+from hiexp.datasets import mock_cig
+from hiexp.errors import InputError
+from hiexp.evaluation.training_sample import line_quantities
+from hiexp.fitting import fit_none
+from hiexp.run.model_files import save_model
+from hiexp.run.prediction import Prediction, TrainedModel
+
+
+@pytest.fixture(scope="module")
+def sky():
+    spectra = mock_cig(n_galaxies=30, seed=2)
+    flux = spectra.flux.copy()
+    flux[4] = -1.0
+    spectra = dataclasses.replace(spectra, flux=flux)
+    return spectra, fit_none(spectra, n_samples=20)
+
+
+@pytest.fixture(scope="module")
+def models():
+    return [learned(seed=seed) for seed in (1, 2, 3)]
+
+
+def predicted(folder, sky, spectra=None):
+    spectra, fit = spectra or sky[0], sky[1]
+    trained = TrainedModel.load(folder, [], "cpu")
+    classified = trained.classify(fit.profiles[fit.good], line_quantities(sky[0], fit)[fit.good])
+    return Prediction.of(spectra, fit, pd.DataFrame(index=range(fit.good.sum())), trained, classified, 50, 0)
+
+
+def test_one_row_an_object_with_class_or_reason(tmp_path, sky, models):
+    made = predicted(write_run(tmp_path / "run", models[0]), sky)
+    table = made.table()
+    assert table.columns.tolist() == [
+        *("id", "status", "predicted", "probability_0", "probability_1", "probability_2"),
+        *("unlike_training", "reference"),
+    ]
+    assert table["id"].tolist() == sky[0].ids.tolist()
+    assert table["status"][4] == "constant flux"
+    assert table.loc[4, ["predicted", "probability_0"]].isna().all()
+    good = table.drop(index=4)
+    expected = models[0][0].predict(sky[1].profiles[sky[1].good])
+    assert good["predicted"].tolist() == expected.tolist()
+    np.testing.assert_allclose(good.filter(like="probability").sum(axis=1), 1)
+    metrics = made.metrics()
+    assert (metrics["n_scored"], metrics["accuracy"]) == (29, np.mean(expected == sky[0].reference[sky[1].good]))
+    assert metrics["n_class_0"] == (expected == 0).sum()
+    assert "low_accuracy" in metrics
+    assert "chance_accuracy" in metrics
+
+
+def test_of_several_folds_the_probabilities_are_averaged(tmp_path, sky, models):
+    made = predicted(write_run(tmp_path / "run", *models), sky)
+    profiles = sky[1].profiles[sky[1].good]
+    mean = np.mean([model.predict_proba(profiles) for model, _ in models], axis=0)
+    np.testing.assert_allclose(made.classified.probability, mean)
+    assert made.classified.predicted.tolist() == mean.argmax(axis=1).tolist()
+
+
+def test_of_several_folds_without_probabilities_the_votes_are_counted(tmp_path, sky):
+    several = [learned(SVC(), seed) for seed in (1, 2, 3)]
+    made = predicted(write_run(tmp_path / "run", *several), sky)
+    votes = np.array([model.predict(sky[1].profiles[sky[1].good]) for model, _ in several])
+    assert made.classified.probability is None
+    assert made.classified.predicted.tolist() == [np.bincount(of_object).argmax() for of_object in votes.T]
+    assert not made.table().columns.str.startswith("probability").any()
+
+
+def test_without_a_training_sample_nothing_is_flagged(tmp_path, sky, models):
+    made = predicted(write_run(tmp_path / "run", (models[0][0], None)), sky)
+    assert set(made.table()["unlike_training"]) == {"", "not known"}
+    assert "n_unlike" not in made.metrics()
+
+
+def test_objects_trained_on_are_counted(tmp_path, sky):
+    made = predicted(write_run(tmp_path / "run", learned(seed=2, n=30)), sky)
+    assert made.metrics()["n_seen"] == 29
+
+
+@pytest.mark.parametrize(
+    ("settings", "reference", "n_scored"),
+    [
+        ({}, None, 0),
+        ({"labels": {"_target_": "hiexp.labels.ClusterLabels"}}, np.zeros(30, int), 0),
+        ({"labels": None}, np.zeros(30, int), 0),
+        ({}, np.full(30, -1), 0),
+        ({}, np.where(np.arange(30) < 10, 7, 1), 20),
+    ],
+)
+def test_what_is_scored_is_of_a_reference_class_that_the_model_knows(
+    tmp_path, sky, models, settings, reference, n_scored
+):
+    spectra = dataclasses.replace(sky[0], reference=reference)
+    made = predicted(write_run(tmp_path / "run", models[0], **settings), sky, spectra)
+    assert made.metrics().get("n_scored", 0) == n_scored
+    assert (made.scores is None) == (n_scored == 0)
+
+
+def test_profiles_of_another_length_are_refused_with_the_reason(tmp_path, models):
+    trained = TrainedModel.load(write_run(tmp_path / "run", models[0]), [], "cpu")
+    with pytest.raises(InputError, match=r"profiles of 30 samples .* was trained on 20: .*n_samples"):
+        trained.classify(np.zeros((2, 30)), pd.DataFrame())
+
+
+def test_the_device_is_that_of_the_command(tmp_path, models):
+    network = CNNClassifier(ConvNet(filters=[2], dense=4), epochs=1, device="cpu")
+    folder = write_run(
+        tmp_path / "run", learned(network), fit=FIT | {"_target_": "hiexp.fitting.fit_busy", "device": "cpu"}
+    )
+    trained = TrainedModel.load(folder, [], "auto")
+    assert trained.fit["device"] == trained.models[0]["classifier"].device == "auto"
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        lambda model: [("feature", model["feature"])],
+        lambda model: [("first", model["feature"]), ("classifier", model["classifier"])],
+        lambda model: [
+            ("feature", model["feature"]),
+            ("more", StandardScaler()),
+            ("classifier", model["classifier"]),
+        ],
+    ],
+)
+def test_a_model_of_other_parts_is_refused(tmp_path, models, steps):
+    folder = write_run(tmp_path / "run", models[0])
+    save_model(Pipeline(steps(models[0][0])), folder / "model")
+    with pytest.raises(InputError, match="a run has a feature, and a classifier"):
+        TrainedModel.load(folder, [], "cpu")
+
+
+def test_classes_that_are_no_numbers_are_refused(tmp_path):
+    folder = write_run(tmp_path / "run", learned())
+    model, _ = learned()
+    model["classifier"].classes_ = np.array(["a", "b", "c"])
+    save_model(model, folder / "model")
+    with pytest.raises(InputError, match="a classifier of whole numbers"):
+        TrainedModel.load(folder, [], "cpu")
+
+
+class Stranger(StandardScaler):
+    n_features_in_ = 20
+
+
+def test_what_a_model_or_fit_names_has_to_be_vouched_for(tmp_path, models):
+    folder = write_run(tmp_path / "run", models[0], fit=FIT | {"_target_": "os.system", "command": "true"})
+    with pytest.raises(InputError, match=r"os\.system.*trust=\[os\.system\]"):
+        TrainedModel.load(folder, [], "cpu")
+    folder = write_run(tmp_path / "other", models[0])
+    stranger = Stranger().fit(np.eye(20))
+    save_model(Pipeline([("feature", stranger), ("classifier", models[0][0]["classifier"])]), folder / "model")
+    name = f"{Stranger.__module__}.Stranger"
+    with pytest.raises(InputError, match=rf"trust=\[{name}\]"):
+        TrainedModel.load(folder, [], "cpu")
+    assert isinstance(TrainedModel.load(folder, [name], "cpu").models[0]["feature"], Stranger)
