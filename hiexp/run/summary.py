@@ -101,27 +101,35 @@ def prediction_summary(
     prediction: Prediction, metrics: Mapping[str, float], cfg: DictConfig, job: HydraConf, folder: Path
 ) -> str:
     """Return the closing summary of a run that predicts: classes, failures, flags, scores, places, what next."""
-    n_good, n_failed = metrics["n_good"], metrics["n_failed"]
-    shares = [f"  class {name:<5d}{number:6d}{number / n_good:8.1%}" for name, number in prediction.counts().items()]
-    failed = [f"{n_failed} without a class: their spectra have no fit (column status)"] if n_failed else []
-    failed += [f"  {line}" for line in _failure_counts(prediction)]
     typed = _words(job, [_labels(prediction.reference)], without=("run", "trust", "permutations", "parameters"))
     lines = [
         "",
-        f"{n_good} of {metrics['n_spectra']} spectra classified",
-        *shares,
-        *failed,
-        "",
-        *_unlike(prediction, metrics),
-        "",
-        *_prediction_scores(prediction, metrics),
-        *_followed(prediction),
+        *_prediction_lines(prediction, metrics),
         "",
         f"predictions  {display_path(folder / PREDICTIONS_FILE)}",
         *_places(cfg, folder),
         f"try next:  {python_command()} -m hiexp.train {typed}",
     ]
     return "\n".join(lines)
+
+
+def _prediction_lines(prediction: Prediction, metrics: Mapping[str, float]) -> list[str]:
+    """Say how many objects are of each class, have none or are unlike those trained on, and what it is worth."""
+    n_good, n_failed = metrics["n_good"], metrics["n_failed"]
+    lines = [f"{n_good} of {metrics['n_spectra']} spectra classified"]
+    lines += [f"  class {name:<5d}{number:6d}{number / n_good:8.1%}" for name, number in prediction.counts().items()]
+    if n_failed:
+        have = "its spectrum has" if n_failed == 1 else "their spectra have"
+        lines += [f"{n_failed} without a class: {have} no fit (column status)"]
+        lines += [f"  {line}" for line in _failure_counts(prediction)]
+    return [
+        *lines,
+        "",
+        *_unlike(prediction, metrics),
+        "",
+        *_prediction_scores(prediction, metrics),
+        *_followed(prediction),
+    ]
 
 
 def _unlike(prediction: Prediction, metrics: Mapping[str, float]) -> list[str]:

@@ -46,6 +46,6 @@ def test_bash_completes_groups_members_and_keys(tmp_path, typed, offered):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("name", ["train", "fit", "compare", "sync", "download"])
+@pytest.mark.parametrize("name", ["train", "fit", "predict", "compare", "sync", "download"])
 def test_every_command_is_installed(tmp_path, name):
     assert f"hiexp.{name}" in run(f"hiexp-{name}", "--help", cwd=tmp_path)

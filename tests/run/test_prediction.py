@@ -1,10 +1,12 @@
 """A model read from a run's folder, on other spectra; whoever has made the folder."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pandas as pd
 import pytest
+from helpers.configuration import composed
 from helpers.trained import FIT, learned, write_run
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
@@ -15,8 +17,10 @@ from hiexp.datasets import mock_cig
 from hiexp.errors import InputError
 from hiexp.evaluation.training_sample import line_quantities
 from hiexp.fitting import fit_none
+from hiexp.run.experiment import predict_sample
 from hiexp.run.model_files import save_model
 from hiexp.run.prediction import Prediction, TrainedModel
+from hiexp.run.summary import _prediction_lines
 
 
 @pytest.fixture(scope="module")
@@ -166,3 +170,44 @@ def test_what_a_model_or_fit_names_has_to_be_vouched_for(tmp_path, models):
     with pytest.raises(InputError, match=rf"trust=\[{name}\]"):
         TrainedModel.load(folder, [], "cpu")
     assert isinstance(TrainedModel.load(folder, [name], "cpu").models[0]["feature"], Stranger)
+
+
+def test_objects_without_a_fit_are_rows_with_the_reason_and_other_channels_are_resampled(tmp_path, models):
+    write_run(tmp_path / "one", models[0])
+    velocity = np.arange(300) * 11.0 + 4000
+    flux = np.random.default_rng(0).normal(size=(6, 300))
+    flux += 30 * np.exp(-0.5 * ((velocity - 5500) / 120) ** 2)
+    flux[2] = -1.0
+    np.savez(tmp_path / "some.npz", flux=flux, velocity=velocity, rms=np.ones(6))
+    words = [f"run={tmp_path / 'one'}", "dataset=arrays", f"dataset.path={tmp_path / 'some.npz'}", "cache=off"]
+    metrics = {}
+    made = predict_sample(composed(*words, "tracking=none", command="predict"), tmp_path / "out", metrics)
+    made.write(tmp_path / "out")
+    table = pd.read_csv(tmp_path / "out" / "predictions.csv")
+    assert table["status"].tolist() == ["ok", "ok", "constant flux", "ok", "ok", "ok"]
+    assert table["predicted"].isna().tolist() == [False, False, True, False, False, False]
+    assert table["unlike_training"].str.contains("channel width above").sum() == 5
+    assert "reference" not in table
+    screen = "\n".join(_prediction_lines(made, metrics | made.metrics()))
+    assert "5 of 6 spectra classified" in screen
+    assert "1 without a class: its spectrum has no fit" in screen
+    assert "      1  constant flux" in screen
+    assert "no reference classes, so there are no scores" in screen
+
+
+@pytest.mark.parametrize(
+    "fit",
+    [
+        FIT | {"n_samples": {"_target_": "os.mkdir", "path": "{mark}"}},
+        {"_target_": "os.mkdir", "path": "{mark}"},
+        FIT | {"n_samples": "${oc.env:HOME}"},
+    ],
+)
+def test_a_hostile_run_is_refused_before_anything_is_read_or_written(tmp_path, models, fit):
+    mark = tmp_path / "mark"
+    write_run(tmp_path / "gift", models[0], fit=json.loads(json.dumps(fit).replace("{mark}", str(mark))))
+    cfg = composed(f"run={tmp_path / 'gift'}", "dataset=mock_cig", "tracking=none", "cache=off", command="predict")
+    with pytest.raises(InputError, match=r"config\.yaml"):
+        predict_sample(cfg, tmp_path / "out", {})
+    assert not mark.exists()
+    assert not (tmp_path / "out").exists()
