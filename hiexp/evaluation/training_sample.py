@@ -26,6 +26,8 @@ SLACK = 1.1  # a range ends where a value is a tenth beyond all that were traine
 KEPT = 2000  # training objects, drawn at random where there are more
 COMPONENTS = 32
 NEIGHBOUR = 5
+STEPS = 65  # of an axis, evenly taken: enough for its median, beside gaps and channels that are no longer there
+LARGEST = 1e12  # of a feature: squares of larger ones would overflow in single precision
 PERCENTILE = 99
 SAME = 1e-3  # of the threshold: how far an object is from itself, computed again
 FAR = "unlike the training objects in its features"
@@ -35,8 +37,10 @@ FORMAT = "1"
 
 def line_quantities(spectra: Spectra, fit: FitResult) -> pd.DataFrame:
     """Return S/N, W50 (km/s) and channel width (km/s, the axis' median step) of N objects, NaN where unknown."""
-    steps = np.diff(spectra.velocity, axis=1)
-    width = np.median(steps, axis=1) if steps.shape[1] else np.full(len(spectra), np.nan)
+    width, last = np.full(len(spectra), np.nan), spectra.velocity.shape[1] - 1
+    if last > 0:
+        first = np.unique(np.linspace(0, last - 1, STEPS).astype(int))
+        width = np.median(spectra.velocity[:, first + 1] - spectra.velocity[:, first], axis=1)
     return fit.table[["snr", "w50"]].astype(float).assign(channel_width=width)
 
 
@@ -86,12 +90,13 @@ class TrainingSample:
         ranges = {}
         for name in QUANTITIES:
             known = quantities[name].to_numpy()
-            known = known[np.isfinite(known)]
+            known = known[np.isfinite(known) & (known > 0)]
             if known.size:
                 ranges[name] = (float(known.min()), float(known.max()))
         rows = np.sort(np.random.default_rng(0).permutation(len(features))[:KEPT])
         flat = _flat(features[rows])
-        with threadpool_limits(1):  # so small a matrix takes several threads longer, where others compute as well
+        # So small a matrix takes several threads longer, where others compute as well. Features may be all the same.
+        with threadpool_limits(1), np.errstate(invalid="ignore", divide="ignore"):
             if flat.shape[1] > COMPONENTS:
                 pca = PCA(min(COMPONENTS, len(rows) - 1), random_state=0).fit(flat)
                 mean, components = pca.mean_.astype(np.float32), pca.components_.astype(np.float32)
@@ -193,7 +198,11 @@ class TrainingSample:
 
 
 def _flat(features: np.ndarray) -> np.ndarray:
-    return np.asarray(features, dtype=np.float32).reshape(len(features), -1)
+    """Return features as rows of finite numbers, whatever a classifier accepts."""
+    rows = np.nan_to_num(
+        np.asarray(features, dtype=float).reshape(len(features), -1), posinf=LARGEST, neginf=-LARGEST
+    )
+    return rows.clip(-LARGEST, LARGEST).astype(np.float32)
 
 
 def _placed(flat: np.ndarray, mean: np.ndarray, components: np.ndarray) -> np.ndarray:

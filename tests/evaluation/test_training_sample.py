@@ -86,6 +86,15 @@ def test_objects_trained_on_are_known_again():
     assert sample.seen(sample.distances(mixed)[0]).tolist() == [True] * 7 + [False] * 20
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300, -1e300, 0.0])
+def test_features_that_a_classifier_may_take_are_no_fault(tmp_path, value):
+    features = np.zeros((20, 50)) if value == 0 else blob(20, 1, 50)
+    features[3, 7] = value
+    sample = TrainingSample.of(features, quantities(20).assign(snr=np.linspace(-3, 16, 20)))
+    sample.save(tmp_path / "training.safetensors")
+    assert np.isfinite(TrainingSample.load(tmp_path / "training.safetensors").distances(features)).all()
+
+
 def test_two_objects_are_a_sample():
     sample = TrainingSample.of(np.eye(2), quantities(2))
     assert far(sample, np.eye(2)).tolist() == [False, False]
