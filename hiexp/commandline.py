@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import os
 import re
 import shlex
@@ -29,6 +30,7 @@ from hiexp.tracking.credentials import redacted, take_credentials
 
 TRACES = "HYDRA_FULL_ERROR"  # set by users who want to see where an error comes from
 OF_THE_RUN = ("fit", "feature", "classifier", "model", "labels")  # groups that a prediction does not choose
+LISTS = ("export", "ids")  # keys whose values are lists of words
 BRIEF = "HIEXP_BRIEF_ERRORS"  # set by `start` for all others, in the processes of a sweep, too
 
 
@@ -142,7 +144,12 @@ def _raised_in(error: BaseException) -> str:
 
 
 def _prepared(word: str) -> str:
-    """Return a word with ``~`` as the home folder, which shells leave alone after ``=``, and without a password."""
+    """Return a word with ``~`` as the home folder, which shells leave alone after ``=``, and without a password.
+
+    Names of objects and forms of export are lists, which need no brackets and are no sweep.
+    """
+    if found := re.fullmatch(rf"({'|'.join(LISTS)})=([^\[\]{{}}\"']+)", word):
+        return f"{found[1]}=[{','.join(json.dumps(one.strip()) for one in found[2].split(','))}]"
     word = re.sub(r"(?<==)~(?=/|$)", lambda _: str(Path.home()), word, count=1)
     return take_credentials(word)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -21,6 +23,10 @@ from hiexp.run.session import (
 )
 from hiexp.run.summary import fit_one_line, fit_summary
 
+if TYPE_CHECKING:
+    from hiexp.fitting import FitResult
+    from hiexp.spectra import Spectra
+
 log = logging.getLogger(__name__)
 
 
@@ -32,12 +38,24 @@ def main(cfg: DictConfig) -> None:
     with tracked_run(cfg) as record:
         spectra, fit = fit_sample(cfg, folder, record.metrics)
         record.metrics |= fit.metrics()
+        _write_for_paper(spectra, fit, cfg, folder)
         if "fit_seconds" in record.metrics:
             record.metrics["spectra_per_second"] = len(spectra) / record.metrics["fit_seconds"]
     if sweeping():
         report_job_done(fit_one_line(record.metrics))
     else:
         log.info(fit_summary(spectra, fit, record.metrics, cfg, job, folder))
+
+
+def _write_for_paper(spectra: Spectra, fit: FitResult, cfg: DictConfig, folder: Path) -> None:
+    if not (cfg.export or cfg.ids):
+        return
+    from hiexp.run.export import write_exports, write_pages
+
+    if cfg.export:
+        write_exports(spectra, fit, cfg.export, folder)
+    if cfg.ids:
+        write_pages(spectra, fit, folder)
 
 
 def run() -> None:

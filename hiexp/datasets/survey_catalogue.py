@@ -12,6 +12,7 @@ import pandas as pd
 from astropy import units as u
 from astropy.coordinates import Angle, SkyCoord
 
+from hiexp.datasets.by_name import name_key
 from hiexp.datasets.catalogue import CORNELL, NUMBERS, numbers_of_galaxies
 from hiexp.datasets.tables import column_named, listed, read_table, shown
 from hiexp.errors import InputError
@@ -173,7 +174,7 @@ def _names(table: pd.DataFrame, id: str | None, file: str) -> pd.Series:
 
 def _rows_by_name(ids: np.ndarray, names: pd.Series, file: str) -> np.ndarray:
     """Return the row of each object, -1 where there is none, shape (N,)."""
-    keys = names.map(_key)
+    keys = names.map(name_key)
     if repeated := keys[keys.duplicated() & (keys != "")].tolist():
         log.warning(
             "%s: %d names are there twice, %s first; the first row of each is taken",
@@ -182,13 +183,7 @@ def _rows_by_name(ids: np.ndarray, names: pd.Series, file: str) -> np.ndarray:
             shown(repeated[0]),
         )
     places = {key: row for row, key in reversed(list(enumerate(keys)))}
-    return np.array([places.get(_key(name), -1) for name in ids])
-
-
-def _key(name: str) -> str:
-    """Return a name as it is compared: in one case, without blanks, numbers without leading zeros."""
-    key = "".join(str(name).split()).casefold()
-    return key.lstrip("0") if key.isdigit() else key
+    return np.array([places.get(name_key(name), -1) for name in ids])
 
 
 def _rows_by_position(objects: pd.DataFrame, table: pd.DataFrame, match_radius: str, file: str) -> np.ndarray:

@@ -76,9 +76,9 @@ def plot_object(spectra: Spectra, fit: FitResult, row: int, file: Path) -> None:
         _write_numbers(figure.add_axes((0.08, 0.03, 0.88, 0.33)), fit, measured)
 
 
-def file_name(id: str) -> str:
-    """Return the name of an object's page: letters, digits and ``._+-``, whatever its name holds."""
-    return f"{re.sub(r'[^A-Za-z0-9._+-]+', '_', id).strip('.') or 'object'}.pdf"
+def page_name(id: str) -> str:
+    """Return the stem of an object's file: letters, digits and ``._+-``, whatever its name holds."""
+    return re.sub(r"[^A-Za-z0-9._+-]+", "_", id).strip("._")[:LETTERS] or "object"
 
 
 def _where(known: pd.Series) -> str:

@@ -59,6 +59,7 @@ def fit_sample(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> tupl
     from hydra.utils import instantiate
 
     from hiexp.cache import Files, fingerprint
+    from hiexp.datasets.by_name import choose
     from hiexp.fitting import FitResult
     from hiexp.run.outcome import check_sample, write_sample
     from hiexp.spectra import TABLES, Spectra
@@ -70,6 +71,8 @@ def fit_sample(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> tupl
         spectra = cache.recall("dataset", Spectra, (cfg.dataset,), dataset)
     else:
         spectra = dataset()
+    if cfg.get("ids"):
+        spectra = choose(spectra, cfg.ids)
     given = cfg.fit, fingerprint(*(getattr(spectra, name) for name in FITTED))
     fit = fitted = cache.recall(
         "fit",

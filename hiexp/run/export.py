@@ -1,4 +1,4 @@
-"""The table of fits for a paper: rounded to its errors, in the forms that journals and archives take."""
+"""What a paper needs of the fits: tables rounded to their errors, and a page an object."""
 
 from __future__ import annotations
 
@@ -10,17 +10,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 from astropy.table import MaskedColumn, Table
+from tqdm import tqdm
 
 from hiexp.csv_tables import write_csv
 from hiexp.fitting.measurements import DATA_MEASUREMENTS, MEASUREMENTS
+from hiexp.plots import page_name, plot_fits, plot_object, plot_parameters
 from hiexp.printable import printable
+from hiexp.run.files import PAGES_FOLDER, PLOTS_FOLDER
+from hiexp.writing import staged
 
 if TYPE_CHECKING:
     from hiexp.fitting import FitResult
     from hiexp.spectra import Spectra
 
 FILES = {"latex": "table.tex", "csv": "table.csv", "mrt": "table.mrt", "votable": "table.vot"}
-"""Forms, and the file of each."""
+"""Tables, and the file of each."""
 
 POSITIONS = {"RAJ2000": "right ascension (J2000 or ICRS)", "DEJ2000": "declination (J2000 or ICRS)"}
 POSITION_DECIMALS = 5  # of a degree
@@ -59,7 +63,7 @@ UCDS = {
 
 
 def write_exports(spectra: Spectra, fit: FitResult, forms: Sequence[str], folder: Path) -> None:
-    """Write the good fits of a sample as tables for a paper.
+    """Write the good fits of a sample as a paper needs them.
 
     Rows are the objects with a good fit. Columns come in the order of interest: name, position on the sky where the
     catalogue has one, velocity, widths, flux, mass, S/N, asymmetry, flags, the other measurements, the parameters of
@@ -72,11 +76,34 @@ def write_exports(spectra: Spectra, fit: FitResult, forms: Sequence[str], folder
     fit : FitResult
         Their fits.
     forms : sequence of str
-        Of `FILES`. Numbers of ``latex``, ``csv`` and ``mrt`` (the AAS's machine-readable table) are rounded to two
-        digits of their errors; ``votable`` has all digits, with UCDs.
+        Tables: ``latex``, ``csv`` and ``mrt`` (the AAS's machine-readable table), rounded to two digits of their
+        errors, and ``votable`` with all digits and UCDs. ``pdf``: the pictures of the fits as PDF, too.
     folder : Path
-        Receives the files.
+        A run's folder, which receives the files.
     """
+    if not fit.good.any():
+        return
+    with staged(folder) as stage:
+        _write_tables(spectra, fit, forms, stage)
+        if "pdf" in forms:
+            plots = stage / PLOTS_FOLDER
+            plots.mkdir()
+            plot_fits(spectra, fit, plots / "fits.pdf")
+            plot_parameters(fit, plots / "parameters.pdf")
+
+
+def write_pages(spectra: Spectra, fit: FitResult, folder: Path) -> None:
+    """Write a page an object, ``plots/objects/ID.pdf``, into a run's folder."""
+    names = [page_name(str(name)) for name in spectra.ids]
+    with staged(folder) as stage:
+        pages = stage / PLOTS_FOLDER / PAGES_FOLDER
+        pages.mkdir(parents=True)
+        for row, name in enumerate(tqdm(names, desc="drawing pages", unit=" pages", delay=1, leave=False)):
+            again = names[:row].count(name)
+            plot_object(spectra, fit, row, pages / f"{name}{f'_{again + 1}' * bool(again)}.pdf")
+
+
+def _write_tables(spectra: Spectra, fit: FitResult, forms: Sequence[str], folder: Path) -> None:
     frame = _of_interest(spectra, fit)
     described = _described(frame, fit)
     if "votable" in forms:

@@ -21,7 +21,7 @@ from hiexp.writing import staged, write_whole
 RUN_FILE, CONFIG_FILE, PREDICTIONS_FILE = "run.json", "config.yaml", "predictions.csv"
 METRICS_FILE, ERROR_FILE = "metrics.json", "error.txt"  # a run's folder has one of them when it has ended
 REUSED_FILE = "reused.json"  # names the earlier run whose files these are
-PLOTS_FOLDER, MODEL_FOLDER = "plots", "model"
+PLOTS_FOLDER, PAGES_FOLDER, MODEL_FOLDER = "plots", "objects", "model"  # pages are among the plots
 PIPELINE_FILE, FOLD_FOLDER = "pipeline.skops", "fold_{}"  # in the folder of the model
 TRAINED_FILE = "trained.json"  # in a run of predictions: whose model they are by
 CLASSES_PICTURE, PARAMETERS_PICTURE = f"{PLOTS_FOLDER}/classes.png", f"{PLOTS_FOLDER}/parameters_by_class.png"

@@ -45,8 +45,8 @@ class EvaluationSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FitSettings:
-    """``conf/fit.yaml``."""
+class SampleSettings:
+    """What `FitSettings` and `TrainSettings` share."""
 
     dataset: Member
     fit: Member
@@ -60,7 +60,15 @@ class FitSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainSettings(FitSettings):
+class FitSettings(SampleSettings):
+    """``conf/fit.yaml``."""
+
+    export: Sequence[Literal["latex", "csv", "mrt", "votable", "pdf"]]
+    ids: Sequence[str] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSettings(SampleSettings):
     """``conf/train.yaml``."""
 
     feature: Member

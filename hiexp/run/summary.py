@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from hiexp.commandline import words_typed
 from hiexp.evaluation.metrics import METRICS, shown_in
-from hiexp.run.files import PLOTS_FOLDER, PREDICTIONS_FILE
+from hiexp.run.files import PAGES_FOLDER, PLOTS_FOLDER, PREDICTIONS_FILE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 STAGES = ("dataset", "fit", "measurements", "feature", "labels", "classifier", "evaluation")
 MEDIANS = ["position", "w50", "flux_int", "snr"]
 FEWEST_TO_LEARN_FROM, FEWEST_FOR_A_NETWORK = 30, 60  # objects: what is suggested below them would tell nothing
+PAGES_SHOWN = 5  # of objects
 REASONS = 5  # told on the screen; skipped.csv has all of them
 
 
@@ -273,8 +274,18 @@ def _median_table(fit: FitResult) -> list[str]:
 
 
 def _places(cfg: DictConfig, folder: Path) -> list[str]:
-    files = sorted((folder / PLOTS_FOLDER).glob("*.png"))
-    lines = [f"{'pictures' if i == 0 else '':13}{display_path(file)}" for i, file in enumerate(files)]
+    plots = folder / PLOTS_FOLDER
+    pages = sorted((plots / PAGES_FOLDER).glob("*.pdf"))
+    groups = {
+        "for a paper": sorted(folder.glob("table.*")),
+        "pages": pages if len(pages) <= PAGES_SHOWN else [plots / PAGES_FOLDER],
+        "pictures": [*sorted(plots.glob("*.png")), *sorted(plots.glob("*.pdf"))],
+    }
+    lines = [
+        f"{name if place == 0 else '':13}{display_path(file)}"
+        for name, files in groups.items()
+        for place, file in enumerate(files)
+    ]
     lines += [f"run folder   {display_path(folder)}", ""]
     ui = instantiate(cfg.tracking).hint(python_command())
     return [*lines, f"compare runs in a browser:  {ui}"] if ui else lines
