@@ -44,7 +44,7 @@ def picture(file: Path, width: float, height: float) -> Iterator[Figure]:
         yield figure
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)  # it is drawn as a box
-            options: dict[str, Any] = {"pil_kwargs": {"compress_level": 1}} if file.suffix == ".png" else {}
+            options: dict[str, Any] = {"pil_kwargs": {"compress_level": 1}} if Path(file).suffix == ".png" else {}
             figure.savefig(file, **options)
 
 
