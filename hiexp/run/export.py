@@ -124,7 +124,7 @@ def ucd(name: str, parameters: Mapping[str, str]) -> str:
     Parameters
     ----------
     name : str
-        Of the column.
+        Name of the column.
     parameters : mapping
         Names of the model's parameters.
     """
