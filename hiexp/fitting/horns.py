@@ -58,9 +58,9 @@ def measure_horns(
 
     An edge lies where the curve, seen from outside, first reaches its threshold: of ``w50_horns`` half of the horn of
     that side (Springob et al. 2005, ApJS 160, 149; Haynes et al. 2018, ApJ 861, 49), of ``wm50`` half of the mean
-    flux density between the velocities that leave 5 % of the flux to each side (Courtois et al. 2009, AJ 138, 1938),
-    of the others a fraction of the peak. Thresholds move with the parameters as the curve does, and errors are taken as
-    those of `hiexp.fitting.torch_backend.measure`.
+    flux density between the velocities that leave 5 % of the flux to each side (Courtois et al. 2009, AJ 138,
+    1938), of the others a fraction of the peak. Thresholds move with the parameters as the curve does, and errors are
+    taken as those of `hiexp.fitting.torch_backend.measure`.
 
     Parameters
     ----------

@@ -16,9 +16,9 @@ class Pass(NamedTuple):
     """The curves fitted to N spectra, NaN and False where none was.
 
     ``parameters`` (N, P) and their ``covariances`` (N, P, P); ``measured`` and ``measured_errors``, shape (N,) by
-    name; ``chi2`` (N,) of the whole window from ``low`` to ``high`` (N,); ``converged`` (N,); whether a parameter ended
-    ``at_bound`` (N,); the line's outer ``edges`` (N, 2) and whether the window has ``cut`` (N,) the line off before
-    them.
+    name; ``chi2`` (N,) of the whole window from ``low`` to ``high`` (N,); ``converged`` (N,); whether a parameter
+    ended ``at_bound`` (N,); the line's outer ``edges`` (N, 2) and whether the window has ``cut`` (N,) the line off
+    before them.
     """
 
     parameters: Tensor

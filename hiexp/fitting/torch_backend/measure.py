@@ -127,7 +127,7 @@ def edges_at(
     value : callable
         The curve.
     parameters : Tensor, shape (B, P)
-        Of the curves.
+        Parameters of the curves.
     velocity, profile : Tensor, shape (B, GRID)
         Even samples of the curves over their lines, km/s and mJy.
     threshold : Tensor, shape (B, E)
