@@ -94,9 +94,7 @@ def _fill_gaps(
     velocity: np.ndarray, flux: np.ndarray, valid: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Insert masked channels where whole ones are missing; refuse steps that are no multiple of a channel."""
-    missing = _missing_channels(velocity)
-    if missing is None:  # channels of fixed frequency widen with velocity: a few per cent across most bands
-        missing = _missing_channels(-1 / (1 + velocity / LIGHT_SPEED))
+    missing = missing_channels(velocity)
     if missing is None:
         steps = np.diff(velocity)
         raise InputError(
@@ -113,8 +111,16 @@ def _fill_gaps(
     return np.interp(every, where, velocity), *filled
 
 
-def _missing_channels(axis: np.ndarray) -> np.ndarray | None:
-    """Count the channels left out at each step of an ascending axis; None where the steps are of unlike channels."""
+def missing_channels(velocity: np.ndarray) -> np.ndarray | None:
+    """Count the channels left out at each step of ascending velocities, km/s; None where channels are unlike.
+
+    Channels of fixed frequency widen with velocity: a few per cent across most bands.
+    """
+    missing = _missing(velocity)
+    return _missing(-1 / (1 + velocity / LIGHT_SPEED)) if missing is None else missing
+
+
+def _missing(axis: np.ndarray) -> np.ndarray | None:
     steps = np.diff(axis)
     channel = np.median(steps)
     missing = np.rint(steps / channel) - 1 if channel > 0 else np.full(steps.size, np.nan)

@@ -208,9 +208,9 @@ REFUSED = {  # content, what the user gives, what is said
     "one velocity": (rows(np.full(400, 4000.0), FLUX), {}, "its axis has 1 different values"),
     "no velocity": (table(columns=(np.full(400, np.nan), FLUX)), {}, "its axis has 0 different values"),
     "uneven channels": (
-        rows(3 * np.arange(60.0, 460) ** 2 / 40, FLUX),
+        rows(3000 + np.geomspace(0.3, 9000, 400), FLUX),
         {"convention": "optical"},
-        "not evenly spaced",
+        "too unlike for one grid; rebin them",
     ),
     "beyond light": (rows(OPTICAL + 3e5, FLUX), {}, "no HI line"),
     "a cube": (image(np.tile(FLUX, (5, 5, 1))), {}, "an image of 400 x 5 x 5 pixels; give the spectrum of an object"),

@@ -9,6 +9,7 @@ import numpy as np
 from astropy import units as u
 
 from hiexp.datasets.cleaning import clean, masked_values
+from hiexp.datasets.layouts.regular import is_even, on_even_grid
 from hiexp.datasets.layouts.spectrum import Axis, Convention, Given, RawSpectrum
 from hiexp.datasets.layouts.units import unit_named
 from hiexp.datasets.stacking import Channels
@@ -56,6 +57,10 @@ def to_channels(raw: RawSpectrum, given: Given) -> Understood:
     valid = (raw.valid & np.isfinite(flux) & (raw.flux != fill))[known]
     flux = flux[known]
     remarks += [*more, *masked_values(flux, valid)]
+    order = np.argsort(velocity, kind="stable")
+    if np.isfinite(velocity).all() and not is_even(velocity[order]):
+        velocity, flux, valid, words = on_even_grid(velocity[order], flux[order], valid[order])
+        axis_words += f", {words}"
     channels = clean(velocity, flux, valid, unit_known=True)
     if unusual_noise(float(channels.rms)):
         low, high = NOISE_RANGE
