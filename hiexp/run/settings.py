@@ -45,18 +45,24 @@ class EvaluationSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SampleSettings:
-    """What `FitSettings` and `TrainSettings` share."""
+class RunSettings:
+    """What every command has that reads a sample."""
 
     dataset: Member
-    fit: Member
-    measurements: Member | None = None
     cache: Member
     tracking: Member
     seed: Seed
     device: Device
     root: str
     experiment_name: Name
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleSettings(RunSettings):
+    """What `FitSettings` and `TrainSettings` share."""
+
+    fit: Member
+    measurements: Member | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,21 +89,14 @@ class TrainSettings(SampleSettings):
     n_classes: Several
 
 
-@dataclass(frozen=True)
-class PredictSettings:
+@dataclass(frozen=True, kw_only=True)
+class PredictSettings(RunSettings):
     """``conf/predict.yaml``."""
 
     run: Name
-    dataset: Member
     trust: Sequence[str]
     permutations: Count
     parameters: Sequence[str]
-    cache: Member
-    tracking: Member
-    seed: Seed
-    device: Device
-    root: str
-    experiment_name: Name
 
 
 @dataclass(frozen=True)
