@@ -54,14 +54,23 @@ def fit_sample(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> tupl
     Raises
     ------
     InputError
-        If the data or the settings cannot be used.
+        If the data or the settings cannot be used, or, once all is written, no spectrum can.
     """
+    from hiexp.run.outcome import check_sample
+
+    spectra, fit = _fitted(cfg, folder, metrics)
+    check_sample(fit)
+    return spectra, fit
+
+
+def _fitted(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> tuple[Spectra, FitResult]:
+    """Do what `fit_sample` does, whether or not any spectrum can be used."""
     from hydra.utils import instantiate
 
     from hiexp.cache import Files, fingerprint
     from hiexp.datasets.by_name import choose
     from hiexp.fitting import FitResult
-    from hiexp.run.outcome import check_sample, write_sample
+    from hiexp.run.outcome import say_missing, write_sample
     from hiexp.spectra import TABLES, Spectra
 
     cache, dataset = instantiate(cfg.cache), instantiate(cfg.dataset, _convert_="all")
@@ -95,7 +104,7 @@ def fit_sample(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> tupl
     )
     with staged(folder) as stage:
         files.save(stage)
-    check_sample(spectra, fit)
+    say_missing(spectra, fit)
     return spectra, fit
 
 
@@ -186,6 +195,8 @@ def learn_part(
 def predict_sample(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> Prediction:
     """Read a dataset, fit its lines as a trained run has fitted its own, and predict their classes by its model.
 
+    Where no line can be fitted, all of the objects are without a class.
+
     Parameters
     ----------
     cfg : DictConfig
@@ -209,7 +220,7 @@ def predict_sample(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> 
     trained = TrainedModel.load(trained_run(cfg), list(cfg.trust), cfg.device)
     log.info("Model of %s: %s", display_path(trained.folder), trained.in_words())
     settings: Any = OmegaConf.to_container(cfg, resolve=True)
-    spectra, fit = fit_sample(OmegaConf.create(settings | {"fit": trained.fit}), folder, metrics)
+    spectra, fit = _fitted(OmegaConf.create(settings | {"fit": trained.fit}), folder, metrics)
     metrics |= fit.metrics()
     good = fit.good
     with stopwatch(metrics, "predict_seconds"):

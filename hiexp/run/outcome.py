@@ -68,23 +68,21 @@ def write_sample(spectra: Spectra, fit: FitResult, folder: Path) -> None:
         plot_parameters(fit, plots / "parameters.png")
 
 
-def check_sample(spectra: Spectra, fit: FitResult) -> None:
-    """Say what is missing in a sample that `write_sample` has written.
-
-    Raises
-    ------
-    InputError
-        If no spectrum can be used.
-    """
+def say_missing(spectra: Spectra, fit: FitResult) -> None:
+    """Say what is missing in a sample that `write_sample` has written."""
     skipped = len(spectra.skipped) + int((~fit.good).sum())
     if skipped:
         found = len(spectra) + len(spectra.skipped)
         log.warning("Skipped %d of %d objects: skipped.csv says why", skipped, found)
     for reason, count in spectra.unmatched["reason"].value_counts().items():
         log.info("%d times %s: unmatched.csv", count, reason)
+
+
+def check_sample(fit: FitResult) -> None:
+    """Raise an `InputError` where no spectrum can be used."""
     if not fit.good.any():
         raise InputError(
-            f"none of the {len(spectra)} spectra can be used; the first: {fit.failures()['reason'].iloc[0]}"
+            f"none of the {len(fit.table)} spectra can be used; the first: {fit.failures()['reason'].iloc[0]}"
         )
 
 

@@ -32,6 +32,7 @@ from hiexp.writing import staged
 BATCH = 4096  # profiles whose features are in memory at a time
 OF_REFERENCE = ("hiexp.labels.ReferenceLabels", "hiexp.labels.RandomLabels")  # classes that mean what a dataset's do
 NOT_KNOWN = "not known"
+NOT_READ = "could not be read: "
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,7 @@ class TrainedModel:
             If the profiles are not as long as those that the model was trained on, or a model refuses them.
         """
         wanted = getattr(self.models[0][0], "n_features_in_", profiles.shape[1])
-        if profiles.shape[1] != wanted:
+        if len(profiles) and profiles.shape[1] != wanted:
             raise InputError(
                 f"{self.fit_name} gives profiles of {profiles.shape[1]} samples of these spectra, and the model of "
                 f"{self.folder} was trained on {wanted}: give spectra as long as those, or train with a number of "
@@ -224,6 +225,8 @@ class Prediction:
         Objects of a reference class that the model knows.
     scores : Scores or None
         On these; None where there are none.
+    unread : DataFrame
+        Objects, or files, that could not be read, as `Spectra.skipped` has them.
     """
 
     ids: np.ndarray
@@ -236,6 +239,7 @@ class Prediction:
     classified: Classified
     scored: np.ndarray
     scores: Scores | None
+    unread: pd.DataFrame
 
     @classmethod
     def of(
@@ -280,6 +284,7 @@ class Prediction:
             classified=classified,
             scored=scored,
             scores=scores,
+            unread=spectra.skipped,
         )
 
     @cached_property
@@ -323,7 +328,10 @@ class Prediction:
         return {name: float(right[rows].mean()) for name, rows in groups.items() if rows.any()}
 
     def table(self) -> pd.DataFrame:
-        """Return a row an object: id, status, predicted class, probabilities, what is unlike training, reference."""
+        """Return a row an object: id, status, predicted class, probabilities, what is unlike training, reference.
+
+        Below them are those that could not be read, by the names that `unread` has.
+        """
         rows = np.flatnonzero(self.good)
         predicted = np.full(len(self.ids), UNKNOWN)
         predicted[rows] = self.classified.predicted
@@ -346,12 +354,26 @@ class Prediction:
             columns["reference"] = pd.arrays.IntegerArray(
                 self.reference.astype(np.int64), mask=self.reference == UNKNOWN
             )
-        return pd.DataFrame(columns)
+        table = pd.DataFrame(columns)
+        unread = {"id": self.unread["name"], "status": NOT_READ + self.unread["reason"]}
+        return table if self.unread.empty else pd.concat([table, pd.DataFrame(unread)], ignore_index=True)
 
     def write(self, folder: Path) -> None:
-        """Write ``predictions.csv``, the tables of parameters by class and the pictures into `folder`."""
+        """Write ``predictions.csv``, the tables of parameters by class and the pictures into `folder`.
+
+        Raises
+        ------
+        InputError
+            If no object has a class, once ``predictions.csv`` says why of each.
+        """
         with staged(folder) as stage:
             write_csv(self.table(), stage / PREDICTIONS_FILE)
+        if not self.good.any():
+            raise InputError(
+                f"none of the {len(self.ids)} spectra can be classified, since none has a fit; the first: "
+                f"{self.status[0]}; {PREDICTIONS_FILE} has the reason of each"
+            )
+        with staged(folder) as stage:
             plots = stage / PLOTS_FOLDER
             plots.mkdir()
             predicted = self.classified.predicted

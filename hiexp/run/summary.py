@@ -123,6 +123,8 @@ def _prediction_lines(prediction: Prediction, metrics: Mapping[str, float]) -> l
         have = "its spectrum has" if n_failed == 1 else "their spectra have"
         lines += [f"{n_failed} without a class: {have} no fit (column status)"]
         lines += [f"  {line}" for line in _failure_counts(prediction)]
+    if len(prediction.unread):
+        lines.append(f"{len(prediction.unread)} could not be read (column status)")
     return [
         *lines,
         "",

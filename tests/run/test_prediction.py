@@ -195,6 +195,44 @@ def test_objects_without_a_fit_are_rows_with_the_reason_and_other_channels_are_r
     assert "no reference classes, so there are no scores" in screen
 
 
+def write_text_spectra(folder, *fluxes):
+    folder.mkdir()
+    velocity = np.arange(300) * 11.0 + 4000
+    for number, flux in enumerate(fluxes):
+        columns = np.column_stack([velocity, flux])
+        np.savetxt(folder / f"spectrum{number}.txt", columns, header="velocity[km/s] flux[mJy]")
+    return [f"dataset.path={folder}", "dataset=spectra", "dataset.convention=optical"]
+
+
+def test_what_could_not_be_read_is_a_row_with_the_reason(tmp_path, models):
+    write_run(tmp_path / "one", models[0])
+    noise = np.random.default_rng(0).normal(size=300)
+    line = 30 * np.exp(-0.5 * ((np.arange(300) - 140) / 11) ** 2)
+    words = write_text_spectra(tmp_path / "some", noise + line, np.zeros(300))
+    cfg = composed(f"run={tmp_path / 'one'}", *words, "cache=off", "tracking=none", command="predict")
+    made = predict_sample(cfg, tmp_path / "out", metrics := {})
+    table = made.table()
+    assert table["id"].tolist() == ["spectrum0", "spectrum1.txt"]
+    assert table["status"][0] == "ok"
+    assert table["status"][1].startswith("could not be read: constant flux")
+    assert table["predicted"].isna().tolist() == [False, True]
+    assert "1 could not be read (column status)" in _prediction_lines(made, metrics | made.metrics())
+
+
+def test_where_no_spectrum_has_a_fit_all_reasons_are_written_before_the_end(tmp_path, models):
+    write_run(tmp_path / "one", models[0])
+    np.savez(tmp_path / "flat.npz", flux=-np.ones((3, 300)), velocity=np.arange(300) * 11.0 + 4000, rms=np.ones(3))
+    words = [f"run={tmp_path / 'one'}", "dataset=arrays", f"dataset.path={tmp_path / 'flat.npz'}", "cache=off"]
+    out = tmp_path / "out"
+    made = predict_sample(composed(*words, "tracking=none", command="predict"), out, metrics := {})
+    assert (metrics | made.metrics())["n_good"] == 0
+    with pytest.raises(InputError, match=r"none of the 3 spectra .* constant flux; predictions\.csv has the reason"):
+        made.write(out)
+    table = pd.read_csv(out / "predictions.csv")
+    assert table["status"].tolist() == ["constant flux"] * 3
+    assert table["predicted"].isna().all()
+
+
 @pytest.mark.parametrize(
     "fit",
     [
