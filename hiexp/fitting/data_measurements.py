@@ -21,6 +21,7 @@ from hiexp.spectral.growth import FLAT, REACH, growth_curve
 from hiexp.spectral.lopsidedness import lopsidedness
 from hiexp.spectral.widths import edges
 
+FEWEST_VALID = 0.5  # of a line's channels: so many may be bridged, as after a fit
 BEYOND = 1.2  # times what the curve of growth needs is cut out around a line
 SOLAR_MASSES = 2.356e5  # of HI per Jy km/s at 1 Mpc
 CORRECTED = ("w50", "w50_horns", "wm50")
@@ -65,7 +66,9 @@ def measure_data(
     Returns
     -------
     FitResult
-        With the columns of `DATA_MEASUREMENTS`; ``w50_corr`` and its like are NaN where the fit has no such width.
+        With the columns of `DATA_MEASUREMENTS`; ``w50_corr`` and its like are NaN where the fit has no such width
+        or a resolution of its size, curves and asymmetries where the line reaches the edge of the
+        band or half of it is masked.
 
     Raises
     ------
@@ -74,7 +77,7 @@ def measure_data(
     """
     if recipe not in RECIPES:
         raise InputError(f"measurements.recipe={recipe}: choose of {', '.join(RECIPES)}")
-    spectra = without_nan(spectra)
+    spectra = _usable(spectra)
     rows = np.flatnonzero(fit.good & np.isfinite(fit.table["w20"].to_numpy(float)))
     ends = _line_ends(fit, rows)
     measured = [
@@ -102,6 +105,16 @@ def measure_data(
     return replace(fit, table=fit.table.join(table))
 
 
+def _usable(spectra: Spectra) -> Spectra:
+    """Return the spectra with channels that a fit does not use, for want of a flux or a noise, not valid."""
+    spectra = without_nan(spectra)
+    if spectra.rms.ndim == 1:
+        return spectra
+    known = np.isfinite(spectra.rms) & (spectra.rms > 0)
+    rms = np.where(known, spectra.rms, spectra.typical_rms[:, None])
+    return replace(spectra, valid=spectra.valid & known, rms=rms)
+
+
 def _line_ends(fit: FitResult, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the edges of the lines at 20 % of their peaks, km/s, each of shape (R,)."""
     if fit.parameters and len(rows):
@@ -121,14 +134,24 @@ def _measure(
     realisations: int,
     random: np.random.Generator,
 ) -> dict[str, float]:
-    """Return what is measured on one spectrum, with errors."""
+    """Return what is measured on one spectrum, with errors; nothing of a line that is cut or mostly masked."""
     velocity, valid = spectra.velocity[row], spectra.valid[row]
+    channel = float(np.median(np.diff(velocity)))
+    used = np.flatnonzero(valid)
+    within = valid[(velocity >= low) & (velocity <= high)]
+    if not within.any() or within.mean() < FEWEST_VALID:
+        return {}
+    if low <= velocity[used[0]] + channel or high >= velocity[used[-1]] - channel:
+        return {}
     reach = BEYOND * FLAT * REACH * (high - low) / 2
     first, last = np.searchsorted(velocity, [(low + high) / 2 - reach, (low + high) / 2 + reach])
-    cut = slice(max(first - 1, 0), last + 1)
+    cut = slice(max(first - 1, used[0]), min(last, used[-1]) + 1)
     flux = np.interp(velocity, velocity[valid], spectra.flux[row, valid])  # masked channels are bridged
     systemic = fit.table["v_horns"].iloc[row]
     systemic = systemic if np.isfinite(systemic) else (low + high) / 2
+    rms = spectra.rms[row]
+    if not (np.isfinite(rms) & (rms > 0)).all():  # of noise that nobody knows there is no other
+        realisations = 0
     noisy = _realised(spectra, fit, row, (low, high), flux, cut, realisations, random)
     lines = np.concatenate([flux[None, cut], noisy])
     numbers = {f"cog_{name}": values for name, values in growth_curve(velocity[cut], lines, low, high).items()}
@@ -142,9 +165,7 @@ def _measure(
     errors = np.where(count > max(realisations / 2, 1), deviation, np.nan)
     found = dict(zip(numbers, values[0], strict=True))
     found |= {f"{name}_err": error for name, error in zip(numbers, errors, strict=True)}
-    channel = float(np.median(np.diff(velocity)))
-    rms = spectra.typical_rms[row] if spectra.rms.ndim == 1 else float(np.nanmedian(spectra.rms[row, cut]))
-    noise = rms * np.sqrt(found["cog_v95"] * channel) / 1000
+    noise = np.median(rms[cut] if np.ndim(rms) else rms) * np.sqrt(found["cog_v95"] * channel) / 1000
     return found | {"cog_snr": found["cog_flux"] / noise if noise > 0 else np.nan}
 
 
@@ -160,13 +181,15 @@ def _realised(
 ) -> np.ndarray:
     """Return the line under other noise, shape (realisations, channels of the cut), mJy."""
     velocity, rms = spectra.velocity[row], spectra.rms[row]
+    if not realisations:
+        return np.empty((0, flux[cut].size))
     low, high = fit.windows[row]
     fitted = np.interp(velocity, np.linspace(low, high, fit.profiles.shape[1]), fit.profiles[row], left=0, right=0)
     curve = fitted if fit.parameters else flux  # without a model the line is what the data are
     free = spectra.valid[row] & ((velocity < ends[0]) | (velocity > ends[1]))
     white = random.standard_normal((realisations, velocity[cut].size))
     noise = _correlated(white, autocorrelation((spectra.flux[row] - fitted) / rms, free))
-    return curve[cut] + np.nan_to_num(noise * (rms[cut] if np.ndim(rms) else rms))
+    return curve[cut] + noise * (rms[cut] if np.ndim(rms) else rms)
 
 
 def autocorrelation(noise: np.ndarray, free: np.ndarray) -> np.ndarray:
@@ -194,9 +217,11 @@ def _corrected(table: pd.DataFrame, spectra: Spectra, recipe: str, smoothed_chan
     resolution = smoothed_channels * np.median(np.diff(spectra.velocity, axis=1), axis=1)
     columns = {}
     for name in CORRECTED:
-        columns[f"{name}_corr"] = RECIPES[recipe](table[name].to_numpy(float), z, resolution)
+        corrected = RECIPES[recipe](table[name].to_numpy(float), z, resolution)
+        columns[f"{name}_corr"] = np.where(corrected > 0, corrected, np.nan)  # narrower than the channels resolve
         if f"{name}_err" in table:
-            columns[f"{name}_corr_err"] = table[f"{name}_err"].to_numpy(float) / (1 + z)
+            error = table[f"{name}_err"].to_numpy(float) / (1 + z)
+            columns[f"{name}_corr_err"] = np.where(corrected > 0, error, np.nan)
     return pd.DataFrame(columns, index=table.index)
 
 

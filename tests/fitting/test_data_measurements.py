@@ -60,6 +60,50 @@ def test_noise_by_channel_gives_its_errors(spectra, fit):
     assert own.median() == pytest.approx(alike.median(), rel=0.2)
 
 
+@pytest.mark.parametrize("unknown", [0.0, np.nan, np.inf])
+def test_channels_without_a_noise_are_masked(spectra, fit, unknown):
+    rms, valid = np.ones((2, AXIS.size)), np.ones((2, AXIS.size), dtype=bool)
+    rms[:, 200:204], valid[:, 200:204] = unknown, False
+    few = spectra.take(slice(0, 2))
+    of_fit = replace(fit, table=fit.table[:2], profiles=fit.profiles[:2], windows=fit.windows[:2])
+    table = measure_data(replace(few, rms=rms), of_fit, realisations=10).table
+    masked = measure_data(replace(few, rms=np.ones(rms.shape), valid=valid), of_fit, realisations=10).table
+    pd.testing.assert_frame_equal(table, masked)
+    assert (table["cog_flux_err"] > 0).all()
+
+
+@pytest.mark.parametrize("unknown", [0.0, np.nan])
+def test_without_a_noise_there_are_no_errors(spectra, fit, unknown):
+    few = replace(spectra.take(slice(0, 2)), rms=np.array([1.0, unknown]))
+    of_fit = replace(fit, table=fit.table[:2], profiles=fit.profiles[:2], windows=fit.windows[:2])
+    table = measure_data(few, of_fit, realisations=10).table
+    assert table["cog_flux"].notna().all()
+    assert table[["cog_flux_err", "cog_snr"]].notna().to_numpy().tolist() == [[True, True], [False, False]]
+
+
+def test_beyond_the_last_channel_in_use_there_is_no_spectrum(spectra):
+    """The last value would else go on, and be measured as a line."""
+    few = spectra.take(slice(0, 2))
+    for first in (VELOCITY > 6000, np.arange(AXIS.size) > AXIS.size - 3):
+        half = replace(few, valid=np.tile(first, (2, 1)))
+        table = measure_data(half, configured("none")(half), realisations=0).table
+        assert table.filter(regex="^(cog_|A_fr|A_spec)").isna().all(axis=None)
+
+
+def test_where_most_of_a_line_is_masked_nothing_is_measured(spectra, fit):
+    few = spectra.take(slice(0, 2))
+    of_fit = replace(fit, table=fit.table[:2], profiles=fit.profiles[:2], windows=fit.windows[:2])
+    beside = np.abs(VELOCITY - 6000) > 90
+    table = measure_data(replace(few, valid=np.stack([beside, beside | True])), of_fit, realisations=0).table
+    assert table["cog_flux"].isna().tolist() == [True, False]
+    assert table["A_fr"].isna().tolist() == [True, False]
+
+
+def test_a_width_below_the_resolution_is_none(spectra, fit):
+    table = measure_data(spectra, fit, realisations=0, smoothed_channels=200).table
+    assert table[["w50_corr", "w50_corr_err"]].isna().all(axis=None)
+
+
 @pytest.mark.parametrize(("recipe", "resolution"), [("courtois2009", 0.5 * 2 * 5), ("redshift", 0)])
 def test_widths_are_corrected_by_the_recipe(spectra, fit, recipe, resolution):
     table = measure_data(spectra, fit, realisations=0, recipe=recipe, smoothed_channels=2).table
