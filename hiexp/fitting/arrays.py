@@ -51,7 +51,7 @@ def fit_spectra(
         mJy; channels that are NaN are not used.
     rms : array_like, shape (N,), (L,) of one spectrum, (N, L) or a number, optional
         Noise of one channel, or of each, mJy, positive; NaN where unknown. By default measured on the channels
-        without a line; a warning tells where it is not that of an HI spectrum in mJy.
+        without a line. A warning tells where it is not that of an HI spectrum in mJy.
     valid : array_like of bool, shape (L,) or (N, L), optional
         Channels to use; by default all.
     systemic : array_like, shape (N,) or a number, optional
@@ -122,11 +122,6 @@ def fit_spectra(
         noise = np.array(
             [noise_rms(row, use) if use.any() else np.nan for row, use in zip(flux, usable, strict=True)]
         )
-        doubts = [doubt for value in noise if value > 0 and (doubt := unusual_noise(value))]
-        if doubts:
-            log.warning(
-                "%d of %d spectra: the first has %s; give flux in mJy, or with its unit", len(doubts), n, doubts[0]
-            )
     elif not (np.isnan(noise) | ((noise > 0) & np.isfinite(noise))).all():
         raise InputError("rms: has to be positive and finite, NaN where it is unknown")
     order = np.where(np.expand_dims(falling, 1), np.arange(length)[::-1], np.arange(length))
@@ -145,6 +140,11 @@ def fit_spectra(
         catalogue=pd.DataFrame(index=pd.Index(names, name="id")),
         systemic=expected,
     )
+    doubts = [doubt for value in spectra.typical_rms if value > 0 and (doubt := unusual_noise(value))]
+    if doubts:
+        log.warning(
+            "%d of %d spectra: the first has %s; give flux in mJy, or with its unit", len(doubts), n, doubts[0]
+        )
     return fit(spectra, **settings)
 
 

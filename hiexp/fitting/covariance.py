@@ -32,6 +32,10 @@ def covariance(curvature: Tensor, spread: Tensor, fixed: Tensor) -> Tensor:
     inverse, failed = torch.linalg.inv_ex(scaled)
     # No curvature along any direction is less than 1 / the norm of the inverse.
     weak = (failed > 0) | ~(torch.linalg.matrix_norm(inverse) < 0.1 / WEAKEST)
+    # Noise so small that its inverse squared has no number leaves nothing to invert, and no errors.
+    whole = scaled.isfinite().all(2).all(1)
+    inverse[~whole] = torch.nan
+    weak &= whole
     if weak.any():
         curvatures, directions = torch.linalg.eigh(scaled[weak])
         inverse[weak] = (directions / curvatures.clamp_min(WEAKEST)[:, None]) @ directions.mT

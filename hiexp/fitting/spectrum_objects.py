@@ -33,7 +33,7 @@ def arrays_of(spectrum: Any) -> SpectrumArrays:
     """Return what a spectrum holds, or a list of spectra of one length, shape (L,) or (N, L).
 
     Velocities in another convention than the optical become frequencies; standard deviation, variance or inverse
-    variance becomes noise by channel; what is masked is not valid.
+    variance becomes noise by channel, infinite ones unknown; what is masked is not valid.
 
     Raises
     ------
@@ -53,8 +53,10 @@ def arrays_of(spectrum: Any) -> SpectrumArrays:
     flux, mask, uncertainty = spectrum.flux, getattr(spectrum, "mask", None), getattr(spectrum, "uncertainty", None)
     rms = None
     if uncertainty is not None:
-        deviation = uncertainty.represent_as(StdDevUncertainty)
-        rms = u.Quantity(deviation.array, deviation.unit or flux.unit)
+        with np.errstate(divide="ignore"):  # an inverse variance of 0 says that nothing is known of a channel
+            deviation = uncertainty.represent_as(StdDevUncertainty)
+        known = np.where(np.isinf(deviation.array), np.nan, deviation.array)
+        rms = u.Quantity(known, deviation.unit or flux.unit)
     valid = np.ones(flux.shape, dtype=bool) if mask is None else ~np.broadcast_to(mask, flux.shape)
     return SpectrumArrays(_axis(spectrum.spectral_axis), u.Quantity(flux), rms, valid)
 

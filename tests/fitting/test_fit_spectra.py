@@ -215,3 +215,16 @@ def test_a_sample_takes_plain_numbers_alone(name, wrap):
 def test_arrays_that_do_not_agree_are_told(given, said):
     with pytest.raises(InputError, match=said):
         fit_spectra(**{"velocity": AXIS, "flux": FLUX} | given)
+
+
+def test_a_noise_that_is_given_is_looked_at_too(caplog):
+    """Else 1 Jy would be fitted as 1 mJy in silence."""
+    fit_spectra(AXIS, FLUX / 1000, rms=0.001, fit=fit_none)
+    assert "its flux looks like Jy" in caplog.text
+
+
+def test_a_noise_without_an_inverse_square_costs_no_other_spectrum_its_fit():
+    table = fit_spectra(AXIS, FLUX[:2], rms=[1.0, 1e-300]).table
+    assert table["status"].iloc[0] == "ok"
+    pd.testing.assert_frame_equal(table[:1], fit_spectra(AXIS, FLUX[:2], rms=[1.0, 1.0]).table[:1], rtol=1e-4)
+    assert np.isnan(table["w50_err"].iloc[1])

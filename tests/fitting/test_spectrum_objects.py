@@ -69,3 +69,10 @@ def test_faults_are_one_line():
         fit_spectra(VELOCITY)
     with pytest.raises(InputError, match="is in 'K', which cannot be converted to mJy"):
         fit_spectra(specutils.Spectrum(flux=FLUX * u.K, spectral_axis=VELOCITY * KM_S))
+
+
+def test_an_inverse_variance_of_zero_masks_a_channel():
+    weight, rms = np.ones(FLUX.size), np.ones(FLUX.size)
+    weight[5:9], rms[5:9] = 0, np.nan
+    table = fit_spectra(spectrum(unit="mJy", uncertainty=InverseVariance(weight))).table
+    assert_frame_equal(table, fit_spectra(VELOCITY, FLUX, rms).table)
