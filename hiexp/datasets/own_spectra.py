@@ -16,7 +16,7 @@ from tqdm import tqdm
 from hiexp.datasets.files import is_folder
 from hiexp.datasets.layouts.by_specutils import spectra_by_specutils
 from hiexp.datasets.layouts.files import spectra_in_file
-from hiexp.datasets.layouts.identity import known_of, name_of
+from hiexp.datasets.layouts.identity import file_name, known_of, name_of
 from hiexp.datasets.layouts.physical import to_channels
 from hiexp.datasets.layouts.spectrum import Given
 from hiexp.datasets.stacking import Channels, stack
@@ -121,6 +121,8 @@ def read_spectra(
         specutils_format=specutils_format,
     )
     _check(given)
+    if given.columns and specutils_format is not None:
+        raise InputError("dataset.columns is not used where specutils reads the files; leave one of them out")
     pattern = _pattern(id)
     files, single = _files(path)
     read = _read(files, given, pattern)
@@ -224,26 +226,26 @@ def _read(files: list[Path], given: Given, pattern: re.Pattern[str] | None) -> _
             reason = shown(f"cannot be used ({type(error).__name__}: {error})", LONGEST_REASON)
         else:
             continue
-        read.skipped.append({"name": file.name, "reason": reason})
+        read.skipped.append({"name": file_name(file), "reason": reason})
     return read
 
 
 def _read_file(file: Path, given: Given, pattern: re.Pattern[str] | None, read: _Read) -> None:
     """Add what a file gives, one bad spectrum of many skipped."""
-    form = given.specutils_format
+    form, in_words = given.specutils_format, file_name(file)
     for raw in spectra_in_file(file, given) if form is None else spectra_by_specutils(file, form):
         name = name_of(file, raw.facts, pattern)
         try:
             understood = to_channels(raw, given)
         except InputError as error:
-            of = "" if name in file.name else f"{name}: "
-            read.skipped.append({"name": file.name, "reason": shown(f"{of}{error}", LONGEST_REASON)})
+            of = "" if name in in_words else f"{name}: "
+            read.skipped.append({"name": in_words, "reason": shown(f"{of}{error}", LONGEST_REASON)})
             continue
-        read.spectra.append(_Spectrum(name, file.name, understood.channels, known_of(raw.facts)))
-        read.layouts.setdefault(understood.description, []).append((file.name, raw.flux.size))
+        read.spectra.append(_Spectrum(name, in_words, understood.channels, known_of(raw.facts)))
+        read.layouts.setdefault(understood.description, []).append((in_words, raw.flux.size))
         read.used.update(understood.used)
         for remark in understood.remarks:
-            read.remarks.setdefault(remark, []).append(file.name)
+            read.remarks.setdefault(remark, []).append(in_words)
 
 
 def _unique(named: list[tuple[str, str]]) -> np.ndarray:
@@ -251,9 +253,12 @@ def _unique(named: list[tuple[str, str]]) -> np.ndarray:
     origin: dict[str, str] = {}
     for name, file in named:
         if name in origin:
+            if origin[name] == file:
+                where, remedy = f"both in {file}", "by another column: dataset.columns.id=COLUMN"
+            else:
+                where, remedy = f"in {origin[name]} and {file}", "by their files: dataset.id='(.*)[.]'"
             raise InputError(
-                f"two spectra are called '{shown(name)}', in {origin[name]} and {file}; leave one of them, or name "
-                "them by their files: dataset.id='(.*)[.]'"
+                f"two spectra are called '{shown(name)}', {where}; leave one of them, or name them {remedy}"
             )
         origin[name] = file
     return np.array(list(origin), dtype=str)

@@ -262,6 +262,12 @@ REFUSED = {  # content, what the user gives, what is said
         {},
         "400 values in column 1 VHELIO, 300 in column 2 FLUX",
     ),
+    "columns of an image": (
+        image(),
+        {"columns": {"flux": 2, "id": "NAME"}},
+        "an image has no columns; leave out dataset.columns.flux, dataset.columns.id",
+    ),
+    "columns of SDFITS": (sdfits(), {"columns": {"weight": "W"}}, "leave out dataset.columns.weight"),
     "another name": (rows(), {"id": "NGC([0-9]+)"}, "dataset.id=NGC([0-9]+): not found in the file's name"),
 }
 
@@ -301,6 +307,10 @@ SETTINGS = {
     "an unknown column": ({"columns": {"fluxes": 1}}, "dataset.columns.fluxes: choose of velocity, flux"),
     "an unknown unit": ({"units": {"time": "s"}}, "dataset.units.time: choose of velocity, flux"),
     "half an expression": ({"id": "NGC(["}, r"dataset\.id=NGC\(\[: no regular expression"),
+    "columns for specutils": (
+        {"columns": {"flux": 2}, "specutils_format": "auto"},
+        "dataset.columns is not used where",
+    ),
     "an expression without a group": ({"id": "NGC"}, "dataset.id=NGC: put the part that is the object's name in"),
 }
 
@@ -311,6 +321,42 @@ def test_a_setting_of_no_use_is_named(tmp_path, setting):
     (tmp_path / "a.txt").write_text(rows())
     with pytest.raises(InputError, match=said):
         read_spectra(str(tmp_path), **given)
+
+
+def test_names_of_files_become_printable(tmp_path, caplog):
+    """Any bytes may be in them: no terminal obeys them, and no table refuses them."""
+    for name in (b"\xff\xfe.txt", b"red\x1b[31m.txt", b"bad\x1b[31m.txt"):
+        (tmp_path / os.fsdecode(name)).write_text("nothing" if name.startswith(b"bad") else rows())
+    with caplog.at_level(logging.INFO):
+        spectra = read_spectra(str(tmp_path))
+    names = [
+        *spectra.ids,
+        *spectra.catalogue.index,
+        *spectra.catalogue["file"],
+        *spectra.skipped["name"],
+        caplog.text,
+    ]
+    assert "".join(names).replace("\n", "").isprintable()
+    assert sorted(spectra.ids) == ["red\ufffd[31m", "\ufffd\ufffd"]
+
+
+def test_what_else_a_file_holds_is_said(tmp_path, caplog):
+    """Spectra or masks in further extensions are not read."""
+    (tmp_path / "three.fits").write_bytes(image())
+    with fits.open(tmp_path / "three.fits", mode="append") as hdus:
+        for name in ("ERRORS", "MASK"):
+            hdus.append(fits.ImageHDU(FLUX, name=name))
+    with caplog.at_level(logging.INFO):
+        assert len(read_spectra(str(tmp_path / "three.fits"))) == 1
+    assert "(not read: ERRORS, MASK)" in caplog.text
+
+
+def test_one_name_twice_in_a_file_has_another_remedy(tmp_path):
+    (tmp_path / "two.fits").write_bytes(
+        table(columns=(np.tile(OPTICAL, (2, 1)), np.tile(FLUX, (2, 1))), meta={"OBJECT": "NGC 1"})
+    )
+    with pytest.raises(InputError, match=r"'NGC 1', both in two\.fits; .* dataset\.columns\.id=COLUMN"):
+        read_spectra(str(tmp_path / "two.fits"))
 
 
 READ = {  # content, what the user gives, channels masked, what is warned of

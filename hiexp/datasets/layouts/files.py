@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import itertools
 import re
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ from hiexp.datasets.layouts.roles import Column, spectra_in_columns
 from hiexp.datasets.layouts.spectrum import Given, RawSpectrum
 from hiexp.datasets.layouts.tables import spectra_in_table
 from hiexp.datasets.layouts.text import spectra_in_text
-from hiexp.datasets.tables import check_votable, lines_of, read_table, shown
+from hiexp.datasets.tables import check_votable, lines_of, listed, read_table, shown
 from hiexp.errors import InputError
 
 VOTABLE = re.compile(rb"(\xef\xbb\xbf)?\s*<(\?xml|VOTABLE)")
@@ -97,7 +99,7 @@ def _meta(table: Table) -> dict[str, object]:
 
 
 def _in_fits(content: bytes, given: Given) -> Iterator[RawSpectrum]:
-    """Yield the spectra of the first table or image that has any."""
+    """Yield the spectra of the first table or image that has any; their layout names what is not read."""
     reasons: list[tuple[bool, InputError]] = []
     hdus = data_hdus(content, TABLES | IMAGES)
     while (found := _next_hdu(hdus)) is not None:
@@ -105,9 +107,15 @@ def _in_fits(content: bytes, given: Given) -> Iterator[RawSpectrum]:
         facts = _cards(hdu.header)
         try:
             if table is not None:
-                yield from spectra_in_table(table, given, facts, "FITS table")
+                spectra = spectra_in_table(table, given, facts, "FITS table")
+            elif given.columns:
+                raise InputError(f"an image has no columns; leave out {listed(_settings(given))}")
             else:
-                yield spectrum_in_image(hdu, facts)
+                spectra = iter([spectrum_in_image(hdu, facts)])
+            first = next(spectra)
+            rest = f" (not read: {listed(names)})" if (names := _names(hdus)) else ""
+            for raw in itertools.chain([first], spectra):
+                yield replace(raw, layout=f"{raw.layout}{rest}")
             return
         except InputError as error:
             reasons.append((table is None, error))
@@ -116,6 +124,22 @@ def _in_fits(content: bytes, given: Given) -> Iterator[RawSpectrum]:
     if not reasons:
         raise InputError("holds no table and no image")
     raise min(reasons, key=lambda reason: reason[0])[1]  # what is wrong with a table says more
+
+
+def _settings(given: Given) -> list[str]:
+    return [f"dataset.columns.{key}" for key in given.columns]
+
+
+def _names(hdus: Iterator[Any]) -> list[str]:
+    """Return what the tables and images are called that are left."""
+    names = []
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # as below
+            names.extend(hdu.name or "an extension without a name" for hdu in hdus)
+    except Exception:  # of what is not read nothing need be whole
+        names.append("a damaged extension")
+    return names
 
 
 def _next_hdu(hdus: Iterator[Any]) -> tuple[Any, Table | None] | None:

@@ -14,11 +14,13 @@ from hiexp.datasets.arecibo import HEADER_KEYS, HEADER_RANGES
 from hiexp.datasets.tables import shown
 from hiexp.errors import InputError
 
-LONGEST_NAME = 80  # characters
+LONGEST_NAME, LONGEST_FILE_NAME = 80, 255  # characters
 
 
 def name_of(file: Path, facts: Mapping[str, object], pattern: re.Pattern[str] | None) -> str:
     """Return the first group of a pattern in the file's name, else the object that the file names, else its stem.
+
+    Letters that no screen and no table takes are replaced, as names of files may hold any byte.
 
     Raises
     ------
@@ -29,9 +31,15 @@ def name_of(file: Path, facts: Mapping[str, object], pattern: re.Pattern[str] | 
         found = pattern.search(file.name)
         if not found or not found[1]:
             raise InputError(f"dataset.id={pattern.pattern}: not found in the file's name")
-        return found[1]
+        return shown(found[1], LONGEST_FILE_NAME)
     named = shown(facts.get("OBJECT", ""), LONGEST_NAME).strip()
-    return named if named and named != "--" else file.name.removesuffix(".gz").rpartition(".")[0] or file.name
+    stem = file.name.removesuffix(".gz").rpartition(".")[0] or file.name
+    return named if named and named != "--" else shown(stem, LONGEST_FILE_NAME)
+
+
+def file_name(file: Path) -> str:
+    """Return the name of a file as a screen and a table can show it."""
+    return shown(file.name, LONGEST_FILE_NAME)
 
 
 def known_of(facts: Mapping[str, object]) -> dict[str, float]:

@@ -38,6 +38,8 @@ def spectra_in_table(table: Table, given: Given, facts: Mapping[str, object], fo
     if not len(table):
         raise InputError(f"no rows below the columns {listed(table.colnames)}")
     if is_sdfits(table, facts) and not given.columns.keys() & {"velocity", "flux"}:
+        for key in given.columns:
+            raise InputError(f"the columns of SDFITS are known; leave out dataset.columns.{key}")
         yield from spectra_in_sdfits(table, facts)
         return
     arrays = [name for name in table.colnames if _has_arrays(table[name])]
