@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -94,13 +95,22 @@ def write_exports(spectra: Spectra, fit: FitResult, forms: Sequence[str], folder
 
 def write_pages(spectra: Spectra, fit: FitResult, folder: Path) -> None:
     """Write a page an object, ``plots/objects/ID.pdf``, into a run's folder."""
-    names = [page_name(str(name)) for name in spectra.ids]
+    names = _unlike([page_name(str(name)) for name in spectra.ids])
     with staged(folder) as stage:
         pages = stage / PLOTS_FOLDER / PAGES_FOLDER
         pages.mkdir(parents=True)
         for row, name in enumerate(tqdm(names, desc="drawing pages", unit=" pages", delay=1, leave=False)):
-            again = names[:row].count(name)
-            plot_object(spectra, fit, row, pages / f"{name}{f'_{again + 1}' * bool(again)}.pdf")
+            plot_object(spectra, fit, row, pages / f"{name}.pdf")
+
+
+def _unlike(names: Sequence[str]) -> list[str]:
+    """Return names of files of which no two are one, on disks too that take large and small letters for the same."""
+    taken: dict[str, str] = {}
+    for name in names:
+        tries = (name, *(f"{name}_{number}" for number in range(2, len(names) + 2)))
+        free = next(one for one in tries if one.casefold() not in taken)
+        taken[free.casefold()] = free
+    return list(taken.values())
 
 
 def _write_tables(spectra: Spectra, fit: FitResult, forms: Sequence[str], folder: Path) -> None:
@@ -156,6 +166,7 @@ def _of_interest(spectra: Spectra, fit: FitResult) -> pd.DataFrame:
 def _described(frame: pd.DataFrame, fit: FitResult) -> Table:
     """Return a table with units and the meaning of every column."""
     table = fit.with_units(frame)
+    table["id"] = [printable(str(name)) for name in frame.index]  # XML has no characters of control, rows one line
     meanings = {
         "id": "name of the object",
         **POSITIONS,
@@ -201,10 +212,16 @@ def _write_votable(table: Table, fit: FitResult, file: Path) -> None:
 
 
 def _write_mrt(table: Table, file: Path) -> None:
+    formats = {}
     for name in table.colnames:
         if table[name].dtype.kind == "f":
             table[name] = MaskedColumn(table[name], mask=~np.isfinite(table[name]))
-    table.write(file, format="ascii.mrt", overwrite=True)
+            numbers = list(map(repr, table[name].compressed().tolist()))
+            # Of a column with some numbers in exponents, astropy would cut the others to the digits of those.
+            if any("e" in number for number in numbers):
+                digits = max(len(Decimal(number).normalize().as_tuple().digits) for number in numbers)
+                formats[name] = f"%.{digits - 1}e"
+    table.write(file, format="ascii.mrt", formats=formats, overwrite=True)
 
 
 def _write_latex(frame: pd.DataFrame, decimals: dict[str, np.ndarray], described: Table, file: Path) -> None:
@@ -234,4 +251,5 @@ def _number(value: float, error: float, decimals: int) -> str:
 def _tex(text: str) -> str:
     """Return a text in which nothing means anything to LaTeX."""
     names = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    names |= {"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}"}
     return "".join(names.get(letter, f"\\{letter}" if letter in "&%$#_{}" else letter) for letter in printable(text))
