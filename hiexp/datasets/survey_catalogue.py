@@ -14,7 +14,7 @@ from astropy.coordinates import Angle, SkyCoord
 
 from hiexp.datasets.by_name import name_key
 from hiexp.datasets.catalogue import CORNELL, NUMBERS, numbers_of_galaxies
-from hiexp.datasets.tables import column_named, listed, read_table, shown
+from hiexp.datasets.tables import NO_NUMBER, column_named, listed, read_table, shown
 from hiexp.errors import InputError
 from hiexp.spectra import Spectra
 from hiexp.spectral.axis import REST_FREQUENCY
@@ -27,6 +27,7 @@ POSITIONS = {
     "RAJ2000": ("raj2000", "_raj2000", "ra2000", "ra", "ra_deg", "radeg"),
     "DEJ2000": ("dej2000", "_dej2000", "de2000", "dec", "dec_deg", "decdeg", "de"),
 }
+FASTEST_REDSHIFT = 2.0  # all velocities below it, in a file without units, are none in km/s
 NAMES = ("id", "name", "object", "source", "galaxy")
 
 
@@ -71,7 +72,8 @@ def join_catalogue(
         if id is not None or match_radius is not None or chosen:
             raise InputError("dataset.catalogue is not given; catalogue_id, catalogue_columns, match_radius need it")
         return spectra
-    written = read_table(Path(file))
+    # Names are words, of which a number would lose a digit: 1237648720693755918, 1234.10.
+    written = read_table(Path(file), text_columns=NAMES if id is None else (id.lower(),))
     table = _standard(written, chosen, file)
     if match_radius is None:
         names = _names(written, id, file)
@@ -139,12 +141,20 @@ def _in_standard_unit(column: pd.Series, unit: str, file: str) -> pd.Series:
     """Return a column in the unit of its name, sexagesimal positions in degrees."""
     name = str(column.name)
     if name in POSITIONS and column.dtype.kind == "O":
-        hours = u.hourangle if name == "RAJ2000" else u.deg
+        hours, degrees = u.hourangle if name == "RAJ2000" else u.deg, np.full(len(column), np.nan)
+        known = ~(column.isna() | column.isin(NO_NUMBER)).to_numpy()
         try:
-            return pd.Series(Angle(column.astype(str).to_numpy(dtype=str), unit=hours).to_value(u.deg), name=name)
+            degrees[known] = Angle(column[known].astype(str).to_numpy(dtype=str), unit=hours).to_value(u.deg)
+            return pd.Series(degrees, name=name)
         except Exception as error:  # astropy raises a dozen kinds on what is no angle
             raise InputError(f"dataset.catalogue={file}: {name} has what is no angle ({shown(error)})") from error
     if not unit:
+        values = pd.to_numeric(column, errors="coerce").abs() if name == "Vhel" else column[:0]
+        if values.any() and values.max() < FASTEST_REDSHIFT:
+            raise InputError(
+                f"dataset.catalogue={file}: Vhel is {values.max():g} at most, which looks like redshifts; give a "
+                "column in km/s as dataset.catalogue_columns.Vhel=..."
+            )
         return column
     try:
         stated = u.Unit(unit)

@@ -134,6 +134,13 @@ def without_beam(folder):
         file.unlink()
 
 
+def set_beam(folder, degrees):
+    for file in (folder / "mock_cubelets").glob("*.fits"):
+        file.chmod(0o644)
+        fits.setval(file, "BMAJ", value=degrees)
+        fits.setval(file, "BMIN", value=abs(degrees))
+
+
 def edit(name, old, new):
     def change(folder):
         file = folder / name
@@ -156,6 +163,8 @@ FAULTS = {
     ),
     "an empty catalogue": (lambda folder: (folder / "mock_cat.xml").write_text(""), "mock_cat.xml is empty"),
     "no beam": (without_beam, "dataset.beam_pixels="),
+    "a beam of no telescope": (lambda folder: set_beam(folder, 30.0), "dataset.beam_pixels="),
+    "a negative beam": (lambda folder: set_beam(folder, -0.01), "dataset.beam_pixels="),
     "no spectra": (remove("mock_cubelets/*_spec.txt"), "no mock_cubelets/\\*_spec.txt is of any"),
     "a column less": (edit("mock_cat.xml", 'name="rms"', 'name="noise"'), "no column rms"),
     "no rows": (lambda folder: (folder / "mock_cat.xml").write_text("<VOTABLE><RESOURCE><TABLE>"), "mock_cat.xml"),
@@ -182,11 +191,17 @@ OF_ONE = {
     "no units": (edit(SPECTRUM, "#        -", "#        x"), "a comment with their units"),
     "words": (edit(SPECTRUM, "1.3897037e+09", "1.38970x7e+09"), "a cell is no number"),
     "a channel twice": (edit(SPECTRUM, "1.3896852e+09", "1.3897037e+09"), "a channel twice"),
+    "channels that are missing": (lambda folder: without_a_channel(folder / SPECTRUM), "it lacks 1 of its channels"),
     "no pixels": (lambda folder: no_pixels(folder / SPECTRUM), "no channel with pixels"),
     "empty": (lambda folder: (folder / SPECTRUM).write_text(""), "no spectrum of SoFiA"),
     "binary": (lambda folder: (folder / SPECTRUM).write_bytes(b"\0" * 100), "no text file"),
     "no noise": (lambda folder: no_noise(folder / "mock_cat.xml"), "the catalogue has rms=0"),
 }
+
+
+def without_a_channel(file):
+    lines = file.read_text().splitlines()
+    file.write_text("\n".join([*lines[:-5], *lines[-4:]]))
 
 
 def no_pixels(file):

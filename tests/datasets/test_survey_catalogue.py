@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from astropy import units as u
+from astropy.coordinates import Angle
 from astropy.table import Table
 from conftest import SHARED
 from helpers.layouts import CENTRES, NAMES, OPTICAL, lines
@@ -117,6 +118,33 @@ def test_numbers_with_leading_zeros_are_one_name(tmp_path):
     )
     assert spectra.catalogue["HIflux"].tolist() == [2.5, 3.5]
     assert spectra.unmatched.to_numpy().tolist() == [["999", "a row of the catalogue without a spectrum"]]
+
+
+def test_names_that_are_numbers_keep_their_digits(tmp_path):
+    """A number would lose the last digits of the first, and the last zero of the second."""
+    names = ["1237648720693755918", "1234.10"]
+    for name, one in zip(names, lines(), strict=False):
+        table = Table({"VHELIO": OPTICAL * u.km / u.s, "FLUX": one * u.mJy}, meta={"OBJECT": name})
+        table.write(tmp_path / f"{name}.ecsv")
+    (tmp_path / "catalogue.csv").write_text("ID,Vhel\n1234.10,5000\n1237648720693755918,6000\n,7000\n")
+    spectra = read_spectra(
+        str(tmp_path / "*.ecsv"), convention="optical", catalogue=str(tmp_path / "catalogue.csv"), catalogue_id="ID"
+    )
+    assert spectra.catalogue.loc[names, "Vhel"].tolist() == [6000, 5000]
+
+
+def test_a_position_that_is_missing_costs_no_other(folder):
+    ra = [*(Angle(RA[:-1], "deg").to_string("hour", sep=" ", precision=3)), "--"]
+    dec = [*(Angle(DEC[:-1], "deg").to_string("deg", sep=" ", precision=3)), "--"]
+    file = written(folder, {"ra": ra, "dec": dec, "HIflux": flux()}, delimiter="\t", format="ascii.basic")
+    known = read(folder, catalogue=file, match_radius="10arcsec").catalogue.loc[NAMES, "HIflux"]
+    assert known.isna().tolist() == [False] * (len(NAMES) - 1) + [True]
+
+
+def test_redshifts_are_no_velocities(folder):
+    file = written(folder, {"name": NAMES, "z": np.array(CENTRES) / 3e5})
+    with pytest.raises(InputError, match="Vhel is 0.0.* looks like redshifts; give a column in km/s"):
+        read(folder, catalogue=file, catalogue_columns={"Vhel": "z"})
 
 
 def test_what_has_no_partner_stays_as_it_is_and_is_told(folder):

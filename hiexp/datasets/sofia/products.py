@@ -16,6 +16,7 @@ from hiexp.datasets.tables import shown
 from hiexp.errors import InputError
 from hiexp.spectral.axis import REST_FREQUENCY
 
+FEWEST_PIXELS, MOST_PIXELS = 0.5, 1e5  # a beam
 KINDS = ("mom0", "cube", "mask")  # those whose headers tell
 CONVENTIONS: dict[str, Convention] = {"VRAD": "radio", "VOPT": "optical", "VELO": "relativistic"}
 
@@ -42,7 +43,7 @@ def cubelet_of(spectrum: Path, beam_pixels: float | None) -> Cubelet:
     pixels = beam_pixels or next(filter(None, map(_beam_pixels, headers)), None)
     if pixels is None:
         raise InputError(
-            "no _mom0.fits or _cube.fits beside it that has BMAJ, BMIN and CDELT1; give the pixels a beam as "
+            "no _mom0.fits or _cube.fits beside it that has a beam (BMAJ, BMIN, CDELT1); give the pixels a beam as "
             "dataset.beam_pixels=..."
         )
     rest = next((header[key] for header in headers for key in ("RESTFRQ", "RESTFREQ") if key in header), None)
@@ -90,12 +91,16 @@ def _header(spectrum: Path, kind: str) -> Header:
 
 
 def _beam_pixels(header: Header) -> float | None:
-    """Return the pixels in a Gaussian beam, pi a b / (4 ln 2) by its axes in pixels; None where there is none."""
+    """Return the pixels in a Gaussian beam, pi a b / (4 ln 2) by its axes in pixels; None where there is none.
+
+    Or where it is no telescope's, as axes in arc seconds would be.
+    """
     values = [header.get(key) for key in ("BMAJ", "BMIN", "CDELT1", "CDELT2")]
     if not all(map(_is_number, values)) or 0 in values:
         return None
     major, minor, width, height = map(float, values)  # type: ignore[arg-type]
-    return math.pi * abs(major * minor / (width * height)) / (4 * math.log(2))
+    pixels = math.pi * abs(major * minor / (width * height)) / (4 * math.log(2))
+    return pixels if min(major, minor) > 0 and FEWEST_PIXELS < pixels < MOST_PIXELS else None
 
 
 def _is_number(value: object) -> bool:

@@ -61,6 +61,9 @@ def read_source(row: pd.Series, file: Path, given: Given) -> Source:
         caller.
     """
     columns = _read_columns(file)
+    missing = np.ptp(columns.channel) + 1 - columns.channel.size
+    if missing > 0:
+        raise InputError(f"it lacks {missing:.0f} of its channels; have SoFiA write it again")
     cubelet = cubelet_of(file, given.beam_pixels)
     if columns.axis is None:
         axis = axis_of_cubelet(file, len(columns.channel))
