@@ -11,6 +11,8 @@ from astropy.table import Table
 from helpers.commands import command, only_run
 from helpers.lines import AXIS, busy, configured, make_spectra
 
+from hiexp.datasets.by_name import choose
+from hiexp.errors import InputError
 from hiexp.fitting import measure_data
 from hiexp.fitting.measurements import DATA_MEASUREMENTS, MEASUREMENTS
 from hiexp.run.export import FILES, ucd, write_exports, write_pages
@@ -122,6 +124,13 @@ def test_the_command_for_chosen_objects(appss, tmp_path):
     assert [page.name for page in sorted((run / "plots" / "objects").iterdir())] == ["105258.pdf", "113910.pdf"]
     assert len(Table.read(run / "table.mrt", format="ascii.mrt")) == 2
     assert "for a paper" in result.stdout + result.stderr
-    wrong = command("hiexp.fit", *words, "ids=105259", cwd=tmp_path)
-    assert wrong.returncode == 1
-    assert wrong.stderr.strip().splitlines()[-1].startswith("ids=105259: none of the 13 objects; do you mean 105258?")
+
+
+def test_a_name_that_is_not_there_is_told_with_one_like_it(sample):
+    spectra, _ = sample
+    with pytest.raises(InputError, match="ids=ngc 1a: none of the 3 objects; do you mean NGC 1_a"):
+        choose(spectra, ["ngc 1a"])
+    lost = replace(spectra, skipped=pd.DataFrame({"name": ["7"], "reason": ["is empty"]}))
+    with pytest.raises(InputError, match="ids=007: could not be read: is empty"):
+        choose(lost, ["007"])
+    assert choose(spectra, ["ngc 1_A"]).ids.tolist() == ["NGC 1_a"]
