@@ -100,7 +100,8 @@ class TrainedModel:
         Raises
         ------
         InputError
-            If settings or models are missing or damaged, or name what is neither allowed nor trusted.
+            If settings or models are missing or damaged, do not belong together, or name what is neither allowed nor
+            trusted.
         """
         file, folders = folder / CONFIG_FILE, model_folders(folder)
         settings = read_config(file)
@@ -109,7 +110,7 @@ class TrainedModel:
             fit["device"] = device
         models = [_on_device(load_model(one, trusted), device, one) for one in folders]
         labels, known = settings.get("labels"), folders[0] / TRAINING_FILE
-        return cls(
+        trained = cls(
             folder=folder,
             fit=fit,
             models=models,
@@ -117,6 +118,9 @@ class TrainedModel:
             of_reference=isinstance(labels, Mapping) and labels.get("_target_") in OF_REFERENCE,
             sample=TrainingSample.load(known) if known.exists() else None,
         )
+        if isinstance(fit.get("n_samples"), int):  # what is known without a fit is not found out after it
+            trained._check_length(fit["n_samples"])
+        return trained
 
     @property
     def fit_name(self) -> str:
@@ -128,6 +132,16 @@ class TrainedModel:
         steps = [self.fit_name, *(_name(step) for _, step in self.models[0].steps)]
         folds = f", the mean of {len(self.models)} folds" if len(self.models) > 1 else ""
         return f"{', '.join(steps)}{folds}"
+
+    def _check_length(self, n_samples: int) -> None:
+        """Raise an `InputError` where the model was trained on longer or shorter profiles."""
+        wanted = getattr(self.models[0][0], "n_features_in_", n_samples)
+        if n_samples != wanted:
+            raise InputError(
+                f"{self.fit_name} gives profiles of {n_samples} samples of these spectra, and the model of "
+                f"{self.folder} was trained on {wanted}: give spectra as long as those, or train with a number of "
+                "samples (fit.n_samples=256)"
+            )
 
     def classify(self, profiles: np.ndarray, quantities: pd.DataFrame) -> Classified:
         """Predict the classes of M profiles of one fit.
@@ -147,13 +161,8 @@ class TrainedModel:
         InputError
             If the profiles are not as long as those that the model was trained on, or a model refuses them.
         """
-        wanted = getattr(self.models[0][0], "n_features_in_", profiles.shape[1])
-        if len(profiles) and profiles.shape[1] != wanted:
-            raise InputError(
-                f"{self.fit_name} gives profiles of {profiles.shape[1]} samples of these spectra, and the model of "
-                f"{self.folder} was trained on {wanted}: give spectra as long as those, or train with a number of "
-                "samples (fit.n_samples=256)"
-            )
+        if len(profiles):
+            self._check_length(profiles.shape[1])
         shares = np.zeros((len(profiles), len(self.classes)))
         predicted = np.zeros(len(profiles), dtype=int)
         nearest, distance = np.zeros(len(profiles)), np.zeros(len(profiles))

@@ -118,6 +118,13 @@ def test_profiles_of_another_length_are_refused_with_the_reason(tmp_path, models
         trained.classify(np.zeros((2, 30)), pd.DataFrame())
 
 
+@pytest.mark.parametrize("n_samples", [30, 10**12])
+def test_settings_that_are_not_the_models_are_refused_before_a_fit(tmp_path, models, n_samples):
+    folder = write_run(tmp_path / "run", models[0], fit=FIT | {"n_samples": n_samples})
+    with pytest.raises(InputError, match=rf"profiles of {n_samples} samples .* was trained on 20"):
+        TrainedModel.load(folder, [], "cpu")
+
+
 def test_the_device_is_that_of_the_command(tmp_path, models):
     network = CNNClassifier(ConvNet(filters=[2], dense=4), epochs=1, device="cpu")
     folder = write_run(
