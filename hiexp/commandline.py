@@ -148,7 +148,7 @@ def _prepared(word: str) -> str:
 
     Names of objects and forms of export are lists, which need no brackets and are no sweep.
     """
-    if found := re.fullmatch(rf"({'|'.join(LISTS)})=([^\[\]{{}}\"']+)", word):
+    if found := re.fullmatch(rf"({'|'.join(LISTS)})=(?!null$)([^\[\]{{}}\"']+)", word):
         return f"{found[1]}=[{','.join(json.dumps(one.strip()) for one in found[2].split(','))}]"
     word = re.sub(r"(?<==)~(?=/|$)", lambda _: str(Path.home()), word, count=1)
     return take_credentials(word)

@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 from hiexp.commandline import start
 from hiexp.configs import CONFIGS
 from hiexp.hydra_versions import VERSION_BASE
-from hiexp.run.experiment import fit_sample
+from hiexp.run.experiment import fitted_sample
 from hiexp.run.session import (
     command,
     report_job_done,
@@ -34,11 +34,14 @@ log = logging.getLogger(__name__)
 @command
 def main(cfg: DictConfig) -> None:
     """Fit one sample, alone or as one job of a sweep, whose failure must not stop the others."""
+    from hiexp.run.outcome import check_sample
+
     job, folder = HydraConfig.get(), run_folder()
     with tracked_run(cfg) as record:
-        spectra, fit = fit_sample(cfg, folder, record.metrics)
+        spectra, fit = fitted_sample(cfg, folder, record.metrics)
         record.metrics |= fit.metrics()
         _write_for_paper(spectra, fit, cfg, folder)
+        check_sample(fit)
         if "fit_seconds" in record.metrics:
             record.metrics["spectra_per_second"] = len(spectra) / record.metrics["fit_seconds"]
     if sweeping():

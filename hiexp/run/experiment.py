@@ -58,12 +58,12 @@ def fit_sample(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> tupl
     """
     from hiexp.run.outcome import check_sample
 
-    spectra, fit = _fitted(cfg, folder, metrics)
+    spectra, fit = fitted_sample(cfg, folder, metrics)
     check_sample(fit)
     return spectra, fit
 
 
-def _fitted(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> tuple[Spectra, FitResult]:
+def fitted_sample(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> tuple[Spectra, FitResult]:
     """Do what `fit_sample` does, whether or not any spectrum can be used."""
     from hydra.utils import instantiate
 
@@ -220,7 +220,7 @@ def predict_sample(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> 
     trained = TrainedModel.load(trained_run(cfg), list(cfg.trust), cfg.device)
     log.info("Model of %s: %s", display_path(trained.folder), trained.in_words())
     settings: Any = OmegaConf.to_container(cfg, resolve=True)
-    spectra, fit = _fitted(OmegaConf.create(settings | {"fit": trained.fit}), folder, metrics)
+    spectra, fit = fitted_sample(OmegaConf.create(settings | {"fit": trained.fit}), folder, metrics)
     metrics |= fit.metrics()
     good = fit.good
     with stopwatch(metrics, "predict_seconds"):

@@ -118,8 +118,9 @@ class TrainedModel:
             of_reference=isinstance(labels, Mapping) and labels.get("_target_") in OF_REFERENCE,
             sample=TrainingSample.load(known) if known.exists() else None,
         )
-        if isinstance(fit.get("n_samples"), int):  # what is known without a fit is not found out after it
-            trained._check_length(fit["n_samples"])
+        n_samples = fit.get("n_samples")
+        if isinstance(n_samples, int):  # what is known without a fit is not found out after it
+            trained._check_length(n_samples)
         return trained
 
     @property

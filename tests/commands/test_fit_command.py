@@ -138,6 +138,17 @@ def test_a_sample_of_which_nothing_can_be_used(tmp_path):
 
 
 @pytest.mark.slow
+def test_the_page_of_an_object_that_cannot_be_fitted_is_drawn(tmp_path):
+    """It shows why; `ids=null` is all objects, without pages."""
+    words = [*flat_spectra(tmp_path), "tracking=none", "export=csv"]
+    result = fit(*words, "ids=2", "hydra.run.dir=one", cwd=tmp_path)
+    assert result.returncode == 1
+    assert "none of the 1 spectra can be used" in result.stderr
+    assert [page.name for page in tmp_path.glob("one/plots/objects/*")] == ["2.pdf"]
+    assert "none of the 3 spectra" in fit(*words, "ids=null", "hydra.run.dir=all", cwd=tmp_path).stderr
+
+
+@pytest.mark.slow
 def test_a_sweep_over_fits_ends_with_their_ranking(tmp_path):
     result = fit("-m", "fit=none,gaussian", "dataset.n_galaxies=20", cwd=tmp_path)
     assert result.returncode == 0, result.stderr

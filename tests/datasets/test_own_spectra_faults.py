@@ -340,6 +340,15 @@ def test_names_of_files_become_printable(tmp_path, caplog):
     assert sorted(spectra.ids) == ["red\ufffd[31m", "\ufffd\ufffd"]
 
 
+def test_where_no_file_can_be_read_the_reasons_are_said(tmp_path, caplog):
+    for name, content in {"a.txt": "words", "b.txt": "", "c.txt": rows(np.arange(400.0), FLUX)}.items():
+        (tmp_path / name).write_text(content)
+    with pytest.raises(InputError, match=r"none of its 3 files can be used; the first, a\.txt: no line with numbers"):
+        read_spectra(str(tmp_path))
+    assert "b.txt: is empty" in caplog.text
+    assert "c.txt: " in caplog.text
+
+
 def test_what_else_a_file_holds_is_said(tmp_path, caplog):
     """Spectra or masks in further extensions are not read."""
     (tmp_path / "three.fits").write_bytes(image())

@@ -143,7 +143,7 @@ def test_a_position_that_is_missing_costs_no_other(folder):
 
 def test_redshifts_are_no_velocities(folder):
     file = written(folder, {"name": NAMES, "z": np.array(CENTRES) / 3e5})
-    with pytest.raises(InputError, match="Vhel is 0.0.* looks like redshifts; give a column in km/s"):
+    with pytest.raises(InputError, match=r"Vhel is 0\.0.* looks like redshifts; give a column in km/s"):
         read(folder, catalogue=file, catalogue_columns={"Vhel": "z"})
 
 

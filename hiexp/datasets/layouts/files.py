@@ -132,7 +132,7 @@ def _settings(given: Given) -> list[str]:
 
 def _names(hdus: Iterator[Any]) -> list[str]:
     """Return what the tables and images are called that are left."""
-    names = []
+    names: list[str] = []
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # as below
