@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 from sklearn.base import ClusterMixin, clone
 from sklearn.metrics import (
     adjusted_rand_score,
@@ -11,8 +12,14 @@ from sklearn.metrics import (
     normalized_mutual_info_score,
     silhouette_score,
 )
+from sklearn.tree import DecisionTreeClassifier
 
+from hiexp.evaluation.scores import score
 from hiexp.spectra import UNKNOWN
+
+WIDTH = "w50"
+MEASURED = (WIDTH, "snr", "flux_int", "A_flux")
+DEPTH = 3
 
 
 def group_scores(
@@ -104,6 +111,54 @@ def stability(
         drawn = rng.choice(len(points), size, replace=False)
         agreements.append(adjusted_rand_score(groups[drawn], clone(clusterer).fit_predict(points[drawn])))
     return float(np.mean(agreements)), float(np.std(agreements))
+
+
+def tree_scores(
+    fits: pd.DataFrame, groups: np.ndarray, train: np.ndarray, test: np.ndarray, n_draws: int, seed: int
+) -> dict[str, float]:
+    """Return how much of a grouping follows from what is measured of the lines.
+
+    A decision tree of depth 3 learns the groups from W50, S/N, flux and A_flux, all groups with the same weight, and
+    tells those of objects held out. It has eight leaves, so it cannot tell more groups than that apart.
+
+    Parameters
+    ----------
+    fits : DataFrame
+        Table of fits, a row an object; columns without a value among the training objects are not used.
+    groups : ndarray of int, shape (N,)
+        Group of each object; -1 for none, which is not counted.
+    train, test : ndarray of int
+        Objects that the tree learns from, and objects held out.
+    n_draws : int
+        Permutations and bootstrap samples.
+    seed : int
+        Seed of tree and draws.
+
+    Returns
+    -------
+    dict
+        ``cluster_tree``, the balanced accuracy against the groups, with its ``low_``, ``high_``, ``chance_`` and
+        ``chance95_`` as `hiexp.evaluation.scores.Scores.metrics` has them; ``cluster_tree_w50``, that of a tree of
+        W50 alone, where there is one. Empty where nothing is measured, or there are no two groups to learn and tell.
+    """
+    train, test = train[groups[train] != UNKNOWN], test[groups[test] != UNKNOWN]
+    values = fits[[*MEASURED]].astype(float).replace([np.inf, -np.inf], np.nan)
+    measured = values.iloc[train].notna().any()
+    if not measured.any() or min(np.unique(groups[rows]).size for rows in (train, test)) < 2:
+        return {}
+
+    def told_by(names: list[str]) -> dict[str, float]:
+        tree = DecisionTreeClassifier(max_depth=DEPTH, class_weight="balanced", random_state=seed)
+        known = values[names].to_numpy()
+        tree.fit(known[train], groups[train])
+        return score(groups[test], tree.predict(known[test]), n_draws, seed).metrics()
+
+    every = told_by([name for name in MEASURED if measured[name]])
+    prefixes = [end for end in ("", "low_", "high_", "chance_", "chance95_") if f"{end}balanced_accuracy" in every]
+    scores = {f"{end}cluster_tree": every[f"{end}balanced_accuracy"] for end in prefixes}
+    if measured[WIDTH]:
+        scores["cluster_tree_w50"] = told_by([WIDTH])["balanced_accuracy"]
+    return scores
 
 
 def _separation(points: np.ndarray, groups: np.ndarray) -> dict[str, float]:

@@ -17,7 +17,7 @@ from hiexp.evaluation.confusion import accuracy, balanced_accuracy, macro_f1, su
 
 DEFAULT_MEASURES = ("success_rate", "median_chi2_dof", "agreement", "n_good")
 OF_SCORES = ("low_", "high_", "chance_", "chance95_")  # what runs tell of each score beside its value
-Place = Literal["run", "ranking", "paper", "pairs", "groups", "cost"]
+Place = Literal["run", "yardstick", "ranking", "paper", "pairs", "groups", "cost"]
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,10 @@ class Metric:
     greater_is_better : bool
         Whether the run with the greater value is the better one.
     shown : tuple of str
-        Where it stands beside what a ranking is by: in the closing table of a "run" and its details on the page, as a
-        column of a "ranking" on the screen and the page, in the LaTeX table of a "paper", in the comparison of
-        "pairs", in the page's tables of "groups" and of "cost". CSV and MLflow have all metrics.
+        Where it stands beside what a ranking is by: in the closing table of a "run" and its details on the page, in
+        the lines that hold it against a "yardstick", as a column of a "ranking" on the screen and the page, in the
+        LaTeX table of a "paper", in the comparison of "pairs", in the page's tables of "groups" and of "cost". CSV
+        and MLflow have all metrics.
     meaning : str
         What it is, where the title does not tell.
     of_tables : callable or None
@@ -64,9 +65,12 @@ class Metric:
 
 METRICS = {
     "balanced_accuracy": Metric(
-        "balanced accuracy", "balanced", shown=("run", "ranking", "paper", "pairs"), of_tables=balanced_accuracy
+        "balanced accuracy",
+        "balanced",
+        shown=("run", "yardstick", "ranking", "paper", "pairs"),
+        of_tables=balanced_accuracy,
     ),
-    "accuracy": Metric("accuracy", shown=("run", "ranking", "pairs"), of_tables=accuracy),
+    "accuracy": Metric("accuracy", shown=("run", "yardstick", "ranking", "pairs"), of_tables=accuracy),
     "macro_f1": Metric("macro f1", shown=("run", "ranking"), of_tables=macro_f1),
     "success_rate": Metric(
         "success rate",
@@ -75,6 +79,15 @@ METRICS = {
         meaning="the highest accuracy over all relabelings of the classes",
         of_tables=success_rate,
     ),
+    "yardstick_balanced_accuracy": Metric(
+        "balanced accuracy without learning", "yardstick", shown=("ranking", "paper")
+    ),
+    "balanced_accuracy_minus_yardstick": Metric(
+        "balanced accuracy minus that", "minus yardstick", shown=("ranking", "paper")
+    ),
+    "learned_yardstick_balanced_accuracy": Metric(
+        "balanced accuracy of a regression on asymmetries", "regression", shown=("ranking",)
+    ),
     "log_loss": Metric("log loss", greater_is_better=False, shown=("run", "ranking")),
     "brier": Metric("brier", greater_is_better=False, shown=("run",)),
     "expected_calibration_error": Metric("expected calibration error", greater_is_better=False, shown=("run",)),
@@ -82,6 +95,8 @@ METRICS = {
     "cluster_noise_fraction": Metric("noise", digits=2, greater_is_better=False, shown=("groups",)),
     "cluster_silhouette": Metric("silhouette", digits=2, shown=("groups",)),
     "cluster_stability": Metric("stability", digits=2, shown=("groups",)),
+    "cluster_tree": Metric("balanced accuracy of a tree on measurements", "tree", digits=2, shown=("groups",)),
+    "cluster_tree_w50": Metric("balanced accuracy of a tree on W50", "tree on W50", digits=2, shown=("groups",)),
     "cluster_adjusted_rand": Metric("adjusted Rand index against the reference", "ARI", digits=2, shown=("groups",)),
     "agreement": Metric(
         "agreement",

@@ -130,6 +130,7 @@ def run_experiment(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> 
     from hiexp.evaluation.dependence import catalogue_parameters
     from hiexp.evaluation.split import split
     from hiexp.evaluation.training_sample import line_quantities
+    from hiexp.features import ProfileAsymmetry
     from hiexp.run.outcome import Outcome
 
     cache = instantiate(cfg.cache)
@@ -141,11 +142,17 @@ def run_experiment(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> 
     parameters = catalogue_parameters(cfg.evaluation.parameters, spectra.catalogue, fit.table[taking_part])
     splitter = instantiate(cfg.evaluation.splitter)
     divisions = split(spectra, cfg.evaluation.split, splitter, cfg.evaluation.get("groups"))
-    quantities = quantities[taking_part]
+    fits, quantities = fit.table[taking_part], quantities[taking_part]
+    yardstick = instantiate(cfg.evaluation.get("yardstick"))
+    ruled = measures = None
+    if yardstick and spectra.reference is not None and fits["w50"].notna().any():
+        ruled = yardstick.classify(yardstick.values(fits), spectra.reference, divisions[0].train)
+        measures = ProfileAsymmetry().fit_transform(profiles)
     parts = [
-        learn_part(cfg, cache, labels, profiles, spectra.reference, quantities, part, metrics) for part in divisions
+        learn_part(cfg, cache, labels, profiles, spectra.reference, fits, quantities, measures, part, metrics)
+        for part in divisions
     ]
-    return Outcome.of(spectra, profiles, parameters, parts, cfg.evaluation.permutations, cfg.seed)
+    return Outcome.of(spectra, profiles, parameters, parts, ruled, cfg.evaluation.permutations, cfg.seed)
 
 
 def learn_part(
@@ -154,14 +161,18 @@ def learn_part(
     labels: ReferenceLabels | ClusterLabels,
     profiles: np.ndarray,
     reference: np.ndarray | None,
+    fits: pd.DataFrame,
     quantities: pd.DataFrame,
+    measures: np.ndarray | None,
     division: Division,
     metrics: dict[str, float],
 ) -> Part:
     """Learn classes from the training part of one division of the sample, and predict those of all objects."""
     from hydra.utils import instantiate
 
+    from hiexp.evaluation.groups import tree_scores
     from hiexp.evaluation.training_sample import TrainingSample
+    from hiexp.evaluation.yardstick import regression_classes
     from hiexp.labels import Assignment
     from hiexp.run.outcome import Part
     from hiexp.run.pipeline import Features, extract, learn, learned_from, predict
@@ -189,7 +200,11 @@ def learn_part(
     # Of other repeats no model is kept.
     first = division.repeat == 1
     sample = TrainingSample.of(features.values[training], quantities.iloc[training]) if first else None  # noqa: PD011
-    return Part(division, assigned, predicted, probability, model, sample)
+    n_draws, explained = cfg.evaluation.permutations, {}
+    if assigned.clustered.size:
+        explained = tree_scores(fits, classes, division.train, division.test, n_draws, cfg.seed)
+    regression = None if measures is None else regression_classes(measures, classes, training)
+    return Part(division, assigned, predicted, probability, model, sample, regression, explained)
 
 
 def predict_sample(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> Prediction:

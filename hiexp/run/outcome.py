@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import shutil
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Self
@@ -20,6 +21,7 @@ from hiexp.evaluation.dependence import dependence, medians_by_class
 from hiexp.evaluation.scores import Scores, score
 from hiexp.evaluation.split import Division
 from hiexp.evaluation.training_sample import TRAINING_FILE, TrainingSample
+from hiexp.evaluation.yardstick import beside
 from hiexp.fitting import FitResult
 from hiexp.labels import Assignment
 from hiexp.plots import (
@@ -104,6 +106,10 @@ class Part:
         Feature and classifier, fitted.
     sample : TrainingSample or None
         What there is to know of the objects that the model has learned from.
+    regression : ndarray of int, shape (N,), or None
+        Classes by a regression on measures of asymmetry, taught the same classes of the same objects.
+    explained : dict of str to float
+        How much of a clusterer's groups follows from what is measured of the lines; empty without one.
     """
 
     division: Division
@@ -112,6 +118,8 @@ class Part:
     probability: np.ndarray | None
     model: Pipeline
     sample: TrainingSample | None = None
+    regression: np.ndarray | None = None
+    explained: dict[str, float] = field(default_factory=dict)
 
     def predictions(self, ids: np.ndarray, reference: np.ndarray | None) -> pd.DataFrame:
         """Return a row an object: id, split, who learned from it, reference, label, predicted, probabilities."""
@@ -155,6 +163,9 @@ class Outcome:
         On the objects held out; None where nothing says what is true of them.
     truth_name : str
         Who said what is true: "reference" or "clusterer".
+    beside : dict of str to float
+        What yardsticks score on the same objects, ``yardstick_S`` and ``learned_yardstick_S``, and by how much the
+        classifier does better, as `hiexp.evaluation.yardstick.beside` has it.
     """
 
     ids: np.ndarray
@@ -165,6 +176,7 @@ class Outcome:
     predicted: np.ndarray
     scores: Scores | None
     truth_name: str
+    beside: dict[str, float]
 
     @classmethod
     def of(
@@ -173,6 +185,7 @@ class Outcome:
         profiles: np.ndarray,
         parameters: pd.DataFrame,
         parts: list[Part],
+        ruled: np.ndarray | None,
         n_draws: int,
         seed: int,
     ) -> Self:
@@ -184,6 +197,8 @@ class Outcome:
             The objects that took part.
         profiles, parameters, parts
             As the attributes.
+        ruled : ndarray of int, shape (N,), or None
+            Classes without learning, by a measurement and its limits.
         n_draws : int
             Permutations and bootstrap samples of the scores.
         seed : int
@@ -194,6 +209,15 @@ class Outcome:
         truth = first.assigned.classes if reference is None else reference
         known = test[truth[test] != UNKNOWN]
         predicted, probability, columns = _pooled(parts)
+        regressions = [part.regression for part in parts if part.regression is not None]
+        others = {
+            "yardstick": ruled,
+            "learned_yardstick": _held_out(parts, regressions) if regressions else None,
+        }
+        numbers: dict[str, float] = {}
+        for name, other in others.items():
+            if other is not None and known.size:
+                numbers |= beside(name, truth[known], predicted[:, known], other[..., known], n_draws, seed)
         return cls(
             ids=spectra.ids,
             profiles=profiles,
@@ -212,6 +236,7 @@ class Outcome:
             if known.size
             else None,
             truth_name="clusterer" if reference is None else "reference",
+            beside=numbers,
         )
 
     @property
@@ -269,7 +294,8 @@ class Outcome:
             "n_training": float(np.mean([len(part.assigned.training) for part in self.parts])),
             "n_predicted_classes": np.unique(held_out).size,
         }
-        counts |= pd.DataFrame([part.assigned.scores for part in self.parts]).mean().to_dict() | self.agreement()
+        counts |= pd.DataFrame([part.assigned.scores | part.explained for part in self.parts]).mean().to_dict()
+        counts |= self.agreement() | self.beside
         for name, row in self.dependence.iterrows():
             counts |= {f"epsilon2_{name}": row["epsilon2"], f"information_{name}": row["information"]}
         return counts if self.scores is None else self.scores.metrics() | counts
@@ -412,14 +438,20 @@ def _pooled(parts: list[Part]) -> tuple[np.ndarray, np.ndarray | None, np.ndarra
 
     And the classes, shape (C,), that the probabilities are of. Objects that are never held out have class 0.
     """
-    n_repeats, n_objects = max(part.division.repeat for part in parts), len(parts[0].predicted)
+    predicted = _held_out(parts, [part.predicted for part in parts])
     columns = np.unique(np.concatenate([part.model[-1].classes_ for part in parts]))
-    predicted = np.zeros((n_repeats, n_objects), dtype=int)
-    probability = np.zeros((n_repeats, n_objects, len(columns)))
+    probability = np.zeros((*predicted.shape, len(columns)))
     for part in parts:
         repeat, test = part.division.repeat - 1, part.division.test
-        predicted[repeat, test] = part.predicted[test]
         if part.probability is not None:
             places = np.searchsorted(columns, part.model[-1].classes_)
             probability[repeat, test[:, None], places] = part.probability[test]
     return predicted, None if parts[0].probability is None else probability, columns
+
+
+def _held_out(parts: list[Part], classes: Sequence[np.ndarray]) -> np.ndarray:
+    """Return what each part says of the objects that it holds out, shape (R, N), 0 for those that none does."""
+    pooled = np.zeros((max(part.division.repeat for part in parts), len(classes[0])), dtype=int)
+    for part, values in zip(parts, classes, strict=True):
+        pooled[part.division.repeat - 1, part.division.test] = values[part.division.test]
+    return pooled

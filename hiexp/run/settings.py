@@ -40,6 +40,7 @@ class EvaluationSettings:
     splitter: Member
     permutations: Count
     parameters: Sequence[str]
+    yardstick: Member | None = None
     split: Literal["random", "given"] = "random"
     groups: str | None = None
 
