@@ -18,7 +18,7 @@ from hiexp.run.provenance import is_place
 from hiexp.run.reading import read_predictions
 
 # What a control may have otherwise: labels, whatever is drawn with the seed, and what changes no score.
-OTHERWISE = ("labels", "clusterer", "experiment", "hydra", "seed", "evaluation.permutations")
+OTHERWISE = ("labels", "clusterer", "experiment", "hydra", "seed", "evaluation.permutations", "evaluation.yardstick")
 SEEDS = ("seed", "random_state")
 LEARNERS = ("feature", "classifier")
 

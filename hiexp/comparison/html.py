@@ -25,11 +25,14 @@ from hiexp.comparison.text import (
     interval,
     number,
     other_scores,
+    rule,
     seconds,
     short_names,
     tail,
     value_text,
     verdict_text,
+    width_text,
+    yardstick_text,
 )
 from hiexp.errors import InputError
 from hiexp.evaluation.metrics import metric, shown_in
@@ -116,6 +119,8 @@ def write_page(comparison: Comparison, file: Path) -> Path:
         facts=_facts(comparison),
         ranking=draw_ranking(comparison),
         verdict=verdict_text(comparison),
+        beside=yardstick_text(comparison),
+        yardstick=next((rule(run) for run in runs if math.isfinite(run.number(f"yardstick_{measure}"))), ""),
         control=control_text(comparison),
         intervals=any(interval(run, measure) for run in runs),
         grid=grid,
@@ -127,6 +132,8 @@ def write_page(comparison: Comparison, file: Path) -> Path:
         groups=[*_settings(runs, names), *groups, *strengths] if groups or strengths else [],
         n_strengths=len(strengths),
         clustered=bool(groups),
+        tree=any("cluster_tree" in run.metrics for run in runs),
+        width=width_text(comparison),
         cost=_cost(runs),
     )
     write_named(file, text)
@@ -162,6 +169,10 @@ def _facts(comparison: Comparison) -> list[tuple[str, str, str]]:
     elif math.isfinite(best.number(f"chance_{measure}")):
         mean, high, p = (number(best.number(f"{prefix}_{measure}")) for prefix in ("chance", "chance95", "p"))
         facts.append(("that run by chance", mean, f"{tail(measure).removesuffix(' %')}th percentile {high}, p = {p}"))
+    if math.isfinite(best.number(f"yardstick_{measure}")):
+        facts.append(
+            ("without learning", value_text(best, f"yardstick_{measure}"), f"{rule(best)}, the same objects")
+        )
     for row in comparison.pairs[:1]:
         interval_of_pairs = f"[{row['low']:+.3f}, {row['high']:+.3f}], {metric(row['score']).title}, {row['n']} pairs"
         facts.append((row["pair"], f"{row['mean']:+.3f}", interval_of_pairs))
@@ -233,12 +244,20 @@ def _detail(run: Run, pictures: list[tuple[str, str]], damaged: list[str]) -> di
         for name, known in shown_in("run").items()
         if math.isfinite(run.number(name))
     ]
+    rows = []
+    for yardstick, words in {"yardstick": rule(run), "learned_yardstick": "regression on asymmetries"}.items():
+        for name, known in shown_in("yardstick").items():
+            own, gain = f"{yardstick}_{name}", f"{name}_minus_{yardstick}"
+            numbers = [value_text(run, own), interval(run, own), value_text(run, gain), interval(run, gain)]
+            if math.isfinite(run.number(own)):
+                rows.append((words, known.title, [*numbers, number(run.number(f"p_{gain}"))]))
     stages = {known.title: value_text(run, name) for name, known in shown_in("cost").items()}
     return {
         "name": run.name,
         "command": run.command,
         "folder": run.folder,
         "scores": scores,
+        "beside": rows,
         "stages": [(stage, taken) for stage, taken in stages.items() if taken],
         "memory": value_text(run, "peak_memory_mb"),
         "matrix": matrix,

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from hiexp.comparison.runs import Comparison, Run
+from hiexp.comparison.text import rule
 from hiexp.evaluation.metrics import metric
 from hiexp.plots.figure import class_line, picture
 from hiexp.printable import printable
@@ -17,6 +18,7 @@ from hiexp.printable import printable
 LABELLED = 120  # configurations whose names can be read
 LETTERS, LETTER = 80, 0.06  # of the settings of a configuration, and their width, inches
 COLOURS = ("C0", "C1", "C2", "C4", "C5", "C6", "C7", "C9")
+RULE = "#c2410c"
 CURVE_SCORES = ("balanced_accuracy", "success_rate")
 CURVE_LETTERS = 120  # of the settings of a curve
 CHANCE = "dashed: chance; dotted: its 95th percentile"
@@ -29,7 +31,8 @@ FEWEST_SIZES = 3  # of a curve
 def draw_scores(comparison: Comparison, file: Path) -> None:
     """Draw a bar a configuration, the best on top, over the range of the sweep's maximum by chance.
 
-    Lines are the configurations' 95 % intervals, ticks the 95th percentile of each by chance.
+    Lines are the configurations' 95 % intervals, ticks the 95th percentile of each by chance; a line across has what
+    measuring without learning scores on the objects of each.
 
     Parameters
     ----------
@@ -40,8 +43,9 @@ def draw_scores(comparison: Comparison, file: Path) -> None:
     """
     measure, verdict = comparison.measure, comparison.judged()
     runs = [run for run in comparison.done if math.isfinite(run.number(measure))]
-    scores, low, high, chance = (
-        np.array([run.number(prefix + measure) for run in runs]) for prefix in ("", "low_", "high_", "chance95_")
+    scores, low, high, chance, ruled = (
+        np.array([run.number(prefix + measure) for run in runs])
+        for prefix in ("", "low_", "high_", "chance95_", "yardstick_")
     )
     n = len(runs)
     labels, line = [], 0.05  # height of a bar, inches
@@ -60,6 +64,13 @@ def draw_scores(comparison: Comparison, file: Path) -> None:
         if np.isfinite(low).any():
             axes.hlines(range(n), low, high, color="0.15", lw=1, zorder=4, label="95 % interval")
         axes.barh(range(n), scores, color=colours, height=0.8, alpha=0.8, zorder=2)
+        if np.isfinite(ruled).any():
+            of_all = [rule(run) for run, value in zip(runs, ruled, strict=True) if np.isfinite(value)]
+            label, ends = (
+                f"{printable(of_all[0], LETTERS)}, nothing learned",
+                (np.arange(n) - 0.5, np.arange(n) + 0.5),
+            )
+            axes.vlines(ruled, *ends, color=RULE, lw=2, zorder=3, label=label)
         axes.plot(chance, range(n), "|", color="0.15", ms=9, zorder=5, label="one configuration by chance, 95 %")
         for name, colour in legend.items():
             axes.barh([np.nan], [np.nan], color=colour, label=printable(name, LETTERS))

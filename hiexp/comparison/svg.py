@@ -17,6 +17,7 @@ ROOM, NARROW, BROAD = 860, 5, 34  # px: what all columns may take, and one of th
 AT_MOST = 150  # runs in the picture
 LETTERS = 18  # of a setting
 VALUES = 12  # of a setting that has a row for each
+SHOWN = ("", "low_", "high_", "chance_", "chance95_", "yardstick_")
 TICKS = (1, 2, 2.5, 5, 10)
 
 
@@ -25,7 +26,8 @@ def draw_ranking(comparison: Comparison) -> str:
 
     After Simonsohn, Simmons & Nelson (2020, Nature Human Behaviour 4, 1208). Behind the scores stand what each run
     reaches by chance, from the mean to the 95th percentile, and what the best of the sweep reaches by chance, the
-    middle 90 % of the draws, where the sweep has been judged. Empty where no run has the score.
+    middle 90 % of the draws, where the sweep has been judged; a line has what measuring without learning scores on
+    the objects of each. Empty where no run has the score.
     """
     measure = comparison.measure
     runs = [run for run in comparison.done if math.isfinite(run.number(measure))][:AT_MOST]
@@ -40,7 +42,7 @@ def draw_ranking(comparison: Comparison) -> str:
     left = SIGN * max(labels, default=8) + 24
     width = left + step * len(runs) + 12
     verdict = comparison.judged()
-    ends = [run.number(prefix + measure) for run in runs for prefix in ("", "low_", "high_", "chance_", "chance95_")]
+    ends = [run.number(prefix + measure) for run in runs for prefix in SHOWN]
     if verdict:
         ends += [verdict["maximum"]["p05"], verdict["maximum"]["p95"]]
     ends = [value for value in ends if not math.isnan(value)]
@@ -70,6 +72,11 @@ def draw_ranking(comparison: Comparison) -> str:
         )
     )
     for place, run in enumerate(runs):
+        rule = run.number(f"yardstick_{measure}")
+        if math.isfinite(rule):
+            parts.append(
+                _line(left + step * place, height(rule), left + step * (place + 1), height(rule), "yardstick")
+            )
         parts.append(_column(run, measure, left + step * (place + 0.5), min(step * 0.62, 12), height))
     bottom = TOP + PLOT + 8
     for key, name in names.items():

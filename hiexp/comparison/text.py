@@ -11,7 +11,7 @@ import numpy as np
 
 from hiexp.comparison.runs import Comparison, Run
 from hiexp.csv_tables import csv_text
-from hiexp.evaluation.metrics import metric, shown_in
+from hiexp.evaluation.metrics import groups_of_width, metric, shown_in
 from hiexp.printable import counted, printable
 
 ON_SCREEN = 60  # runs in the table, unless more are asked for
@@ -133,6 +133,47 @@ def _differing(n_differ: int, n_others: int) -> str:
     return f"{n_differ or 'None'} of the other {n_others} {'differ' if n_differ > 1 else 'differs'}"
 
 
+def rule(run: Run) -> str:
+    """Return by what measurement, divided where, the run's objects are classified without learning."""
+    column, limits = (run.settings.get(f"evaluation.yardstick.{key}", "") for key in ("column", "limits"))
+    return f"{column} divided at {limits.strip('[]')}" if column and limits else "one measurement and its limits"
+
+
+def yardstick_text(comparison: Comparison) -> str:
+    """Return what yardsticks score on the objects of the best run, in a sentence; empty where nothing is known."""
+    measure, known = comparison.measure, []
+    for best in comparison.done[:1]:
+        yardsticks = {
+            "yardstick": f"{rule(best)}, nothing learned,",
+            "learned_yardstick": "a regression on asymmetries",
+        }
+        for name, words in yardsticks.items():
+            gain = f"{measure}_minus_{name}"
+            names = (f"{name}_{measure}", gain, f"low_{gain}", f"high_{gain}", f"p_{gain}")
+            score, mean, low, high, p = map(best.number, names)
+            if all(map(math.isfinite, (score, mean, low, high, p))):
+                less = f"the run minus that: {mean:+.3f} [{low:+.3f}, {high:+.3f}], p = {p:.3f}"
+                known.append(f"{words} has {score:.3f} ({less})")
+        if known:
+            chosen = ", before any correction for the run's selection" * (len(comparison.done) > 1)
+            return f"On the objects of run {best.name} {' and '.join(known)}{chosen}."
+    return ""
+
+
+def width_text(comparison: Comparison) -> str:
+    """Return of which runs W50 alone tells the groups, in a sentence; empty where there are none."""
+    runs = [run for run in comparison.done if groups_of_width(run.metrics)]
+    if not runs:
+        return ""
+    named = [
+        f"{run.name} ({value_text(run, 'cluster_tree_w50')} of {value_text(run, 'cluster_tree')})" for run in runs
+    ]
+    return (
+        "A decision tree of W50 alone tells the groups nearly as well as one of W50, S/N, flux and A_flux (balanced "
+        f"accuracies on objects held out) in {'run' if len(runs) == 1 else 'runs'} {_list(named)}."
+    )
+
+
 def pairs_text(comparison: Comparison) -> list[str]:
     """Return the differences between the values of one key, pair by pair, a line each."""
     lines, pair = [], ""
@@ -164,7 +205,8 @@ def report_text(comparison: Comparison, at_most: int = ON_SCREEN) -> str:
     parts = [textwrap.wrap(heading(comparison), width)]
     if comparison.done:
         parts.append([screen_table(comparison, width, at_most)])
-    parts.append([*textwrap.wrap(verdict_text(comparison), width), *textwrap.wrap(control_text(comparison), width)])
+    texts = (verdict_text, yardstick_text, control_text, width_text)
+    parts.append([line for text in texts for line in textwrap.wrap(text(comparison), width)])
     parts += [pairs_text(comparison), failures_text(comparison)]
     return "\n\n".join("\n".join(part) for part in parts if part)
 
@@ -269,10 +311,10 @@ def latex_table(comparison: Comparison) -> str:
     names, measure = short_names(comparison.axes), comparison.measure
     known = {name for run in comparison.done for name in run.metrics}
     measures = [measure, *(name for name in shown_in("paper") if name in known - {measure})]
-    chance = [name for name in measures if any(f"chance_{name}" in run.metrics for run in comparison.done)]
+    chance, p = ([name for name in measures if f"{prefix}_{name}" in known] for prefix in ("chance", "p"))
     titles = list(names.values())
     for name in measures:
-        titles += [metric(name).title, *(["chance", "$p$"] if name in chance else [])]
+        titles += [metric(name).title, *["chance"] * (name in chance), *["$p$"] * (name in p)]
     lines = [
         f"% hiexp: {len(comparison.done)} runs of {comparison.title}; needs \\usepackage{{booktabs}}.",
         *_explained(comparison, chance),
@@ -287,7 +329,9 @@ def latex_table(comparison: Comparison) -> str:
             cells.append(_latex_score(run, name))
             if name in chance:
                 mean, high = number(run.number(f"chance_{name}")), number(run.number(f"chance95_{name}"))
-                cells += [f"{mean} ({high})" if high else mean, number(run.number(f"p_{name}"))]
+                cells.append(f"{mean} ({high})" if high else mean)
+            if name in p:
+                cells.append(number(run.number(f"p_{name}")))
         lines.append(" & ".join(cells) + r" \\[2pt]")  # room for the ends of the intervals
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
 
@@ -297,6 +341,8 @@ def _explained(comparison: Comparison, chance: Sequence[str]) -> list[str]:
     lines = []
     if any(f"low_{comparison.measure}" in run.metrics for run in comparison.done):
         lines.append("% Scores with bootstrap 95 % intervals.")
+    rules = sorted({rule(run) for run in comparison.done if "yardstick_balanced_accuracy" in run.metrics})
+    lines += [f"% without learning: {latex_text(words)}, on the same objects." for words in rules]
     tails = " or ".join(dict.fromkeys(tail(name).removesuffix(" %") for name in chance))
     return lines + [f"% chance: mean ({tails}th percentile) under permuted classes."] * bool(chance)
 

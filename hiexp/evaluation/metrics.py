@@ -17,6 +17,7 @@ from hiexp.evaluation.confusion import accuracy, balanced_accuracy, macro_f1, su
 
 DEFAULT_MEASURES = ("success_rate", "median_chi2_dof", "agreement", "n_good")
 OF_SCORES = ("low_", "high_", "chance_", "chance95_")  # what runs tell of each score beside its value
+NEARLY = 0.8
 Place = Literal["run", "yardstick", "ranking", "paper", "pairs", "groups", "cost"]
 
 
@@ -80,13 +81,10 @@ METRICS = {
         of_tables=success_rate,
     ),
     "yardstick_balanced_accuracy": Metric(
-        "balanced accuracy without learning", "yardstick", shown=("ranking", "paper")
+        "balanced accuracy without learning", "balanced by rule", shown=("ranking", "paper")
     ),
     "balanced_accuracy_minus_yardstick": Metric(
-        "balanced accuracy minus that", "minus yardstick", shown=("ranking", "paper")
-    ),
-    "learned_yardstick_balanced_accuracy": Metric(
-        "balanced accuracy of a regression on asymmetries", "regression", shown=("ranking",)
+        "balanced accuracy minus that", "minus rule", shown=("ranking", "paper")
     ),
     "log_loss": Metric("log loss", greater_is_better=False, shown=("run", "ranking")),
     "brier": Metric("brier", greater_is_better=False, shown=("run",)),
@@ -142,6 +140,16 @@ def standing(metrics: Mapping[str, float], measure: str) -> tuple[bool, bool, fl
         return True, False, 0.0
     useless = measure == "success_rate" and metrics.get("n_predicted_classes") == 1
     return False, useless, -value if metric(measure).greater_is_better else value
+
+
+def groups_of_width(metrics: Mapping[str, float]) -> bool:
+    """Return whether a tree of W50 alone tells a clusterer's groups nearly as well as one of all that is measured.
+
+    That is with more than 0.8 of what the latter's balanced accuracy is above chance, where it is significantly so.
+    """
+    names = ("cluster_tree", "chance_cluster_tree", "chance95_cluster_tree", "cluster_tree_w50")
+    every, chance, chance95, alone = (metrics.get(name, math.nan) for name in names)
+    return every > chance95 and alone - chance > NEARLY * (every - chance)
 
 
 def metric(name: str) -> Metric:

@@ -6,6 +6,7 @@ numbers that an astronomer has already.
 
 from __future__ import annotations
 
+import difflib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -57,10 +58,10 @@ class Thresholds:
             If the table of fits does not have it.
         """
         if self.column not in fits or self.column in TEXTS:
-            known = ", ".join(name for name in fits if name not in TEXTS)
+            like = difflib.get_close_matches(self.column, fits.columns.difference(TEXTS), n=1)
             raise InputError(
-                f"evaluation.yardstick.column={self.column}: the table of fits has {known}; choose one of them, or "
-                "evaluation.yardstick=null"
+                f"evaluation.yardstick.column={self.column}: fits.ecsv has no such number"
+                f"{f'; do you mean {like[0]}?' if like else ', choose one of its columns, or null'}"
             )
         return fits[self.column].to_numpy(float)
 

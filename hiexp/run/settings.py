@@ -232,6 +232,8 @@ def _check(key: str, value: Any, raw: object, hint: Any, read: set[str]) -> None
     """Check one value, and what it has inside."""
     if isinstance(value, Mapping) and "_target_" in value:
         _check_member(key, value, raw, read)
+    elif value is None and hint == Member | None:
+        return
     elif hint in (Member, Member | None) or (is_dataclass(hint) and not isinstance(value, Mapping)):
         raise InputError(f"{key}={_shown(value)}: a group has settings of its own; choose a member of it, see --help")
     elif is_dataclass(hint):

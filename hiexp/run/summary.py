@@ -15,7 +15,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from hiexp.commandline import words_typed
-from hiexp.evaluation.metrics import METRICS, shown_in
+from hiexp.evaluation.metrics import METRICS, groups_of_width, shown_in
 from hiexp.run.files import PAGES_FOLDER, PLOTS_FOLDER, PREDICTIONS_FILE
 
 if TYPE_CHECKING:
@@ -44,8 +44,11 @@ def one_line(metrics: Mapping[str, float]) -> str:
     """Return the scores of a job in a sweep."""
     if "success_rate" not in metrics:
         return "nothing to score against"
+    rule = metrics.get("yardstick_balanced_accuracy")
+    measured = "" if rule is None else f", yardstick {rule:.3f}"
     return (
-        f"balanced accuracy {metrics['balanced_accuracy']:.3f} (chance {metrics['chance_balanced_accuracy']:.3f}), "
+        f"balanced accuracy {metrics['balanced_accuracy']:.3f} "
+        f"(chance {metrics['chance_balanced_accuracy']:.3f}{measured}), "
         f"success rate {metrics['success_rate']:.3f} (chance {metrics['chance_success_rate']:.3f})"
     )
 
@@ -53,7 +56,7 @@ def one_line(metrics: Mapping[str, float]) -> str:
 def summary(outcome: Outcome, metrics: Mapping[str, float], cfg: DictConfig, job: HydraConf, folder: Path) -> str:
     """Return the closing summary of a single run: scores, places, what to type next."""
     command = f"{python_command()} -m hiexp.train"
-    lines = ["", *_score_table(outcome, metrics), *_groups(metrics), *_followed(outcome), ""]
+    lines = ["", *_score_table(outcome, metrics), *_beside(metrics, cfg), *_groups(metrics), *_followed(outcome), ""]
     lines.append(f"predictions  {display_path(folder / PREDICTIONS_FILE)}")
     return "\n".join([*lines, *_places(cfg, folder), f"try next:  {command} -m {_words(job, _next_sweep(cfg, job))}"])
 
@@ -229,11 +232,41 @@ def _interval(metrics: Mapping[str, float], name: str) -> str:
     return "" if low is None else f"{low:.3f} - {high:.3f}"
 
 
+def _beside(metrics: Mapping[str, float], cfg: DictConfig) -> list[str]:
+    """Return what yardsticks score on the same objects, and by how much the classifier does better."""
+    rows = []
+    yardsticks = {
+        "yardstick": f"{instantiate(cfg.evaluation.get('yardstick'))}, nothing learned",
+        "learned_yardstick": "logistic regression of nine measures of asymmetry",
+    }
+    for name, title in yardsticks.items():
+        known = {key: shown for key, shown in shown_in("yardstick").items() if f"{name}_{key}" in metrics}
+        rows += [title] if known else []
+        for key, shown in known.items():
+            gain = f"{key}_minus_{name}"
+            low, high = metrics[f"low_{gain}"], metrics[f"high_{gain}"]
+            rows.append(
+                f"  {shown.title:24}{metrics[f'{name}_{key}']:6.{shown.digits}f}"
+                f"{_interval(metrics, f'{name}_{key}'):>17}"
+                f"{metrics[gain]:+9.3f} {f'[{low:+.3f}, {high:+.3f}]':17}{metrics[f'p_{gain}']:8.3f}"
+            )
+    heading = f"{'The same objects by':26}{'score':>6}{'95 % interval':>17}  {'classifier minus that':25}{'p':>8}"
+    return ["", heading, *rows] if rows else []
+
+
 def _groups(metrics: Mapping[str, float]) -> list[str]:
     """Say what the clusterer's groups are worth, where there is one."""
     names = ("cluster_silhouette", "cluster_stability", "cluster_adjusted_rand")
     worth = ", ".join(f"{METRICS[name].title} {metrics[name]:.2f}" for name in names if name in metrics)
     lines = [f"groups       {metrics['cluster_n_groups']:.0f}: {worth}"] if worth else []
+    if "cluster_tree" in metrics:
+        lines.append(
+            "measured     a tree of W50, S/N, flux and A_flux tells the groups of held-out objects with a balanced "
+            f"accuracy of {metrics['cluster_tree']:.2f} (chance {metrics['chance_cluster_tree']:.2f})"
+        )
+        if groups_of_width(metrics):
+            alone = metrics["cluster_tree_w50"]
+            lines.append(f"             nearly all of that is in W50: a tree of W50 alone has {alone:.2f}")
     if "agreement" in metrics:
         chance = f" (kappa {metrics['agreement_kappa']:.2f})" if "agreement_kappa" in metrics else ""
         lines.append(

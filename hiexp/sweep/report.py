@@ -51,7 +51,11 @@ def verdict_metrics(comparison: Comparison) -> dict[str, float]:
     if not verdict:
         return {}
     best, chance, measure = verdict["best"], verdict["maximum"], verdict["measure"]
-    return {
+    of_best = next(run.metrics for run in comparison.done if run.name == best["job"])
+    beside = {
+        name: of_best[name] for name in (f"yardstick_{measure}", f"{measure}_minus_yardstick") if name in of_best
+    }
+    return beside | {
         measure: best["score"],
         f"corrected_{measure}": best["corrected"],
         f"chance_{measure}": chance["mean"],
