@@ -92,7 +92,7 @@ class Thresholds:
         if present.size < 2 or present[0] != 0 or present[-1] != len(self.limits):
             log.info(
                 "%s is not compared: it has the classes 0 to %d, and these are %s",
-                *(self, len(self.limits), ", ".join(map(str, present))),
+                *(self, len(self.limits), ", ".join(map(str, present)) or "none"),
             )
             return None
         known = train[reference[train] != UNKNOWN]

@@ -130,7 +130,6 @@ def run_experiment(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> 
     from hiexp.evaluation.dependence import catalogue_parameters
     from hiexp.evaluation.split import split
     from hiexp.evaluation.training_sample import line_quantities
-    from hiexp.features import ProfileAsymmetry
     from hiexp.run.outcome import Outcome
 
     cache = instantiate(cfg.cache)
@@ -143,16 +142,41 @@ def run_experiment(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> 
     splitter = instantiate(cfg.evaluation.splitter)
     divisions = split(spectra, cfg.evaluation.split, splitter, cfg.evaluation.get("groups"))
     fits, quantities = fit.table[taking_part], quantities[taking_part]
-    yardstick = instantiate(cfg.evaluation.get("yardstick"))
-    ruled = measures = None
-    if yardstick and spectra.reference is not None and fits["w50"].notna().any():
-        ruled = yardstick.classify(yardstick.values(fits), spectra.reference, divisions[0].train)
-        measures = ProfileAsymmetry().fit_transform(profiles)
+    ruled, measures = without_classifier(cfg, cache, profiles, spectra.reference, fits, divisions[0].train)
     parts = [
         learn_part(cfg, cache, labels, profiles, spectra.reference, fits, quantities, measures, part, metrics)
         for part in divisions
     ]
     return Outcome.of(spectra, profiles, parameters, parts, ruled, cfg.evaluation.permutations, cfg.seed)
+
+
+def without_classifier(
+    cfg: DictConfig,
+    cache: DiskCache | NoCache,
+    profiles: np.ndarray,
+    reference: np.ndarray | None,
+    fits: pd.DataFrame,
+    train: np.ndarray,
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Return what yardsticks need: classes by a rule, shape (N,), and measures of asymmetry, shape (N, 9).
+
+    Neither where there are no reference classes or no lines, nor with ``evaluation.yardstick=null``; no classes where
+    the rule is not about those of the dataset.
+    """
+    from hydra.utils import instantiate
+
+    from hiexp.features import ProfileAsymmetry
+    from hiexp.run.pipeline import Features
+
+    yardstick = instantiate(cfg.evaluation.get("yardstick"))
+    if yardstick is None or reference is None or fits["w50"].isna().all():
+        return None, None
+    ruled = yardstick.classify(yardstick.values(fits), reference, train)
+    asymmetry = ProfileAsymmetry()
+    measured = cache.recall(
+        "asymmetry", Features, (profiles,), lambda: Features(asymmetry, asymmetry.fit_transform(profiles))
+    )
+    return ruled, measured.values
 
 
 def learn_part(
