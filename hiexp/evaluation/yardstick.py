@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Annotated
 
@@ -156,9 +156,13 @@ def beside(
         For each score S of confusion tables ``NAME_S`` and ``S_minus_NAME``, either with the ends of its 95 %
         interval, ``low_`` and ``high_``, the latter with its ``p_``.
     """
-    own = score(truth, other, n_draws, seed).metrics()
+    scores, differences = (
+        score(truth, other, n_draws, seed),
+        score_differences(truth, predicted, other, n_draws, seed),
+    )
+    own = replace(scores, observed={key: scores.observed[key] for key in differences}).metrics()
     numbers = {}
-    for key, difference in score_differences(truth, predicted, other, n_draws, seed).items():
+    for key, difference in differences.items():
         numbers[f"{name}_{key}"] = own[key]
         numbers |= {f"{end}_{name}_{key}": own[f"{end}_{key}"] for end in ("low", "high") if f"{end}_{key}" in own}
         gain = f"{key}_minus_{name}"

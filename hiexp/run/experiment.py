@@ -176,7 +176,7 @@ def without_classifier(
     measured = cache.recall(
         "asymmetry", Features, (profiles,), lambda: Features(asymmetry, asymmetry.fit_transform(profiles))
     )
-    return ruled, measured.values
+    return ruled, measured.values  # noqa: PD011
 
 
 def learn_part(

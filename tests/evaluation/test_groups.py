@@ -1,11 +1,13 @@
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 from sklearn.cluster import DBSCAN, KMeans
 
-from hiexp.evaluation.groups import group_scores, stability
+from hiexp.evaluation.groups import group_scores, stability, tree_scores
+from hiexp.evaluation.metrics import groups_of_width
 from hiexp.spectra import UNKNOWN
 
 SEPARATION = {"silhouette", "davies_bouldin", "calinski_harabasz"}
@@ -116,3 +118,47 @@ def test_noise_counts_as_a_group_of_its_own_in_stability(blobs):
     assert stability(DBSCAN(eps=5), points, groups, n_resamples=3) == (1.0, 0.0)
     joined = np.concatenate([truth, np.zeros(30, dtype=int)])
     assert stability(DBSCAN(eps=5), points, joined, n_resamples=3)[0] < 0.9
+
+
+def lines(n, rng):
+    columns = ("w50", "snr", "flux_int", "A_flux")
+    return pd.DataFrame(rng.uniform(0, 1, (n, 4)), columns=columns)
+
+
+def test_a_tree_tells_groups_of_width_by_width_alone():
+    rng = np.random.default_rng(0)
+    fits = lines(600, rng)
+    of_width = (3 * fits["w50"]).astype(int).to_numpy()
+    found = tree_scores(fits, of_width, np.arange(400), np.arange(400, 600), n_draws=50, seed=0)
+    assert found["cluster_tree"] > 0.95
+    assert found["cluster_tree_w50"] > 0.95
+    assert found["chance_cluster_tree"] == pytest.approx(1 / 3, abs=0.05)
+    assert groups_of_width(found)
+
+
+def test_a_tree_does_not_take_other_groups_for_those_of_width():
+    rng = np.random.default_rng(0)
+    fits = lines(600, rng)
+    train, test = np.arange(400), np.arange(400, 600)
+    of_flux = (2 * fits["flux_int"]).astype(int).to_numpy()
+    found = tree_scores(fits, of_flux, train, test, n_draws=50, seed=0)
+    assert found["cluster_tree"] > 0.95
+    assert not groups_of_width(found)
+    by_lot = tree_scores(fits, rng.integers(3, size=600), train, test, n_draws=50, seed=0)
+    assert by_lot["cluster_tree"] < 0.45
+    assert not groups_of_width(by_lot)
+
+
+def test_a_tree_goes_without_what_is_not_measured():
+    rng = np.random.default_rng(0)
+    fits = lines(300, rng)
+    groups = (2 * fits["snr"].to_numpy()).astype(int)
+    groups[::7] = -1  # noise
+    fits.loc[::5, "snr"] = np.nan
+    train, test = np.arange(200), np.arange(200, 300)
+    found = tree_scores(fits.assign(w50=np.nan), groups, train, test, n_draws=20, seed=0)
+    assert found["cluster_tree"] > 0.8
+    assert "cluster_tree_w50" not in found
+    nothing = pd.DataFrame(np.nan, fits.index, fits.columns)
+    assert tree_scores(nothing, groups, train, test, n_draws=20, seed=0) == {}
+    assert tree_scores(fits, np.zeros(300, int), train, test, n_draws=20, seed=0) == {}

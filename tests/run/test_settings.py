@@ -67,6 +67,12 @@ def test_every_member_of_every_group_passes_and_every_key_of_it_is_checked(group
         ),
         (["model.filters=[0]"], "model.filters=[0]: give a list of a whole number from 1 up"),
         (["evaluation.permutations=0"], "evaluation.permutations=0: give a whole number from 1 up"),
+        (
+            ["evaluation.yardstick.limits=[]"],
+            "evaluation.yardstick.limits=[]: give a list of a number that is not empty",
+        ),
+        (["evaluation.yardstick.limits=1.3"], "evaluation.yardstick.limits=1.3: give a list of a number"),
+        (["+evaluation.yardstick.colum=w50"], "do you mean evaluation.yardstick.column?"),
         (["+evaluation.folds=5"], "evaluation.folds=5: nothing reads this key"),
         (["evaluation=kfold", "evaluation.folds=1"], "evaluation.folds=1: give a whole number from 2 up"),
         (["fit.max_steps=abc"], "fit.max_steps=abc: give a whole number from 1 up"),
