@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 COLUMNS = ("velocity", "flux", "weight", "flag", "id")
 UNITS = ("velocity", "flux")
 LONGEST_REASON = 300  # characters
-REASONS = 10  # that are shown where no file can be read
+REASONS = 10  # beside the first, that are shown where no file can be read
 
 
 class _Spectrum(NamedTuple):
@@ -131,8 +131,9 @@ def read_spectra(
         first = read.skipped[0]
         if single:
             raise InputError(f"dataset.path={path}: {first['reason']}")
-        for one in read.skipped[1:REASONS]:
-            log.warning("%s: %s", one["name"], one["reason"])
+        others = {one["reason"]: one["name"] for one in reversed(read.skipped) if one["reason"] != first["reason"]}
+        for reason, name in list(others.items())[-REASONS:]:
+            log.warning("%s: %s", name, reason)
         raise InputError(
             f"dataset.path={path}: none of its {len(files)} files can be used; "
             f"the first, {first['name']}: {first['reason']}"

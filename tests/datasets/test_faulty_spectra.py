@@ -262,7 +262,7 @@ SERIES = np.random.default_rng(0).normal(0, 1, (6, 40))
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ({"rms": np.inf}, "rms has to be one positive number, or 6 of them, and finite"),
+        ({"rms": np.inf}, "rms has to be one positive number, 6 of them, or one a sample, and finite"),
         ({"rms": -np.ones(6)}, "rms has to be one positive number"),
         ({"y": [0.0, 1e30] * 3}, r"y has the label 1e\+30; beyond 2\^53"),
         ({"y": [0.0, 2.0**53 + 2] * 3}, r"beyond 2\^53"),
