@@ -66,11 +66,8 @@ def draw_scores(comparison: Comparison, file: Path) -> None:
         axes.barh(range(n), scores, color=colours, height=0.8, alpha=0.8, zorder=2)
         if np.isfinite(ruled).any():
             of_all = [rule(run) for run, value in zip(runs, ruled, strict=True) if np.isfinite(value)]
-            label, ends = (
-                f"{printable(of_all[0], LETTERS)}, nothing learned",
-                (np.arange(n) - 0.5, np.arange(n) + 0.5),
-            )
-            axes.vlines(ruled, *ends, color=RULE, lw=2, zorder=3, label=label)
+            label = f"{printable(of_all[0], LETTERS)}, nothing learned"
+            axes.vlines(ruled, np.arange(n) - 0.5, np.arange(n) + 0.5, color=RULE, lw=2, zorder=3, label=label)
         axes.plot(chance, range(n), "|", color="0.15", ms=9, zorder=5, label="one configuration by chance, 95 %")
         for name, colour in legend.items():
             axes.barh([np.nan], [np.nan], color=colour, label=printable(name, LETTERS))

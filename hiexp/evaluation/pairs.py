@@ -1,4 +1,4 @@
-"""The difference between two settings, run by run on the same split and seed."""
+"""The difference between two scores, pair by pair: of runs on the same split and seed, or of the same objects."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from scipy import stats
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """By how much one of two settings scores higher than the other.
+    """By how much one of two settings, or of two ways of classifying, scores higher than the other.
 
     Attributes
     ----------
     mean : float
-        Mean of the differences.
+        Mean of the differences between runs; the difference of the scores of objects.
     low, high : float
-        Confidence interval of the mean.
+        Confidence interval.
     p : float
-        Probability of a mean at least as far from 0 if there is no difference.
+        Probability of a difference at least as far from 0 if there is none.
     n : int
-        Pairs.
+        Pairs of runs, or objects.
     """
 
     mean: float

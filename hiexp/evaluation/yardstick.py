@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 class Thresholds:
     """The rule that puts an object into class 0, 1, ... by one measurement and the limits that it passes.
 
-    The default are the classes of Espada et al. (2011, A&A 532, A117): A_flux at 1.26 and 1.39.
+    ``A_flux`` with the limits 1.26 and 1.39 is the rule of Espada et al. (2011, A&A 532, A117).
 
     Parameters
     ----------
@@ -156,10 +156,8 @@ def beside(
         For each score S of confusion tables ``NAME_S`` and ``S_minus_NAME``, either with the ends of its 95 %
         interval, ``low_`` and ``high_``, the latter with its ``p_``.
     """
-    scores, differences = (
-        score(truth, other, n_draws, seed),
-        score_differences(truth, predicted, other, n_draws, seed),
-    )
+    scores = score(truth, other, n_draws, seed)
+    differences = score_differences(truth, predicted, other, n_draws, seed)
     own = replace(scores, observed={key: scores.observed[key] for key in differences}).metrics()
     numbers = {}
     for key, difference in differences.items():

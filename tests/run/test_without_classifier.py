@@ -14,7 +14,7 @@ from hiexp.evaluation.metrics import groups_of_width
 from hiexp.run.experiment import without_classifier
 from hiexp.run.settings import check_settings
 from hiexp.run.summary import one_line
-from hiexp.spectral.widths import asymmetry_class
+from hiexp.spectral.widths import CLASS_LIMITS, asymmetry_class
 
 QUICK = ["fit=none", "feature=asymmetry", "classifier=knn", "evaluation.permutations=20", "tracking=none"]
 RULE = "A_flux divided at 1.26 and 1.39, nothing learned"
@@ -82,6 +82,7 @@ def test_there_are_both_with_all_of_these():
     reference = np.arange(60) % 3
     fits = pd.DataFrame({"w50": np.full(60, 200.0), "A_flux": 1.2 + 0.15 * reference})
     profiles = np.exp(-(np.linspace(-3, 3, 50) ** 2)) * np.ones((60, 1))
+    assert tuple(composed().evaluation.yardstick.limits) == CLASS_LIMITS
     ruled, measures = without_classifier(composed(), NoCache(), profiles, reference, fits, np.arange(40))
     assert ruled.tolist() == reference.tolist()
     assert measures.shape == (60, 9)
