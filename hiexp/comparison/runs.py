@@ -268,7 +268,7 @@ def _run_of_folder(job: Path) -> Run:
     hydra = _read(read_job_settings, job / HYDRA_FILE, damaged, needed=True)
     command = reproduce_command(hydra, sweeping=True) if hydra else ""
     chosen = hydra["runtime"]["choices"] if hydra else {}
-    settings = {group: name for group, name in chosen.items() if not group.startswith("hydra/")}
+    settings = {group: name for group, name in chosen.items() if name and not group.startswith("hydra/")}
     # It may have failed before its settings were complete.
     settings |= leaves(_read(read_config, job / CONFIG_FILE, damaged) or {})
     numbers = {} if error.exists() else _read(read_metrics, metrics, damaged)

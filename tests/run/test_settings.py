@@ -31,7 +31,7 @@ def test_every_member_of_every_group_passes_and_every_key_of_it_is_checked(group
     for member in members(group):
         words = [
             f"{group}={member}",
-            *(["dataset.path=here"] if member in ("alfalfa", "arrays", "cig", "spectra") else []),
+            *(["dataset.path=here"] if member in ("alfalfa", "arrays", "cig", "sofia", "spectra") else []),
         ]
         cfg = composed(*words)
         check_settings(cfg, "train")
