@@ -83,7 +83,8 @@ def join_catalogue(
         rows = _rows_by_position(spectra.catalogue, table, match_radius, file)
     found = rows >= 0
     if not found.any():
-        how = f"within {match_radius} of a row" if match_radius is not None else f"in its column {names.name}"
+        by_name = f"in its column {names.name}, which begins with '{shown(names.iloc[0])}'"
+        how = f"within {match_radius} of a row" if match_radius is not None else by_name
         first = shown(spectra.ids[0])
         raise InputError(f"dataset.catalogue={file}: none of {len(rows)} objects is {how}; the first is '{first}'")
     used, counts = np.unique(rows[found], return_counts=True)
