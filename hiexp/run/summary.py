@@ -6,6 +6,7 @@ import os
 import shlex
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -82,6 +83,7 @@ def fit_summary(
         "",
         f"{metrics['n_good']} of {metrics['n_spectra']} spectra {_in_how_long(metrics)}",
         *_failure_counts(fit),
+        *_flag_counts(fit),
         "",
         *_median_table(fit),
         "",
@@ -291,6 +293,17 @@ def _failure_counts(fits: FitResult | Prediction) -> list[str]:
     lines = [f"{count:5d}  {reason}" for reason, count in counts.iloc[:REASONS].items()]
     rest = counts.iloc[REASONS:]
     return lines + ([f"{rest.sum():5d}  for {len(rest)} other reasons: skipped.csv"] if len(rest) else [])
+
+
+def _flag_counts(fit: FitResult) -> list[str]:
+    """Return how many good fits have each flag, the most frequent first."""
+    if "flags" not in fit.table:  # of a fit of somebody's own
+        return []
+    counts = Counter(
+        flag for flags in fit.table.loc[fit.good, "flags"] for flag in str(flags or "").split(",") if flag
+    )
+    said = ", ".join(f"{name} {count}" for name, count in counts.most_common())
+    return [f"flags        {said}"] if said else []
 
 
 def _median_table(fit: FitResult) -> list[str]:

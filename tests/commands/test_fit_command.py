@@ -60,6 +60,10 @@ def test_a_sample_is_fitted_written_and_recorded(tmp_path):
     assert {"fits.ecsv", "fits.parquet", "catalogue.csv", "config.yaml", "plots"} <= stored
 
     assert f"{good.sum()} of 20 spectra fitted in" in result.stdout
+    flags = pd.read_parquet(run / "fits.parquet")["flags"][np.asarray(good)].str.split(",").explode()
+    counts = flags[flags != ""].value_counts()
+    assert ("flags   " in result.stdout) == bool(len(counts))
+    assert all(f"{name} {count}" in result.stdout for name, count in counts.items())
     median = re.search(r"^w50 +([\d.]+) ", result.stdout, re.MULTILINE)
     assert float(median[1]) == pytest.approx(np.median(table["w50"][good]), rel=1e-3)
     assert "mlflow ui" in result.stdout
