@@ -9,9 +9,7 @@ from astropy import units as u
 from astropy.nddata import StdDevUncertainty
 
 from hiexp.errors import InputError
-from hiexp.spectral.axis import KM_S, REST_FREQUENCY
-
-DOPPLER = {"radio": u.doppler_radio, "optical": u.doppler_optical, "relativistic": u.doppler_relativistic}
+from hiexp.spectral.axis import DOPPLER, KM_S, REST_FREQUENCY
 
 
 class SpectrumArrays(NamedTuple):

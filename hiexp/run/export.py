@@ -138,7 +138,7 @@ def ucd(name: str, parameters: Mapping[str, str]) -> str:
     parameters : mapping
         Names of the model's parameters.
     """
-    of = name.removesuffix("_err_mc").removesuffix("_err")
+    of = _measured(name)
     if of in parameters:
         word = "stat.fit.param"
     elif of.startswith("A_") or of in ("cog_A_F", "cog_A_C"):
@@ -163,6 +163,11 @@ def _of_interest(spectra: Spectra, fit: FitResult) -> pd.DataFrame:
     return table[[name for name in columns if name in known]]
 
 
+def _measured(name: str) -> str:
+    """Return whose column of errors this is; the name itself where it is none."""
+    return name.removesuffix("_err_mc").removesuffix("_err")
+
+
 def _described(frame: pd.DataFrame, fit: FitResult) -> Table:
     """Return a table with units and the meaning of every column."""
     table = fit.with_units(frame)
@@ -173,7 +178,7 @@ def _described(frame: pd.DataFrame, fit: FitResult) -> Table:
         "flags": "what to know of the fit, words separated by commas",
     }
     for name in table.colnames:
-        of = name.removesuffix("_err_mc").removesuffix("_err")
+        of = _measured(name)
         if of != name:
             table[name].info.description = f"one standard deviation of {of}"
         elif not table[name].info.description:
@@ -187,7 +192,7 @@ def _decimals(frame: pd.DataFrame) -> dict[str, np.ndarray]:
     """Return how many decimals each number keeps: to two digits of its error, or four of its own without one."""
     decimals = {}
     for name in frame.columns[[column.dtype.kind == "f" for _, column in frame.items()]]:
-        error = f"{name.removesuffix('_err_mc').removesuffix('_err')}_err"
+        error = f"{_measured(str(name))}_err"
         errors = frame[error].to_numpy() if error in frame else np.full(len(frame), np.nan)
         sure = errors > 0
         leading = np.where(sure, errors, np.abs(frame[name].to_numpy()))

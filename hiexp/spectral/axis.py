@@ -10,6 +10,7 @@ from hiexp.errors import InputError
 UNITS = ("km/s", "m/s", "MHz", "GHz", "kHz", "Hz")
 REST_FREQUENCY = 1420.40575177 * u.MHz
 KM_S = u.km / u.s
+DOPPLER = {"optical": u.doppler_optical, "radio": u.doppler_radio, "relativistic": u.doppler_relativistic}
 LIGHT_SPEED = 299_792.458  # km/s
 LOWEST_VELOCITY = -1e5  # km/s: twice the frequencies of an L-band receiver, or channel numbers times their width
 # An HI line is 10 to 1000 km/s wide: a channel is not much narrower than thermal motion, and not wider than a

@@ -15,14 +15,18 @@ from hiexp.datasets.layouts.units import unit_named
 from hiexp.datasets.stacking import Channels
 from hiexp.datasets.tables import shown
 from hiexp.errors import InputError
-from hiexp.spectral.axis import KM_S, LIGHT_SPEED, REST_FREQUENCY, UNITS, is_plausible, to_velocity, units_that_fit
+from hiexp.spectral.axis import (
+    DOPPLER,
+    KM_S,
+    LIGHT_SPEED,
+    REST_FREQUENCY,
+    UNITS,
+    is_plausible,
+    to_velocity,
+    units_that_fit,
+)
 from hiexp.spectral.channels import NOISE_RANGE, unusual_noise
 
-DOPPLER = {
-    "optical": u.doppler_optical,
-    "radio": u.doppler_radio,
-    "relativistic": u.doppler_relativistic,
-}
 KINDS = {"velocity": KM_S, "frequency": u.Hz, "wavelength": u.m}
 
 
