@@ -68,9 +68,6 @@ class Thresholds:
     def classify(self, values: np.ndarray, reference: np.ndarray, train: np.ndarray) -> np.ndarray | None:
         """Return the class of each object by this rule, shape (N,); `UNKNOWN` where it has not been measured.
 
-        Where classes are left out (``n_classes=2`` keeps 0 and 2) those beside the gap are divided midway between
-        the limits of what is missing.
-
         Parameters
         ----------
         values : ndarray, shape (N,)
@@ -89,7 +86,7 @@ class Thresholds:
         if np.isnan(values).all():  # of series in which no line was looked for
             return None
         present = np.unique(reference[reference != UNKNOWN])
-        if present.size < 2 or present[0] != 0 or present[-1] != len(self.limits):
+        if not self.is_about(present):
             log.info(
                 "%s is not compared: it has the classes 0 to %d, and these are %s",
                 *(self, len(self.limits), ", ".join(map(str, present)) or "none"),
@@ -103,9 +100,33 @@ class Thresholds:
                 *(self, ", ".join(f"{median:.3g}" for median in medians)),
             )
             return None
+        return self.divide(values, present)
+
+    def is_about(self, classes: np.ndarray) -> bool:
+        """Tell whether classes, ascending, are among 0 to K - 1, with both ends."""
+        return classes.size > 1 and classes[0] == 0 and classes[-1] == len(self.limits)
+
+    def divide(self, values: np.ndarray, classes: np.ndarray) -> np.ndarray:
+        """Put objects into classes that the rule is about.
+
+        Where classes are left out (``n_classes=2`` keeps 0 and 2) those beside the gap are divided midway between
+        the limits of what is missing.
+
+        Parameters
+        ----------
+        values : ndarray, shape (N,)
+            Measurements; NaN where there is none.
+        classes : ndarray of int, shape (C,)
+            Ascending.
+
+        Returns
+        -------
+        ndarray of int, shape (N,)
+            `UNKNOWN` where there is no measurement.
+        """
         limits = np.sort(self.limits)
-        borders = [limits[first:last].mean() for first, last in pairwise(present)]
-        return np.where(np.isnan(values), UNKNOWN, present[np.searchsorted(borders, values, side="left")])
+        borders = [limits[first:last].mean() for first, last in pairwise(classes)]
+        return np.where(np.isnan(values), UNKNOWN, classes[np.searchsorted(borders, values, side="left")])
 
 
 def in_words(limits: Sequence[float]) -> str:

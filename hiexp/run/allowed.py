@@ -35,6 +35,9 @@ FITS = frozenset(
 )
 """Functions that a run's settings may name for its fit."""
 
+RULES = frozenset({"hiexp.evaluation.yardstick.Thresholds"})
+"""Classes that a run's settings may name for its yardstick."""
+
 CURVES = frozenset(
     f"hiexp.fitting.{module}{curve}{suffix}"
     for curve in ("gaussian", "lorentzian", "double_lorentzian")

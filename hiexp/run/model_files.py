@@ -24,7 +24,7 @@ from sklearn.pipeline import Pipeline
 
 from hiexp.errors import InputError
 from hiexp.printable import printable
-from hiexp.run.allowed import CURVES, DATASETS, ESTIMATORS, FITS, TREES
+from hiexp.run.allowed import CURVES, DATASETS, ESTIMATORS, FITS, RULES, TREES
 from hiexp.run.files import CONFIG_FILE, MODEL_FOLDER, PIPELINE_FILE
 from hiexp.run.reading import read_config
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 MOST_BYTES = 8 << 30  # of a pipeline unpacked
 TARGET = "_target_"
 CODE_KEYS = (TARGET, "function", "with_derivatives", "compiled")  # settings that name something to call
-Stage = Literal["dataset", "fit"]
+Stage = Literal["dataset", "fit", "yardstick"]
 STAGES: tuple[Stage, ...] = ("dataset", "fit")
 OF_SCIKIT_LEARN = {"n_features_in_": int, "feature_names_in_": np.ndarray, "_sklearn_version": str}
 LEAF = -1
@@ -103,9 +103,9 @@ def checked_stage(
     file : Path
         Where they stand, for messages.
     settings : mapping
-        A ``config.yaml``, resolved.
-    stage : {"dataset", "fit"}
-        The group.
+        A ``config.yaml``, resolved; of a yardstick the part ``evaluation``.
+    stage : {"dataset", "fit", "yardstick"}
+        Key of the settings that call something.
     trusted : sequence of str
         Dotted names, beyond those in `hiexp.run.allowed`, that it may have.
 
@@ -123,14 +123,14 @@ def checked_stage(
     _check_names(file, stage, node, trusted)
     if stage == "fit" and "spectra" in node:
         raise InputError(f"{file}: fit.spectra is what is fitted, and no setting")
-    node = {**node, "_partial_": True}
+    node = {**node, "_partial_": stage in STAGES}
     check_member(f"{file}: {stage}", node)
     return node
 
 
 def _check_names(file: Path, stage: Stage, node: dict[str, object], trusted: Sequence[str]) -> None:
     """Raise an `InputError` where a stage would have Hydra call, or resolve, what nobody has looked at."""
-    allowed = {"dataset": DATASETS, "fit": FITS}[stage]
+    allowed = {"dataset": DATASETS, "fit": FITS, "yardstick": RULES}[stage]
     entries = list(_entries(node))
     foreign = set()
     for depth, key, value in entries:

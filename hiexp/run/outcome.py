@@ -121,8 +121,8 @@ class Part:
     regression: np.ndarray | None = None
     explained: dict[str, float] = field(default_factory=dict)
 
-    def predictions(self, ids: np.ndarray, reference: np.ndarray | None) -> pd.DataFrame:
-        """Return a row an object: id, split, who learned from it, reference, label, predicted, probabilities."""
+    def predictions(self, ids: np.ndarray, reference: np.ndarray | None, ruled: np.ndarray | None) -> pd.DataFrame:
+        """Return a row an object: id, split, who learned from it, reference, label, classes, probabilities."""
         rows = np.arange(len(ids))
         table = pd.DataFrame(
             {
@@ -130,9 +130,10 @@ class Part:
                 "split": np.where(np.isin(rows, self.division.train), "train", "test"),
                 "clustered": np.isin(rows, self.assigned.clustered),
                 "used_for_training": np.isin(rows, self.assigned.training),
-                "reference": pd.NA if reference is None else _known(reference),
-                "label": _known(self.assigned.classes),
+                "reference": pd.NA if reference is None else known_classes(reference),
+                "label": known_classes(self.assigned.classes),
                 "predicted": self.predicted,
+                "yardstick": pd.NA if ruled is None else known_classes(ruled),
             }
         )
         if self.probability is None:
@@ -163,6 +164,8 @@ class Outcome:
         On the objects held out; None where nothing says what is true of them.
     truth_name : str
         Who said what is true: "reference" or "clusterer".
+    ruled : ndarray of int, shape (N,), or None
+        Classes without learning, by a measurement and its limits.
     beside : dict of str to float
         What yardsticks score on the same objects, ``yardstick_S`` and ``learned_yardstick_S``, and by how much the
         classifier does better, as `hiexp.evaluation.yardstick.beside` has it.
@@ -176,6 +179,7 @@ class Outcome:
     predicted: np.ndarray
     scores: Scores | None
     truth_name: str
+    ruled: np.ndarray | None
     beside: dict[str, float]
 
     @classmethod
@@ -195,10 +199,8 @@ class Outcome:
         ----------
         spectra : Spectra
             The objects that took part.
-        profiles, parameters, parts
+        profiles, parameters, parts, ruled
             As the attributes.
-        ruled : ndarray of int, shape (N,), or None
-            Classes without learning, by a measurement and its limits.
         n_draws : int
             Permutations and bootstrap samples of the scores.
         seed : int
@@ -236,6 +238,7 @@ class Outcome:
             if known.size
             else None,
             truth_name="clusterer" if reference is None else "reference",
+            ruled=ruled,
             beside=numbers,
         )
 
@@ -306,10 +309,11 @@ class Outcome:
         Columns ``repeat`` and ``fold`` count from 1.
         """
         if len(self.parts) == 1:
-            return self.parts[0].predictions(self.ids, self.reference)
+            return self.parts[0].predictions(self.ids, self.reference, self.ruled)
         tables = []
         for part in self.parts:
-            table = part.predictions(self.ids, self.reference).iloc[part.division.test].reset_index()
+            everyone = part.predictions(self.ids, self.reference, self.ruled)
+            table = everyone.iloc[part.division.test].reset_index()
             table.insert(2, "repeat", part.division.repeat)
             table.insert(3, "fold", part.division.fold)
             tables.append(table)
@@ -428,7 +432,7 @@ def draw_what_classifier_sees(model: Pipeline, objects: Objects, candidates: np.
         plot_images(objects.profiles, objects.predicted, feature.transform, plots / "images.png")
 
 
-def _known(classes: np.ndarray) -> pd.arrays.IntegerArray:
+def known_classes(classes: np.ndarray) -> pd.arrays.IntegerArray:
     """Return the classes, empty where there is none."""
     return pd.arrays.IntegerArray(classes.astype(np.int64), mask=classes == UNKNOWN)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
+from hydra.utils import instantiate
 from sklearn.pipeline import Pipeline
 from tqdm import tqdm
 
@@ -19,15 +21,18 @@ from hiexp.errors import InputError
 from hiexp.evaluation.dependence import dependence
 from hiexp.evaluation.scores import MANY, Scores, score
 from hiexp.evaluation.training_sample import TRAINING_FILE, TrainingSample
+from hiexp.evaluation.yardstick import Thresholds, beside
 from hiexp.fitting import FitResult
 from hiexp.plots import plot_confusion
-from hiexp.run.files import CONFIG_FILE, PLOTS_FOLDER, PREDICTIONS_FILE, model_folders
+from hiexp.run.files import CONFIG_FILE, METRICS_FILE, PLOTS_FOLDER, PREDICTIONS_FILE, model_folders
 from hiexp.run.model_files import checked_stage, load_model
-from hiexp.run.outcome import Objects, draw_what_classifier_sees, write_classes
+from hiexp.run.outcome import Objects, draw_what_classifier_sees, known_classes, write_classes
 from hiexp.run.pipeline import Features, predict, transform
-from hiexp.run.reading import read_config
+from hiexp.run.reading import read_config, read_metrics
 from hiexp.spectra import UNKNOWN, Spectra
 from hiexp.writing import staged
+
+log = logging.getLogger(__name__)
 
 BATCH = 4096  # profiles whose features are in memory at a time
 OF_REFERENCE = ("hiexp.labels.ReferenceLabels", "hiexp.labels.RandomLabels")  # classes that mean what a dataset's do
@@ -75,6 +80,8 @@ class TrainedModel:
         Whether these are reference classes, not groups that a clusterer has found.
     sample : TrainingSample or None
         What is known of the objects that the first was trained on.
+    yardstick : Thresholds or None
+        The rule that the run was held against; None where it had none, or its classes are not what the rule is about.
     """
 
     folder: Path
@@ -83,6 +90,7 @@ class TrainedModel:
     classes: np.ndarray
     of_reference: bool
     sample: TrainingSample | None
+    yardstick: Thresholds | None
 
     @classmethod
     def load(cls, folder: Path, trusted: Sequence[str], device: str) -> Self:
@@ -110,13 +118,17 @@ class TrainedModel:
             fit["device"] = device
         models = [_on_device(load_model(one, trusted), device, one) for one in folders]
         labels, known = settings.get("labels"), folders[0] / TRAINING_FILE
+        classes = np.unique(np.concatenate([model[-1].classes_ for model in models]))
+        of_reference = isinstance(labels, Mapping) and labels.get("_target_") in OF_REFERENCE
+        yardstick = _yardstick(folder, settings, trusted) if of_reference else None
         trained = cls(
             folder=folder,
             fit=fit,
             models=models,
-            classes=np.unique(np.concatenate([model[-1].classes_ for model in models])),
-            of_reference=isinstance(labels, Mapping) and labels.get("_target_") in OF_REFERENCE,
+            classes=classes,
+            of_reference=of_reference,
             sample=TrainingSample.load(known) if known.exists() else None,
+            yardstick=yardstick if yardstick and yardstick.is_about(classes) else None,
         )
         n_samples = fit.get("n_samples")
         if isinstance(n_samples, int):  # what is known without a fit is not found out after it
@@ -133,6 +145,18 @@ class TrainedModel:
         steps = [self.fit_name, *(_name(step) for _, step in self.models[0].steps)]
         folds = f", the mean of {len(self.models)} folds" if len(self.models) > 1 else ""
         return f"{', '.join(steps)}{folds}"
+
+    def ruled(self, fits: pd.DataFrame) -> np.ndarray | None:
+        """Return the classes of M objects, from their rows of the table of fits, by the yardstick, shape (M,).
+
+        `UNKNOWN` where it has not been measured; None where there is no yardstick.
+        """
+        if self.yardstick is None:
+            return None
+        if self.yardstick.column not in fits:
+            log.info("%s is left out: these fits have no such column", self.yardstick)
+            return None
+        return self.yardstick.divide(self.yardstick.values(fits), self.classes)
 
     def _check_length(self, n_samples: int) -> None:
         """Raise an `InputError` where the model was trained on longer or shorter profiles."""
@@ -192,6 +216,19 @@ class TrainedModel:
         )
 
 
+def _yardstick(folder: Path, settings: Mapping[str, object], trusted: Sequence[str]) -> Thresholds | None:
+    """Return the rule of a run whose scores stand beside it.
+
+    A run has a rule for any classes, and is held against it where they rise with what it measures.
+    """
+    evaluation = settings.get("evaluation")
+    if not isinstance(evaluation, Mapping) or evaluation.get("yardstick") is None:
+        return None
+    node = checked_stage(folder / CONFIG_FILE, evaluation, "yardstick", trusted)
+    held_against = "yardstick_accuracy" in read_metrics(folder / METRICS_FILE)
+    return instantiate(node, _convert_="all") if held_against else None
+
+
 def _name(step: Any) -> str:
     inner = [_name(one) for _, one in step.steps] if isinstance(step, Pipeline) else [type(step).__name__]
     return " + ".join(inner)
@@ -235,6 +272,11 @@ class Prediction:
         Objects of a reference class that the model knows.
     scores : Scores or None
         On these; None where there are none.
+    ruled : ndarray of int, shape (M,), or None
+        Classes by the yardstick of the trained run, `UNKNOWN` where there is no measurement.
+    beside : dict of str to float
+        What these score on the same objects, and by how much the model does better, as
+        `hiexp.evaluation.yardstick.beside` has it.
     unread : DataFrame
         Objects, or files, that could not be read, as `Spectra.skipped` has them.
     """
@@ -249,6 +291,8 @@ class Prediction:
     classified: Classified
     scored: np.ndarray
     scores: Scores | None
+    ruled: np.ndarray | None
+    beside: dict[str, float]
     unread: pd.DataFrame
 
     @classmethod
@@ -279,10 +323,13 @@ class Prediction:
         truth = np.full(good.sum(), UNKNOWN) if spectra.reference is None else spectra.reference[good]
         scored = np.isin(truth, trained.classes) & (truth != UNKNOWN) & trained.of_reference
         predicted, probability = classified.predicted, classified.probability
-        scores = None
+        ruled = trained.ruled(fit.table[good])
+        scores, numbers = None, {}
         if scored.any():
             shares = None if probability is None else probability[scored]
             scores = score(truth[scored], predicted[scored], n_draws, seed, shares, trained.classes)
+            if ruled is not None:
+                numbers = beside("yardstick", truth[scored], predicted[scored], ruled[scored], n_draws, seed)
         return cls(
             ids=spectra.ids,
             status=fit.table["status"].to_numpy(),
@@ -294,6 +341,8 @@ class Prediction:
             classified=classified,
             scored=scored,
             scores=scores,
+            ruled=ruled,
+            beside=numbers,
             unread=spectra.skipped,
         )
 
@@ -326,6 +375,7 @@ class Prediction:
             numbers |= {f"epsilon2_{name}": row["epsilon2"], f"information_{name}": row["information"]}
         if self.scores is not None:
             numbers |= self.scores.metrics() | {"n_scored": int(self.scored.sum())} | self._accuracies()
+            numbers |= self.beside
         return numbers
 
     def _accuracies(self) -> dict[str, float]:
@@ -338,17 +388,20 @@ class Prediction:
         return {name: float(right[rows].mean()) for name, rows in groups.items() if rows.any()}
 
     def table(self) -> pd.DataFrame:
-        """Return a row an object: id, status, predicted class, probabilities, what is unlike training, reference.
+        """Return a row an object: id, status, both classes, probabilities, what is unlike training, reference.
 
         Below them are those that could not be read, by the names that `unread` has.
         """
         rows = np.flatnonzero(self.good)
-        predicted = np.full(len(self.ids), UNKNOWN)
+        predicted, ruled = np.full((2, len(self.ids)), UNKNOWN)
         predicted[rows] = self.classified.predicted
+        if self.ruled is not None:
+            ruled[rows] = self.ruled
         columns: dict[str, Any] = {
             "id": self.ids,
             "status": self.status,
             "predicted": pd.arrays.IntegerArray(predicted, mask=~self.good),
+            "yardstick": known_classes(ruled),
         }
         if self.classified.probability is not None:
             probability = np.full((len(self.ids), len(self.trained.classes)), np.nan)
@@ -361,9 +414,7 @@ class Prediction:
         unlike[rows] = NOT_KNOWN if reasons is None else ["; ".join(of_object) for of_object in reasons]
         columns["unlike_training"] = unlike
         if self.reference is not None:
-            columns["reference"] = pd.arrays.IntegerArray(
-                self.reference.astype(np.int64), mask=self.reference == UNKNOWN
-            )
+            columns["reference"] = known_classes(self.reference)
         table = pd.DataFrame(columns)
         unread = {"id": self.unread["name"], "status": NOT_READ + self.unread["reason"]}
         return table if self.unread.empty else pd.concat([table, pd.DataFrame(unread)], ignore_index=True)

@@ -22,6 +22,7 @@ from hiexp.run.files import PAGES_FOLDER, PLOTS_FOLDER, PREDICTIONS_FILE
 if TYPE_CHECKING:
     import numpy as np
 
+    from hiexp.evaluation.yardstick import Thresholds
     from hiexp.fitting import FitResult
     from hiexp.run.outcome import Outcome
     from hiexp.run.prediction import Prediction
@@ -57,7 +58,8 @@ def one_line(metrics: Mapping[str, float]) -> str:
 def summary(outcome: Outcome, metrics: Mapping[str, float], cfg: DictConfig, job: HydraConf, folder: Path) -> str:
     """Return the closing summary of a single run: scores, places, what to type next."""
     command = f"{python_command()} -m hiexp.train"
-    lines = ["", *_score_table(outcome, metrics), *_beside(metrics, cfg), *_groups(metrics), *_followed(outcome), ""]
+    rule = instantiate(cfg.evaluation.get("yardstick"))
+    lines = ["", *_score_table(outcome, metrics), *_beside(metrics, rule), *_groups(metrics), *_followed(outcome), ""]
     lines.append(f"predictions  {display_path(folder / PREDICTIONS_FILE)}")
     return "\n".join([*lines, *_places(cfg, folder), f"try next:  {command} -m {_words(job, _next_sweep(cfg, job))}"])
 
@@ -136,6 +138,7 @@ def _prediction_lines(prediction: Prediction, metrics: Mapping[str, float]) -> l
         *_unlike(prediction, metrics),
         "",
         *_prediction_scores(prediction, metrics),
+        *_beside(metrics, prediction.trained.yardstick),
         *_followed(prediction),
     ]
 
@@ -234,11 +237,11 @@ def _interval(metrics: Mapping[str, float], name: str) -> str:
     return "" if low is None else f"{low:.3f} - {high:.3f}"
 
 
-def _beside(metrics: Mapping[str, float], cfg: DictConfig) -> list[str]:
-    """Return what yardsticks score on the same objects, and by how much the classifier does better."""
+def _beside(metrics: Mapping[str, float], rule: Thresholds | None) -> list[str]:
+    """Return what yardsticks score, a rule among them, and by how much the classifier does better."""
     rows = []
     yardsticks = {
-        "yardstick": f"{instantiate(cfg.evaluation.get('yardstick'))}, nothing learned",
+        "yardstick": f"{rule}, nothing learned",
         "learned_yardstick": "logistic regression of nine measures of asymmetry",
     }
     for name, title in yardsticks.items():

@@ -45,10 +45,13 @@ def test_a_trained_run_is_applied_written_and_recorded(tmp_path):
     metrics = json.loads((out / "metrics.json").read_text())
     assert metrics["accuracy"] == pytest.approx((table["predicted"] == table["reference"]).mean())
     assert metrics["n_unlike"] == table["unlike_training"].notna().sum()
+    assert metrics["yardstick_accuracy"] == pytest.approx((table["yardstick"] == table["reference"]).mean())
+    assert "A_flux divided at 1.26 and 1.39, nothing learned" in result.stdout
     assert "40 of 40 spectra classified" in result.stdout
     assert "40 objects, scored against the reference classes" in result.stdout
 
     made, parent = records(tmp_path)
+    assert made.data.metrics["accuracy_minus_yardstick"] == metrics["accuracy_minus_yardstick"]
     uid = json.loads((one / "run.json").read_text())["uid"]
     tags = made.data.tags
     assert (tags["trained.uid"], tags["trained.run_id"]) == (uid, parent.info.run_id)

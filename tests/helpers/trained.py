@@ -25,21 +25,29 @@ SETTINGS = {
     "labels": {"_target_": "hiexp.labels.ReferenceLabels", "n_classes": 3},
     "classifier": {"_target_": "sklearn.ensemble.RandomForestClassifier"},
 }
+RULE = {"_target_": "hiexp.evaluation.yardstick.Thresholds", "column": "A_flux", "limits": [1.26, 1.39]}
 
 
-def learned(classifier: object | None = None, seed: int = 1, n: int = 60) -> tuple[Pipeline, TrainingSample]:
-    """Return a model of a few galaxies, and what it was trained on."""
+def learned(
+    classifier: object | None = None, seed: int = 1, n: int = 60, classes: tuple[int, ...] = (0, 1, 2)
+) -> tuple[Pipeline, TrainingSample]:
+    """Return a model of a few galaxies of some classes, and what it was trained on."""
     spectra = mock_cig(n_galaxies=n, seed=seed)
     fit = fit_none(spectra, n_samples=20)
-    rows = np.flatnonzero(fit.good)
+    rows = np.flatnonzero(fit.good & np.isin(spectra.reference, classes))
     features = extract(RawProfile(), fit.profiles, rows, spectra.reference)
     classifier = classifier or RandomForestClassifier(5, random_state=0)
     model = learn(features, classifier, rows, spectra.reference)
     return model, TrainingSample.of(features.values[rows], line_quantities(spectra, fit).iloc[rows])
 
 
-def write_run(folder: Path, *models: tuple[Pipeline, TrainingSample | None], **settings: object) -> Path:
-    """Write the folder of a run, of several models one of several folds; `settings` go before the usual ones."""
+def write_run(
+    folder: Path, *models: tuple[Pipeline, TrainingSample | None], held_against: bool = False, **settings: object
+) -> Path:
+    """Write the folder of a run, of several models one of several folds; `settings` go before the usual ones.
+
+    A run that was `held_against` a yardstick has the score of that.
+    """
     for number, (model, sample) in enumerate(models, start=1):
         place = folder / MODEL_FOLDER / (f"fold_{number}" if len(models) > 1 else "")
         save_model(model, place)
@@ -47,5 +55,7 @@ def write_run(folder: Path, *models: tuple[Pipeline, TrainingSample | None], **s
             sample.save(place / TRAINING_FILE)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / CONFIG_FILE).write_text(yaml.safe_dump(SETTINGS | settings))
-    (folder / METRICS_FILE).write_text(json.dumps({"success_rate": 0.5}))
+    (folder / METRICS_FILE).write_text(
+        json.dumps({"success_rate": 0.5} | ({"yardstick_accuracy": 0.6} if held_against else {}))
+    )
     return folder

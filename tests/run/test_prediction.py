@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers.configuration import composed
-from helpers.trained import FIT, learned, write_run
+from helpers.trained import FIT, RULE, learned, write_run
+from sklearn.metrics import balanced_accuracy_score
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
@@ -15,12 +16,15 @@ from sklearn.svm import SVC
 from hiexp.classifiers import CNNClassifier, ConvNet
 from hiexp.datasets import mock_cig
 from hiexp.errors import InputError
+from hiexp.evaluation.scores import score_differences
 from hiexp.evaluation.training_sample import line_quantities
 from hiexp.fitting import fit_none
 from hiexp.run.experiment import predict_sample
 from hiexp.run.model_files import save_model
 from hiexp.run.prediction import Prediction, TrainedModel
 from hiexp.run.summary import _prediction_lines
+from hiexp.spectra import UNKNOWN
+from hiexp.spectral.widths import asymmetry_class
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +52,7 @@ def test_one_row_an_object_with_class_or_reason(tmp_path, sky, models):
     made = predicted(write_run(tmp_path / "run", models[0]), sky)
     table = made.table()
     assert table.columns.tolist() == [
-        *("id", "status", "predicted", "probability_0", "probability_1", "probability_2"),
+        *("id", "status", "predicted", "yardstick", "probability_0", "probability_1", "probability_2"),
         *("unlike_training", "reference"),
     ]
     assert table["id"].tolist() == sky[0].ids.tolist()
@@ -63,6 +67,89 @@ def test_one_row_an_object_with_class_or_reason(tmp_path, sky, models):
     assert metrics["n_class_0"] == (expected == 0).sum()
     assert "low_accuracy" in metrics
     assert "chance_accuracy" in metrics
+
+
+BESIDE = {"held_against": True, "evaluation": {"yardstick": RULE}}
+
+
+def test_the_rule_of_the_run_is_scored_on_the_same_objects(tmp_path, sky, models):
+    made = predicted(write_run(tmp_path / "run", models[0], **BESIDE), sky)
+    good = sky[1].good
+    truth, ruled = sky[0].reference[good], asymmetry_class(sky[1].table["A_flux"][good].to_numpy())
+    table = made.table()
+    assert table["yardstick"].isna().tolist() == (~good).tolist()
+    assert table["yardstick"][good].tolist() == ruled.tolist()
+    metrics = made.metrics()
+    assert metrics["yardstick_accuracy"] == pytest.approx((ruled == truth).mean())
+    assert metrics["yardstick_balanced_accuracy"] == pytest.approx(balanced_accuracy_score(truth, ruled))
+    assert "low_yardstick_accuracy" in metrics
+    for name, difference in score_differences(truth, made.classified.predicted, ruled, 50, 0).items():
+        names = (f"{prefix}{name}_minus_yardstick" for prefix in ("", "low_", "high_", "p_"))
+        values = difference.mean, difference.low, difference.high, difference.p
+        assert [metrics[key] for key in names] == pytest.approx(values)
+    lines = _prediction_lines(made, {"n_good": 29, "n_spectra": 30, "n_failed": 1} | metrics)
+    place = lines.index("A_flux divided at 1.26 and 1.39, nothing learned")
+    assert lines[place - 1].split() == [
+        "The",
+        "same",
+        "objects",
+        "by",
+        "score",
+        "95",
+        "%",
+        "interval",
+        "classifier",
+        "minus",
+        "that",
+        "p",
+    ]
+    assert lines[place + 1].split()[:3] == ["balanced", "accuracy", f"{metrics['yardstick_balanced_accuracy']:.3f}"]
+    assert lines[place + 2].split()[-1] == f"{metrics['p_accuracy_minus_yardstick']:.3f}"
+
+
+def test_without_reference_classes_the_rule_has_classes_and_no_scores(tmp_path, sky, models):
+    folder = write_run(tmp_path / "run", models[0], **BESIDE)
+    made = predicted(folder, sky, dataclasses.replace(sky[0], reference=None))
+    expected = predicted(folder, sky).table()["yardstick"]
+    pd.testing.assert_series_equal(made.table()["yardstick"], expected)
+    assert not [name for name in made.metrics() if "yardstick" in name]
+    screen = _prediction_lines(made, {"n_good": 29, "n_spectra": 30, "n_failed": 1} | made.metrics())
+    assert "nothing learned" not in "\n".join(screen)
+
+
+def test_of_a_model_of_two_classes_the_rule_divides_midway(tmp_path, sky):
+    made = predicted(write_run(tmp_path / "run", learned(classes=(0, 2)), **BESIDE), sky)
+    a_flux = sky[1].table["A_flux"][sky[1].good].to_numpy()
+    assert made.ruled.tolist() == np.where(a_flux > 1.325, 2, 0).tolist()
+    assert made.metrics()["n_scored"] == (sky[0].reference[sky[1].good] != 1).sum()
+
+
+def test_where_nothing_is_measured_the_rule_has_no_class_and_is_wrong(tmp_path, sky, models):
+    table = sky[1].table.copy()
+    table.loc[table.index[:3], "A_flux"] = np.nan
+    folder = write_run(tmp_path / "run", models[0], **BESIDE)
+    made = predicted(folder, (sky[0], dataclasses.replace(sky[1], table=table)))
+    assert made.ruled[:3].tolist() == [UNKNOWN] * 3
+    assert made.table()["yardstick"].isna().tolist() == [True] * 3 + [False, True] + [False] * 25
+    right = made.ruled == sky[0].reference[sky[1].good]
+    assert made.metrics()["yardstick_accuracy"] == pytest.approx(right.mean())
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        BESIDE | {"evaluation": {"yardstick": None}},
+        BESIDE | {"evaluation": {}},
+        BESIDE | {"held_against": False},  # its classes did not rise with A_flux
+        BESIDE | {"labels": {"_target_": "hiexp.labels.ClusterLabels"}},
+        BESIDE | {"evaluation": {"yardstick": RULE | {"limits": [1.26, 1.39, 2.0]}}},
+        BESIDE | {"evaluation": {"yardstick": RULE | {"column": "A_no_fit_has"}}},
+    ],
+)
+def test_a_rule_that_is_not_about_the_classes_of_the_run_has_none(tmp_path, sky, models, settings):
+    made = predicted(write_run(tmp_path / "run", models[0], **settings), sky)
+    assert made.table()["yardstick"].isna().all()
+    assert not [name for name in made.metrics() if "yardstick" in name]
 
 
 def test_of_several_folds_the_probabilities_are_averaged(tmp_path, sky, models):
@@ -241,16 +328,23 @@ def test_where_no_spectrum_has_a_fit_all_reasons_are_written_before_the_end(tmp_
 
 
 @pytest.mark.parametrize(
-    "fit",
+    "settings",
     [
-        FIT | {"n_samples": {"_target_": "os.mkdir", "path": "{mark}"}},
-        {"_target_": "os.mkdir", "path": "{mark}"},
-        FIT | {"n_samples": "${oc.env:HOME}"},
+        {"fit": FIT | {"n_samples": {"_target_": "os.mkdir", "path": "{mark}"}}},
+        {"fit": {"_target_": "os.mkdir", "path": "{mark}"}},
+        {"fit": FIT | {"n_samples": "${oc.env:HOME}"}},
+        {"evaluation": {"yardstick": {"_target_": "os.mkdir", "path": "{mark}"}}},
+        {"evaluation": {"yardstick": RULE | {"column": {"_target_": "os.mkdir", "path": "{mark}"}}}},
+        {"evaluation": {"yardstick": RULE | {"column": "${oc.env:HOME}"}}},
+        {"evaluation": {"yardstick": RULE | {"_args_": ["{mark}"]}}},
+        {"evaluation": {"yardstick": RULE | {"limits": "1.26"}}},
+        {"evaluation": {"yardstick": "A_flux"}},
     ],
 )
-def test_a_hostile_run_is_refused_before_anything_is_read_or_written(tmp_path, models, fit):
+def test_a_hostile_run_is_refused_before_anything_is_read_or_written(tmp_path, models, settings):
     mark = tmp_path / "mark"
-    write_run(tmp_path / "gift", models[0], fit=json.loads(json.dumps(fit).replace("{mark}", str(mark))))
+    settings = json.loads(json.dumps(settings).replace("{mark}", str(mark)))
+    write_run(tmp_path / "gift", models[0], held_against=True, **settings)
     cfg = composed(f"run={tmp_path / 'gift'}", "dataset=mock_cig", "tracking=none", "cache=off", command="predict")
     with pytest.raises(InputError, match=r"config\.yaml"):
         predict_sample(cfg, tmp_path / "out", {})

@@ -8,12 +8,17 @@ import pytest
 from helpers.commands import train
 from helpers.configuration import composed
 from sklearn.metrics import balanced_accuracy_score
+from sklearn.pipeline import Pipeline
 
 from hiexp.cache import NoCache
 from hiexp.evaluation.metrics import groups_of_width
+from hiexp.evaluation.split import Division
+from hiexp.labels import Assignment
 from hiexp.run.experiment import without_classifier
+from hiexp.run.outcome import Part
 from hiexp.run.settings import check_settings
 from hiexp.run.summary import one_line
+from hiexp.spectra import UNKNOWN
 from hiexp.spectral.widths import CLASS_LIMITS, asymmetry_class
 
 QUICK = ["fit=none", "feature=asymmetry", "classifier=knn", "evaluation.permutations=20", "tracking=none"]
@@ -33,7 +38,8 @@ def test_folds_stand_beside_their_yardsticks_and_groups_beside_a_tree(tmp_path):
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     fits = pd.read_parquet(tmp_path / "run" / "fits.parquet").set_index("id")
     test = held_out(tmp_path / "run").query("repeat == 1")
-    expected = balanced_accuracy_score(test["reference"], asymmetry_class(fits.loc[test["id"], "A_flux"].to_numpy()))
+    assert test["yardstick"].tolist() == asymmetry_class(fits.loc[test["id"], "A_flux"].to_numpy()).tolist()
+    expected = balanced_accuracy_score(test["reference"], test["yardstick"])
     assert metrics["yardstick_balanced_accuracy"] == pytest.approx(expected)
     for name in ("yardstick", "learned_yardstick"):
         own = metrics["balanced_accuracy"] - metrics[f"{name}_balanced_accuracy"]
@@ -59,6 +65,7 @@ def test_the_screen_shows_them_for_two_classes_divided_midway(tmp_path):
     test = held_out(tmp_path / "two")
     a_flux = pd.read_parquet(tmp_path / "two" / "fits.parquet").set_index("id").loc[test["id"], "A_flux"]
     midway = np.where(a_flux > 1.325, 2, 0)
+    assert test["yardstick"].tolist() == midway.tolist()
     assert metrics["yardstick_accuracy"] == pytest.approx((midway == test["reference"]).mean())
 
 
@@ -76,6 +83,16 @@ def test_there_are_none_without_a_rule_classes_or_lines(words, reference, w50):
     fits = pd.DataFrame({"w50": np.full(60, w50), "A_flux": 1 + 0.2 * (np.arange(60) % 3)})
     profiles = np.exp(-(np.linspace(-3, 3, 50) ** 2)) * np.ones((60, 1))
     assert without_classifier(cfg, NoCache(), profiles, reference, fits, np.arange(40)) == (None, None)
+
+
+@pytest.mark.parametrize("ruled", [None, np.array([0, UNKNOWN, 2])])
+def test_a_table_of_predictions_has_the_class_by_the_rule_where_there_is_one(ruled):
+    three = np.arange(3)
+    division = Division(train=three[:2], test=three[2:])
+    part = Part(division, Assignment(classes=three, training=three[:2]), three, None, Pipeline([("none", None)]))
+    table = part.predictions(np.array(["a", "b", "c"]), three, ruled)
+    assert table["predicted"].tolist() == [0, 1, 2]
+    assert table["yardstick"].isna().tolist() == ([True] * 3 if ruled is None else [False, True, False])
 
 
 def test_there_are_both_with_all_of_these():
