@@ -39,7 +39,7 @@ def test_the_main_job(hiexp_train, tmp_path):
 
     predictions = pd.read_csv(run / "predictions.csv")
     assert predictions.columns.tolist() == [
-        *("id", "split", "clustered", "used_for_training", "reference", "label", "predicted"),
+        *("id", "split", "clustered", "used_for_training", "reference", "label", "predicted", "yardstick"),
         *("probability_0", "probability_1", "probability_2"),
     ]
     assert predictions["split"].value_counts()["test"] == 27
