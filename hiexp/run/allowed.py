@@ -35,6 +35,9 @@ FITS = frozenset(
 )
 """Functions that a run's settings may name for its fit."""
 
+MEASURERS = frozenset({"hiexp.fitting.measure_data"})
+"""Functions that a run's settings may name for its measurements of the data."""
+
 RULES = frozenset({"hiexp.evaluation.yardstick.Thresholds"})
 """Classes that a run's settings may name for its yardstick."""
 

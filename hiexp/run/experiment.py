@@ -259,7 +259,8 @@ def predict_sample(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> 
     trained = TrainedModel.load(trained_run(cfg), list(cfg.trust), cfg.device)
     log.info("Model of %s: %s", display_path(trained.folder), trained.in_words())
     settings: Any = OmegaConf.to_container(cfg, resolve=True)
-    spectra, fit = fitted_sample(OmegaConf.create(settings | {"fit": trained.fit}), folder, metrics)
+    settings |= {"fit": trained.fit, "measurements": trained.measurements}
+    spectra, fit = fitted_sample(OmegaConf.create(settings), folder, metrics)
     metrics |= fit.metrics()
     good = fit.good
     with stopwatch(metrics, "predict_seconds"):

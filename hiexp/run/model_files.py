@@ -24,7 +24,7 @@ from sklearn.pipeline import Pipeline
 
 from hiexp.errors import InputError
 from hiexp.printable import printable
-from hiexp.run.allowed import CURVES, DATASETS, ESTIMATORS, FITS, RULES, TREES
+from hiexp.run.allowed import CURVES, DATASETS, ESTIMATORS, FITS, MEASURERS, RULES, TREES
 from hiexp.run.files import CONFIG_FILE, MODEL_FOLDER, PIPELINE_FILE
 from hiexp.run.reading import read_config
 
@@ -35,8 +35,14 @@ if TYPE_CHECKING:
 MOST_BYTES = 8 << 30  # of a pipeline unpacked
 TARGET = "_target_"
 CODE_KEYS = (TARGET, "function", "with_derivatives", "compiled")  # settings that name something to call
-Stage = Literal["dataset", "fit", "yardstick"]
+Stage = Literal["dataset", "fit", "measurements", "yardstick"]
 STAGES: tuple[Stage, ...] = ("dataset", "fit")
+GIVEN: Mapping[Stage, tuple[str, ...]] = {
+    "dataset": (),
+    "fit": ("spectra",),
+    "measurements": ("spectra", "fit"),
+    "yardstick": (),
+}
 OF_SCIKIT_LEARN = {"n_features_in_": int, "feature_names_in_": np.ndarray, "_sklearn_version": str}
 LEAF = -1
 
@@ -104,7 +110,7 @@ def checked_stage(
         Where they stand, for messages.
     settings : mapping
         A ``config.yaml``, resolved; of a yardstick the part ``evaluation``.
-    stage : {"dataset", "fit", "yardstick"}
+    stage : {"dataset", "fit", "measurements", "yardstick"}
         Key of the settings that call something.
     trusted : sequence of str
         Dotted names, beyond those in `hiexp.run.allowed`, that it may have.
@@ -121,16 +127,17 @@ def checked_stage(
     if not isinstance(node, dict) or TARGET not in node:
         raise InputError(f"{file}: it has no {stage} with a _target_; give a run's folder")
     _check_names(file, stage, node, trusted)
-    if stage == "fit" and "spectra" in node:
-        raise InputError(f"{file}: fit.spectra is what is fitted, and no setting")
-    node = {**node, "_partial_": stage in STAGES}
+    for given in GIVEN[stage]:
+        if given in node:
+            raise InputError(f"{file}: {stage}.{given} is what it is called with, and no setting")
+    node = {**node, "_partial_": stage != "yardstick"}
     check_member(f"{file}: {stage}", node)
     return node
 
 
 def _check_names(file: Path, stage: Stage, node: dict[str, object], trusted: Sequence[str]) -> None:
     """Raise an `InputError` where a stage would have Hydra call, or resolve, what nobody has looked at."""
-    allowed = {"dataset": DATASETS, "fit": FITS, "yardstick": RULES}[stage]
+    allowed = {"dataset": DATASETS, "fit": FITS, "measurements": MEASURERS, "yardstick": RULES}[stage]
     entries = list(_entries(node))
     foreign = set()
     for depth, key, value in entries:

@@ -72,6 +72,8 @@ class TrainedModel:
         The run's.
     fit : dict
         Settings of its fit.
+    measurements : dict or None
+        Settings of what it has measured on the data, too.
     models : list of Pipeline
         Feature and classifier: one, or one a fold.
     classes : ndarray of int, shape (C,)
@@ -86,6 +88,7 @@ class TrainedModel:
 
     folder: Path
     fit: dict[str, object]
+    measurements: dict[str, object] | None
     models: list[Pipeline]
     classes: np.ndarray
     of_reference: bool
@@ -101,7 +104,7 @@ class TrainedModel:
         folder : Path
             A run's folder.
         trusted : sequence of str
-            Dotted names, beyond those in `hiexp.run.allowed`, that fit and models may have.
+            Dotted names, beyond those in `hiexp.run.allowed`, that settings and models may have.
         device : {"cpu", "cuda", "auto"}
             Where both compute.
 
@@ -114,6 +117,8 @@ class TrainedModel:
         file, folders = folder / CONFIG_FILE, model_folders(folder)
         settings = read_config(file)
         fit = checked_stage(file, settings, "fit", trusted)
+        measured = settings.get("measurements") is not None
+        measurements = checked_stage(file, settings, "measurements", trusted) if measured else None
         if "device" in fit:
             fit["device"] = device
         models = [_on_device(load_model(one, trusted), device, one) for one in folders]
@@ -124,6 +129,7 @@ class TrainedModel:
         trained = cls(
             folder=folder,
             fit=fit,
+            measurements=measurements,
             models=models,
             classes=classes,
             of_reference=of_reference,

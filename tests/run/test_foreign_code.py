@@ -256,7 +256,7 @@ def test_a_run_is_loaded_and_predicts(run):
         ({"fit": {"_target_": "hiexp.fitting.fit_none", "_partial_": "${oc.env:HOME}"}}, "fit has _partial_"),
         ({"fit": {"_target_": "hiexp.fitting.fit_none", "n_samples": "many"}}, "fit.n_samples=many: give a whole"),
         ({"fit": {"_target_": "hiexp.fitting.fit_none", "surprise": 1}}, "fit.surprise=1: nothing reads this key"),
-        ({"fit": {"_target_": "hiexp.fitting.fit_none", "spectra": 1}}, "fit.spectra is what is fitted"),
+        ({"fit": {"_target_": "hiexp.fitting.fit_none", "spectra": 1}}, "fit.spectra is what it is called with"),
     ],
 )
 def test_what_settings_name_is_not_run(run, tmp_path, changes, said):

@@ -70,6 +70,7 @@ def test_one_row_an_object_with_class_or_reason(tmp_path, sky, models):
 
 
 BESIDE = {"held_against": True, "evaluation": {"yardstick": RULE}}
+MEASURED = {"_target_": "hiexp.fitting.measure_data", "_partial_": True, "realisations": 0}
 
 
 def test_the_rule_of_the_run_is_scored_on_the_same_objects(tmp_path, sky, models):
@@ -133,6 +134,18 @@ def test_where_nothing_is_measured_the_rule_has_no_class_and_is_wrong(tmp_path, 
     assert made.table()["yardstick"].isna().tolist() == [True] * 3 + [False, True] + [False] * 25
     right = made.ruled == sky[0].reference[sky[1].good]
     assert made.metrics()["yardstick_accuracy"] == pytest.approx(right.mean())
+
+
+def test_a_rule_of_what_is_measured_on_the_data_has_classes_on_other_data(tmp_path, models):
+    rule = {"yardstick": RULE | {"column": "A_fr"}}
+    folder = write_run(tmp_path / "run", models[0], held_against=True, measurements=MEASURED, evaluation=rule)
+    words = [f"run={folder}", "dataset=mock_cig", "dataset.n_galaxies=30", "cache=off", "tracking=none"]
+    made = predict_sample(composed(*words, command="predict"), tmp_path / "out", {})
+    a_fr = pd.read_parquet(tmp_path / "out" / "fits.parquet")["A_fr"].to_numpy()[made.good]
+    measured = np.isfinite(a_fr)
+    assert made.ruled[measured].tolist() == asymmetry_class(a_fr[measured]).tolist()
+    assert set(made.ruled[~measured]) <= {UNKNOWN}
+    assert "yardstick_accuracy" in made.metrics()
 
 
 @pytest.mark.parametrize(
@@ -333,6 +346,9 @@ def test_where_no_spectrum_has_a_fit_all_reasons_are_written_before_the_end(tmp_
         {"fit": FIT | {"n_samples": {"_target_": "os.mkdir", "path": "{mark}"}}},
         {"fit": {"_target_": "os.mkdir", "path": "{mark}"}},
         {"fit": FIT | {"n_samples": "${oc.env:HOME}"}},
+        {"measurements": {"_target_": "os.mkdir", "path": "{mark}"}},
+        {"measurements": MEASURED | {"fit": {"_target_": "os.mkdir", "path": "{mark}"}}},
+        {"measurements": MEASURED | {"fit": 1}},
         {"evaluation": {"yardstick": {"_target_": "os.mkdir", "path": "{mark}"}}},
         {"evaluation": {"yardstick": RULE | {"column": {"_target_": "os.mkdir", "path": "{mark}"}}}},
         {"evaluation": {"yardstick": RULE | {"column": "${oc.env:HOME}"}}},
