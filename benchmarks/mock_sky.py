@@ -16,8 +16,9 @@ from scipy.special import erf
 from hiexp.datasets import mock_alfalfa
 from hiexp.datasets.mock.channels import CHANNEL_KHZ, channel_velocities
 from hiexp.datasets.mock.discs import OUTERMOST, rotation_curve, surface_density
-from hiexp.datasets.mock.noise import hanning, hanning_noise
+from hiexp.datasets.mock.noise import smoothed_noise
 from hiexp.datasets.mock.profiles import N_AZIMUTHS, N_RADII
+from hiexp.datasets.mock.smoothing import HANNING
 from hiexp.spectral.widths import edges, flux_asymmetry
 
 SURVEY = 31502
@@ -52,12 +53,12 @@ def loop(catalogue, centres: np.ndarray, rng: np.random.Generator) -> tuple[np.n
         if galaxy.companion:
             away = (from_systemic - galaxy.companion_velocity) / (np.sqrt(2) * galaxy.companion_dispersion)
             total += galaxy.companion * erf(away) / 2
-        line = hanning(1000 * galaxy.HIflux * (np.diff(total) / np.diff(bound))[None])
+        line = np.convolve(1000 * galaxy.HIflux * np.diff(total) / np.diff(bound), HANNING, "valid")[None]
         velocity = (bound[None, 1:-2] + bound[None, 2:-1]) / 2
         edges(velocity, line, 0.5)
         edges(velocity, line, 0.2)
         asymmetry.append(flux_asymmetry(velocity, line)[0])
-        lines.append((line + hanning_noise(rng, np.array([galaxy.rms]), N_CHANNELS))[0])
+        lines.append((line + smoothed_noise(rng, np.array([galaxy.rms]), N_CHANNELS))[0])
     return np.array(lines), np.array(asymmetry)
 
 

@@ -109,9 +109,6 @@ class Thresholds:
     def divide(self, values: np.ndarray, classes: np.ndarray) -> np.ndarray:
         """Put objects into classes that the rule is about.
 
-        Where classes are left out (``n_classes=2`` keeps 0 and 2) those beside the gap are divided midway between
-        the limits of what is missing.
-
         Parameters
         ----------
         values : ndarray, shape (N,)
@@ -124,9 +121,17 @@ class Thresholds:
         ndarray of int, shape (N,)
             `UNKNOWN` where there is no measurement.
         """
+        found = classes[np.searchsorted(self.borders(classes), values, side="left")]
+        return np.where(np.isnan(values), UNKNOWN, found)
+
+    def borders(self, classes: np.ndarray) -> list[float]:
+        """Return the values that divide classes, ascending.
+
+        Where classes are left out (``n_classes=2`` keeps 0 and 2) those beside the gap are divided midway between
+        the limits of what is missing.
+        """
         limits = np.sort(self.limits)
-        borders = [limits[first:last].mean() for first, last in pairwise(classes)]
-        return np.where(np.isnan(values), UNKNOWN, classes[np.searchsorted(borders, values, side="left")])
+        return [float(limits[first:last].mean()) for first, last in pairwise(classes)]
 
 
 def in_words(limits: Sequence[float]) -> str:

@@ -82,6 +82,7 @@ def _measure(spectra: Spectra, n_samples: int, half_window: float) -> FitResult:
             "snr": snr,
             "A_flux": measured(flux_asymmetry(spectra.velocity, smooth)),
             "v_confusion": v_confusion,
+            **lines.beside(spectra, channels),
             "status": status,
             "flags": flags,
         },

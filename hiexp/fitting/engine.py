@@ -124,7 +124,7 @@ def _fit_batch(
         tables.append(_table(spectra, channels, lines, fitted, status, model))
     assert fitted is not None, "a fit has at least one rule"
     rows = torch.tensor(np.flatnonzero(status == GOOD), device=device)
-    tables[-1] = finish(tables[-1], channels, lines, rows, fitted, model)
+    tables[-1] = finish(tables[-1].assign(**lines.beside(spectra, channels)), channels, lines, rows, fitted, model)
     rows = torch.tensor(np.flatnonzero(tables[-1]["status"] == GOOD), device=device)
     if settings.realisations:
         deviations = _realise(channels, lines, rows, fitted, model, settings, first)

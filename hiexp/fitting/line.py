@@ -171,6 +171,14 @@ class Lines:
     noise: Tensor
     correlation: Tensor
 
+    def beside(self, spectra: Spectra, channels: Channels) -> dict[str, np.ndarray]:
+        """Return what the table of fits says of the channels and their noise, shape (N,) by column."""
+        return {
+            "rms": spectra.typical_rms,
+            "channel_width": channels.width.cpu().numpy(),
+            "noise_correlation": self.correlation[:, 0].cpu().numpy(),
+        }
+
     def take(self, rows: slice | Tensor) -> Lines:
         """Return the lines of some of the spectra."""
         return Lines(*(value[rows] for value in vars(self).values()))

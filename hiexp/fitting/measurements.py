@@ -87,6 +87,11 @@ MEASUREMENTS = {
     "v_confusion": Measurement(
         "km / s", "velocity of a second source in the spectrum (flag confusion)", of_line=False
     ),
+    "rms": Measurement("mJy", "noise of one channel", of_line=False),
+    "channel_width": Measurement("km / s", "mean distance of next channels", of_line=False),
+    "noise_correlation": Measurement(
+        "", "correlation of the noise of next channels, beside the line; 0 where few are there", of_line=False
+    ),
 }
 """Columns that every fit has."""
 

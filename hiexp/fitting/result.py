@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from astropy.table import Table
 
 GOOD = "ok"
+MAPPINGS = ("parameters", "meanings", "sample")
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,10 @@ class FitResult:
         Names of the model's parameters and their units; empty where there is no model.
     passes : tuple of DataFrame
         Tables, like `table`, of the passes that went before the last, first to last, without what is measured once.
+    meanings : mapping of str to str
+        What further columns of `table` are: those that depend on settings, and have no unit.
+    sample : mapping of str to float
+        What is known of the sample as a whole.
     """
 
     table: pd.DataFrame
@@ -44,6 +49,8 @@ class FitResult:
     windows: np.ndarray
     parameters: Mapping[str, str] = field(default_factory=dict)
     passes: tuple[pd.DataFrame, ...] = ()
+    meanings: Mapping[str, str] = field(default_factory=dict)
+    sample: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def good(self) -> np.ndarray:
@@ -59,7 +66,7 @@ class FitResult:
         """Return the numbers to compare fits by: counts, and the median of ``chi2_dof`` where there is a model."""
         numbers = {"n_spectra": len(self.table), "n_good": int(self.good.sum()), "n_failed": int((~self.good).sum())}
         median = self.table.loc[self.good, "chi2_dof"].median() if self.good.any() else np.nan
-        return numbers | ({"median_chi2_dof": float(median)} if np.isfinite(median) else {})
+        return numbers | ({"median_chi2_dof": float(median)} if np.isfinite(median) else {}) | dict(self.sample)
 
     def with_units(self, table: pd.DataFrame | None = None) -> Table:
         """Return `table`, or one of `passes`, as an astropy Table with the unit of every column that has one."""
@@ -67,6 +74,7 @@ class FitResult:
 
         rows = MEASUREMENTS | DATA_MEASUREMENTS
         units = {name: row.unit for name, row in rows.items()} | dict(self.parameters)
+        meanings = {name: row.meaning for name, row in rows.items()} | dict(self.meanings)
         units |= {f"{name}_{error}": unit for name, unit in units.items() for error in ("err", "err_mc")}
         frame = (self.table if table is None else table).reset_index()
         # Not by Table.from_pandas: its masks of NaN become columns of their own in Parquet.
@@ -77,7 +85,7 @@ class FitResult:
         return Table(
             columns,
             units={name: units[name] for name in columns if units.get(name)},
-            descriptions={name: rows[name].meaning for name in columns if name in rows},
+            descriptions={name: meanings[name] for name in columns if name in meanings},
         )
 
     def write(self, folder: Path) -> None:
@@ -94,7 +102,8 @@ class FitResult:
         np.save(folder / "windows.npy", self.windows)
         for number, table in enumerate((self.table, *self.passes)):
             table.to_parquet(folder / f"table{number}.parquet")
-        (folder / "parameters.json").write_text(json.dumps(dict(self.parameters)))
+        mappings = {name: dict(getattr(self, name)) for name in MAPPINGS}
+        (folder / "mappings.json").write_text(json.dumps(mappings))
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -105,6 +114,6 @@ class FitResult:
             table=table,
             profiles=np.load(folder / "profiles.npy"),
             windows=np.load(folder / "windows.npy"),
-            parameters=json.loads((folder / "parameters.json").read_text()),
             passes=tuple(passes),
+            **json.loads((folder / "mappings.json").read_text()),
         )

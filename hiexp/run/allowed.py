@@ -17,6 +17,9 @@ ESTIMATORS = frozenset(
         "hiexp.features.raw.RawProfile",
         "hiexp.features.shapelets.LearnedShapelets",
         "hiexp.features.shapelets_tslearn.TslearnShapelets",
+        "hiexp.posterior.classifier.PosteriorClassifier",
+        "hiexp.posterior.density.AsymmetryDensity",
+        "hiexp.posterior.line_feature.LineInputs",
     }
 )
 """Classes of this package that a model may consist of, beside those of scikit-learn and NumPy that skops trusts."""
@@ -26,7 +29,16 @@ TREES = frozenset({"sklearn.tree._tree.Tree", "sklearn.ensemble._hist_gradient_b
 
 DATASETS = frozenset(
     f"hiexp.datasets.{name}"
-    for name in ("mock_alfalfa", "mock_cig", "read_alfalfa", "read_arrays", "read_cig", "read_sofia", "read_spectra")
+    for name in (
+        "mock_alfalfa",
+        "mock_cig",
+        "mock_like",
+        "read_alfalfa",
+        "read_arrays",
+        "read_cig",
+        "read_sofia",
+        "read_spectra",
+    )
 )
 """Functions that a run's settings may name for its dataset."""
 

@@ -96,10 +96,18 @@ def fitted_sample(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> t
             (*given, cfg.measurements, spectra.catalogue),
             lambda: instantiate(cfg.measurements, _convert_="all")(spectra, fitted),
         )
+    if cfg.get("asymmetry"):
+        measured = fit
+        fit = cache.recall(
+            "asymmetry_posterior",
+            FitResult,
+            (*given, cfg.get("measurements"), cfg.asymmetry, spectra.catalogue),
+            lambda: instantiate(cfg.asymmetry, _convert_="all")(spectra, measured),
+        )
     files = cache.recall(
         "sample",
         Files,
-        (*given, cfg.get("measurements"), *(getattr(spectra, name) for name in TABLES)),
+        (*given, cfg.get("measurements"), cfg.get("asymmetry"), *(getattr(spectra, name) for name in TABLES)),
         lambda: Files.written(lambda empty: write_sample(spectra, fit, empty)),
     )
     with staged(folder) as stage:
@@ -131,20 +139,22 @@ def run_experiment(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> 
     from hiexp.evaluation.split import split
     from hiexp.evaluation.training_sample import line_quantities
     from hiexp.run.outcome import Outcome
+    from hiexp.run.pipeline import seen_by
 
     cache = instantiate(cfg.cache)
     spectra, fit = fit_sample(cfg, folder, metrics)
     quantities = line_quantities(spectra, fit)
     labels = instantiate(cfg.labels, _convert_="all")
     taking_part = fit.good & labels.eligible(spectra.reference, len(spectra))
-    spectra, profiles = spectra.without_channels().take(taking_part), fit.profiles[taking_part]
+    profiles, seen = fit.profiles[taking_part], seen_by(instantiate(cfg.feature, _convert_="all"), spectra, fit)
+    spectra, seen = spectra.without_channels().take(taking_part), seen[taking_part]
     parameters = catalogue_parameters(cfg.evaluation.parameters, spectra.catalogue, fit.table[taking_part])
     splitter = instantiate(cfg.evaluation.splitter)
     divisions = split(spectra, cfg.evaluation.split, splitter, cfg.evaluation.get("groups"))
     fits, quantities = fit.table[taking_part], quantities[taking_part]
     ruled, measures = without_classifier(cfg, cache, profiles, spectra.reference, fits, divisions[0].train)
     parts = [
-        learn_part(cfg, cache, labels, profiles, spectra.reference, fits, quantities, measures, part, metrics)
+        learn_part(cfg, cache, labels, profiles, seen, spectra.reference, fits, quantities, measures, part, metrics)
         for part in divisions
     ]
     return Outcome.of(spectra, profiles, parameters, parts, ruled, cfg.evaluation.permutations, cfg.seed)
@@ -184,6 +194,7 @@ def learn_part(
     cache: DiskCache | NoCache,
     labels: ReferenceLabels | ClusterLabels,
     profiles: np.ndarray,
+    seen: np.ndarray,
     reference: np.ndarray | None,
     fits: pd.DataFrame,
     quantities: pd.DataFrame,
@@ -214,8 +225,8 @@ def learn_part(
     features = cache.recall(
         "feature",
         Features,
-        (cfg.feature, profiles, *learned_from(feature, training, classes)),
-        stopwatch(metrics, "feature_seconds")(lambda: extract(feature, profiles, training, classes)),
+        (cfg.feature, seen, *learned_from(feature, training, classes)),
+        stopwatch(metrics, "feature_seconds")(lambda: extract(feature, seen, training, classes)),
     )
     with stopwatch(metrics, "train_seconds"):
         model = learn(features, instantiate(cfg.classifier, _convert_="all"), training, classes)
@@ -252,6 +263,7 @@ def predict_sample(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> 
     """
     from hiexp.evaluation.dependence import catalogue_parameters
     from hiexp.evaluation.training_sample import line_quantities
+    from hiexp.run.pipeline import seen_by
     from hiexp.run.prediction import Prediction, TrainedModel
     from hiexp.run.summary import display_path
     from hiexp.run.trained import trained_run
@@ -264,6 +276,7 @@ def predict_sample(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> 
     metrics |= fit.metrics()
     good = fit.good
     with stopwatch(metrics, "predict_seconds"):
-        classified = trained.classify(fit.profiles[good], line_quantities(spectra, fit)[good])
+        seen = seen_by(trained.models[0]["feature"], spectra, fit)
+        classified = trained.classify(seen[good], line_quantities(spectra, fit)[good])
     parameters = catalogue_parameters(cfg.parameters, spectra.catalogue[good], fit.table[good])
     return Prediction.of(spectra, fit, parameters, trained, classified, cfg.permutations, cfg.seed)

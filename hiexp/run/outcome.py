@@ -44,6 +44,7 @@ from hiexp.run.files import (
     PLOTS_FOLDER,
     PREDICTIONS_FILE,
 )
+from hiexp.run.pipeline import takes_lines
 from hiexp.spectra import UNKNOWN, Spectra
 from hiexp.writing import staged
 
@@ -428,7 +429,7 @@ def draw_what_classifier_sees(model: Pipeline, objects: Objects, candidates: np.
         predicted, saliency = objects.predicted[shown], classifier.saliency(values)
         file, titles = plots / "saliency.png", objects.titles(shown)
         plot_saliency(objects.profiles[shown], values, saliency, predicted, titles, file, objects.sample)
-    elif feature.transform(objects.profiles[:1]).ndim == 4:
+    elif not takes_lines(feature) and feature.transform(objects.profiles[:1]).ndim == 4:
         plot_images(objects.profiles, objects.predicted, feature.transform, plots / "images.png")
 
 

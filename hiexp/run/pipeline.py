@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from sklearn.base import ClassifierMixin, TransformerMixin
@@ -15,6 +15,10 @@ from sklearn.utils import get_tags
 
 from hiexp.errors import InputError
 from hiexp.features import Flatten
+
+if TYPE_CHECKING:
+    from hiexp.fitting import FitResult
+    from hiexp.spectra import Spectra
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,21 @@ class Features:
         from hiexp.run.model_files import load_model
 
         return cls(load_model(folder)["feature"], np.load(folder / "values.npy"))
+
+
+def takes_lines(transformer: TransformerMixin) -> bool:
+    """Tell whether a feature is made of `line_inputs`, and not of profiles."""
+    first = transformer.steps[0][1] if isinstance(transformer, Pipeline) else transformer
+    return getattr(first, "takes_lines", False)
+
+
+def seen_by(transformer: TransformerMixin, spectra: Spectra, fit: FitResult) -> np.ndarray:
+    """Return what a feature is made of: profiles, shape (N, n), or, of one that takes them, `line_inputs`."""
+    if not takes_lines(transformer):
+        return fit.profiles
+    from hiexp.posterior import line_inputs  # its package imports torch, which other features do without
+
+    return line_inputs(spectra, fit)
 
 
 def learned_from(transformer: TransformerMixin, training: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, ...]:

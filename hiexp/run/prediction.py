@@ -27,7 +27,7 @@ from hiexp.plots import plot_confusion
 from hiexp.run.files import CONFIG_FILE, METRICS_FILE, PLOTS_FOLDER, PREDICTIONS_FILE, model_folders
 from hiexp.run.model_files import checked_stage, load_model
 from hiexp.run.outcome import Objects, draw_what_classifier_sees, known_classes, write_classes
-from hiexp.run.pipeline import Features, predict, transform
+from hiexp.run.pipeline import Features, predict, takes_lines, transform
 from hiexp.run.reading import read_config, read_metrics
 from hiexp.spectra import UNKNOWN, Spectra
 from hiexp.writing import staged
@@ -167,7 +167,7 @@ class TrainedModel:
     def _check_length(self, n_samples: int) -> None:
         """Raise an `InputError` where the model was trained on longer or shorter profiles."""
         wanted = getattr(self.models[0][0], "n_features_in_", n_samples)
-        if n_samples != wanted:
+        if n_samples != wanted and not takes_lines(self.models[0]["feature"]):
             raise InputError(
                 f"{self.fit_name} gives profiles of {n_samples} samples of these spectra, and the model of "
                 f"{self.folder} was trained on {wanted}: give spectra as long as those, or train with a number of "
@@ -183,7 +183,7 @@ class TrainedModel:
         Parameters
         ----------
         profiles : ndarray, shape (M, n)
-            mJy.
+            mJy; or what the feature takes in their place.
         quantities : DataFrame, M rows
             Their `line_quantities`.
 

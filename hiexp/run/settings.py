@@ -64,6 +64,7 @@ class SampleSettings(RunSettings):
 
     fit: Member
     measurements: Member | None = None
+    asymmetry: Member | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from hiexp.run.prediction import Prediction
     from hiexp.spectra import Spectra
 
-STAGES = ("dataset", "fit", "measurements", "feature", "labels", "classifier", "evaluation")
+STAGES = ("dataset", "fit", "measurements", "asymmetry", "feature", "labels", "classifier", "evaluation")
 MEDIANS = ["position", "w50", "flux_int", "snr"]
 FEWEST_TO_LEARN_FROM, FEWEST_FOR_A_NETWORK = 30, 60  # objects: what is suggested below them would tell nothing
 PAGES_SHOWN = 5  # of objects

@@ -20,7 +20,7 @@ def velocity_of(frequency: np.ndarray) -> np.ndarray:
     return LIGHT * (REST / frequency - 1)
 
 
-def channel_velocities(centre: np.ndarray, offset: np.ndarray, channel_khz: float) -> np.ndarray:
+def channel_velocities(centre: np.ndarray, offset: np.ndarray, channel_khz: float | np.ndarray) -> np.ndarray:
     """Return the velocities of the channels of each band.
 
     Parameters
@@ -29,7 +29,7 @@ def channel_velocities(centre: np.ndarray, offset: np.ndarray, channel_khz: floa
         Velocity in the middle of each band, km/s.
     offset : ndarray, shape (L,) or (N, L)
         Channels from there, counted towards higher velocity.
-    channel_khz : float
+    channel_khz : float or ndarray, shape (N,)
         Width of a channel, kHz.
 
     Returns
@@ -37,11 +37,16 @@ def channel_velocities(centre: np.ndarray, offset: np.ndarray, channel_khz: floa
     ndarray, shape (N, L)
         km/s, ascending, their steps growing with (1 + z)^2.
     """
-    return velocity_of(frequency_of(centre)[:, None] - offset * channel_khz / 1000)
+    return velocity_of(frequency_of(centre)[:, None] - offset * column(channel_khz) / 1000)
 
 
-def channel_widths(velocity: np.ndarray, channel_khz: float) -> np.ndarray:
-    """Return the width (km/s) of the channels centred on `velocity` (km/s), any shape."""
+def column(channel_khz: float | np.ndarray) -> np.ndarray:
+    """Return what is one for all galaxies, or one each, to stand before their channels, shape (1, 1) or (N, 1)."""
+    return np.reshape(channel_khz, (-1, 1))
+
+
+def channel_widths(velocity: np.ndarray, channel_khz: float | np.ndarray) -> np.ndarray:
+    """Return the width (km/s) of the channels centred on `velocity` (km/s); both of any shapes that go together."""
     frequency = frequency_of(velocity)
     half = channel_khz / 2000
     return velocity_of(frequency - half) - velocity_of(frequency + half)

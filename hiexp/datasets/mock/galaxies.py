@@ -11,6 +11,7 @@ import pandas as pd
 from hiexp.datasets.mock.channels import channel_velocities
 from hiexp.datasets.mock.populations import signal_to_noise
 from hiexp.datasets.mock.profiles import line_profiles, window_length
+from hiexp.datasets.mock.smoothing import HANNING
 from hiexp.errors import InputError
 from hiexp.spectral.widths import CLASS_LIMITS, asymmetry_class, edges, flux_asymmetry
 
@@ -61,7 +62,12 @@ class Galaxies:
 
 
 def integrate(
-    truth: pd.DataFrame, rng: np.random.Generator, n_channels: int, channel_khz: float, rotation: str
+    truth: pd.DataFrame,
+    rng: np.random.Generator,
+    n_channels: int,
+    channel_khz: float | np.ndarray,
+    rotation: str,
+    smoothing: np.ndarray = HANNING,
 ) -> Galaxies:
     """Compute the lines of these galaxies and what follows from them.
 
@@ -73,12 +79,15 @@ def integrate(
         Places the galaxies in their bands.
     n_channels : int
         Channels of a band.
-    channel_khz : float
+    channel_khz : float or ndarray, shape (N,)
         Width of a channel, kHz.
     rotation : str
         Name of the rotation curve.
+    smoothing : ndarray, shape (K,) or (N, K)
+        Weights of the channels that a channel is the mean of.
     """
     n = len(truth)
+    khz, kernel = np.broadcast_to(channel_khz, n), np.broadcast_to(smoothing, (n, np.shape(smoothing)[-1]))
     systemic = truth["Vhel"].to_numpy()
     off = rng.uniform(-OFF_CENTRE, OFF_CENTRE, n) * n_channels
     window = window_length(channel_khz)
@@ -90,8 +99,8 @@ def integrate(
     for start in range(0, n, BATCH):
         rows = slice(start, start + BATCH)
         offset = first[rows, None] + np.arange(window) - middle
-        velocity = channel_velocities(centre[rows], offset, channel_khz)
-        profile = line_profiles(truth.iloc[rows], velocity, channel_khz, rotation)
+        velocity = channel_velocities(centre[rows], offset, khz[rows])
+        profile = line_profiles(truth.iloc[rows], velocity, khz[rows], rotation, kernel[rows])
         low50, high50 = edges(velocity, profile, 0.5)
         low20, high20 = edges(velocity, profile, 0.2)
         measured[rows] = np.column_stack([high50 - low50, high20 - low20, flux_asymmetry(velocity, profile)])

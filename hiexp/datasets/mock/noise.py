@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-HANNING = (0.25, 0.5, 0.25)
-HANNING_GAIN = float(np.sqrt(np.sum(np.square(HANNING))))
-"""Noise of a Hanning-smoothed channel over that of an independent one, sqrt(3 / 8)."""
+from hiexp.datasets.mock.channels import column
+from hiexp.datasets.mock.smoothing import HANNING
 
 
-def hanning(values: np.ndarray) -> np.ndarray:
-    """Smooth over three channels (1/4, 1/2, 1/4), from shape (N, L + 2) to (N, L)."""
-    side, middle, _ = HANNING
-    return side * values[:, :-2] + middle * values[:, 1:-1] + side * values[:, 2:]
+def smoothed_noise(
+    rng: np.random.Generator, rms: np.ndarray, n_channels: int, smoothing: np.ndarray = HANNING
+) -> np.ndarray:
+    """Draw receiver noise as it is after smoothing: by default Hanning's, when next channels are correlated by 2/3.
 
-
-def hanning_noise(rng: np.random.Generator, rms: np.ndarray, n_channels: int) -> np.ndarray:
-    """Draw receiver noise as it is after Hanning smoothing, when next channels are correlated by 2/3.
-
-    Smoothing makes the resolution two channels, 10.3 km/s at rest: the rms of these channels is what the catalogue
+    That makes the resolution two channels, 10.3 km/s at rest: the rms of these channels is what the catalogue
     calls the rms at 10 km/s. Independent channels had sqrt(8 / 3) = 1.63 times as much.
 
     Parameters
@@ -29,14 +24,21 @@ def hanning_noise(rng: np.random.Generator, rms: np.ndarray, n_channels: int) ->
         Noise of a smoothed channel, mJy.
     n_channels : int
         L.
+    smoothing : ndarray, shape (K,) or (N, K)
+        Weights of the channels that a channel is the mean of, K odd.
 
     Returns
     -------
     ndarray of float32, shape (N, L)
         mJy.
     """
-    white = rng.standard_normal((len(rms), n_channels + 2), dtype=np.float32)
-    return hanning(white) * (rms / HANNING_GAIN).astype(np.float32)[:, None]
+    gain = np.sqrt(np.sum(np.square(smoothing), axis=-1))
+    kernel = np.atleast_2d(smoothing).astype(np.float32)
+    white = rng.standard_normal((len(rms), n_channels + kernel.shape[1] - 1), dtype=np.float32)
+    noise = kernel[:, :1] * white[:, :n_channels]
+    for place in range(1, kernel.shape[1]):
+        noise += kernel[:, place, None] * white[:, place : place + n_channels]
+    return noise * (rms / gain).astype(np.float32)[:, None]
 
 
 def draw_standing_waves(rng: np.random.Generator, amplitude: np.ndarray) -> np.ndarray:
@@ -60,9 +62,9 @@ def draw_standing_waves(rng: np.random.Generator, amplitude: np.ndarray) -> np.n
     return np.stack([height, 1 / period, rng.uniform(0, 2 * np.pi, (n, 2))], axis=2)
 
 
-def standing_waves(waves: np.ndarray, n_channels: int, channel_khz: float) -> np.ndarray:
+def standing_waves(waves: np.ndarray, n_channels: int, channel_khz: float | np.ndarray) -> np.ndarray:
     """Evaluate the waves of `draw_standing_waves` in every channel, mJy, shape (N, L)."""
-    megahertz = np.arange(n_channels) * channel_khz / 1000
+    megahertz = (np.arange(n_channels) * column(channel_khz) / 1000)[:, None]
     height, frequency, phase = np.moveaxis(waves[..., None], 2, 0)
     each = height * np.sin(2 * np.pi * frequency * megahertz + phase)
     return each[:, 0] + each[:, 1]

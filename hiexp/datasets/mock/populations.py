@@ -50,11 +50,11 @@ class Discs:
         Slope of log speed over log mass, and about it (dex).
     least_inclination : float
         Degrees; inclinations are isotropic above it.
-    lopsidedness : float
+    lopsidedness : float or ndarray, shape (N,)
         Scale of the half-normal m = 1 amplitude of the surface density, cut at 0.9.
-    rotation_lopsidedness : float
+    rotation_lopsidedness : float or ndarray, shape (N,)
         Standard deviation of q, the share by which one side turns faster and the other slower.
-    companion_fraction : float
+    companion_fraction : float or ndarray, shape (N,)
         Share of the galaxies with a companion at one horn.
 
     Raises
@@ -67,13 +67,13 @@ class Discs:
     speed_slope: float
     speed_scatter: float
     least_inclination: float
-    lopsidedness: float
-    rotation_lopsidedness: float
-    companion_fraction: float
+    lopsidedness: float | np.ndarray
+    rotation_lopsidedness: float | np.ndarray
+    companion_fraction: float | np.ndarray
 
     def __post_init__(self) -> None:
         for name in ("lopsidedness", "rotation_lopsidedness", "companion_fraction"):
-            if not 0 <= getattr(self, name) <= 1:
+            if np.any((np.less(getattr(self, name), 0)) | np.greater(getattr(self, name), 1)):
                 raise InputError(f"dataset.{name}={getattr(self, name)}: must be between 0 and 1")
 
     def draw(self, rng: np.random.Generator, log_mass: np.ndarray) -> pd.DataFrame:
@@ -89,8 +89,12 @@ class Discs:
         """
         n = len(log_mass)
         speed = self.speed * 10 ** (self.speed_slope * (log_mass - 9.6) + rng.normal(0, self.speed_scatter, n))
-        speed = np.minimum(speed, FASTEST)
         inclination = np.arccos(rng.uniform(0, np.cos(np.radians(self.least_inclination)), n))
+        return self.draw_turning(rng, np.minimum(speed, FASTEST), inclination)
+
+    def draw_turning(self, rng: np.random.Generator, speed: np.ndarray, inclination: np.ndarray) -> pd.DataFrame:
+        """Draw the rest of discs that turn so fast (km/s) and are inclined so (radians), as `draw` does."""
+        n = len(speed)
         horn = rng.choice([-1.0, 1.0], n) * speed * np.sin(inclination)
         paired = rng.random(n) < self.companion_fraction
         return pd.DataFrame(

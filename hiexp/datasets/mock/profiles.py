@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from hiexp.datasets.mock.channels import LIGHT, channel_widths, frequency_of
+from hiexp.datasets.mock.channels import LIGHT, channel_widths, column, frequency_of
 from hiexp.datasets.mock.discs import OUTERMOST, rotation_curve, surface_density
+from hiexp.datasets.mock.smoothing import HANNING, transfer
 
 REACH = 650.0  # km/s on either side of a galaxy: more than any line takes
 OVERSAMPLING = 4
@@ -31,16 +32,20 @@ COLUMNS = (
 """What of a disc its profile depends on."""
 
 
-def window_length(channel_khz: float) -> int:
-    """Return how many channels of this width (kHz) to compute around a line: a power of two, 256 of ALFALFA's."""
-    return 2 ** int(np.ceil(np.log2(2 * REACH / channel_widths(np.zeros(()), channel_khz))))
+def window_length(channel_khz: float | np.ndarray) -> int:
+    """Return how many channels of (at least) this width, kHz, to compute around a line.
+
+    It is a power of two: 256 of ALFALFA's.
+    """
+    return 2 ** int(np.ceil(np.log2(2 * REACH / np.min(channel_widths(np.zeros(()), channel_khz)))))
 
 
 def line_profiles(
     discs: pd.DataFrame,
     velocity: np.ndarray,
-    channel_khz: float,
+    channel_khz: float | np.ndarray,
     rotation: str = "polyex",
+    smoothing: np.ndarray = HANNING,
     n_radii: int = N_RADII,
     n_azimuths: int = N_AZIMUTHS,
 ) -> np.ndarray:
@@ -53,7 +58,7 @@ def line_profiles(
     and an amount of gas S(r) (1 + e cos p cos a) r. Azimuth a is counted from the receding end of the major axis
     and p is the azimuth of the m = 1 mode; its part along the minor axis cancels in the integral, and the rest is
     even in a, so that half of each ring is enough. The cells are shared out linearly over a grid four times finer
-    than the channels. The gas dispersion, the channel's width, the Hanning smoothing and the inverse of the linear
+    than the channels. The gas dispersion, the channel's width, the smoothing and the inverse of the linear
     sharing are then one product in Fourier space, where a companion's Gaussian is added to the disc.
 
     Parameters
@@ -62,10 +67,12 @@ def line_profiles(
         N rows with `COLUMNS`, as `hiexp.datasets.mock.populations` draws them.
     velocity : ndarray, shape (N, L)
         Centres of the channels to compute, at most `window_length` of one width in frequency, km/s, ascending.
-    channel_khz : float
+    channel_khz : float or ndarray, shape (N,)
         Width of a channel, kHz.
     rotation : str
         Name of the rotation curve.
+    smoothing : ndarray, shape (K,) or (N, K)
+        Weights of the channels that a channel is the mean of.
     n_radii, n_azimuths : int
         Cells of a disc.
 
@@ -103,11 +110,10 @@ def line_profiles(
         other = np.exp(-2j * np.pi * cycles * place(disc["companion_velocity"][:, None])[paired])
         other *= _gaussian(cycles, (disc["companion_dispersion"] / width)[paired])
         spectrum[paired] = (1 - share) * spectrum[paired] + share * other
-    hanning = 0.5 + 0.5 * np.cos(2 * np.pi * cycles)
-    spectrum *= np.sinc(cycles) * hanning
+    spectrum *= np.sinc(cycles) * transfer(smoothing, cycles)
     grid = np.fft.irfft(spectrum, n=size, axis=1)
     share_in_channel = OVERSAMPLING * grid[:, OVERSAMPLING // 2 :: OVERSAMPLING][:, :length]
-    return 1000 * disc["HIflux"][:, None] * share_in_channel / channel_widths(velocity, channel_khz)
+    return 1000 * disc["HIflux"][:, None] * share_in_channel / channel_widths(velocity, column(channel_khz))
 
 
 def _cells(

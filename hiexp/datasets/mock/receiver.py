@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -13,9 +13,10 @@ from hiexp.datasets.mock.noise import (
     add_spikes,
     draw_interference,
     draw_standing_waves,
-    hanning_noise,
+    smoothed_noise,
     standing_waves,
 )
+from hiexp.datasets.mock.smoothing import HANNING
 from hiexp.errors import InputError
 from hiexp.spectra import Spectra
 
@@ -28,12 +29,14 @@ class Receiver:
     ----------
     n_channels : int
         L.
-    channel_khz : float
+    channel_khz : float or ndarray, shape (N,)
         Width of a channel, kHz.
     ripple : float
         Typical amplitude of each standing wave, in rms.
     rfi : float
         Mean number of interference spikes a spectrum.
+    smoothing : ndarray, shape (K,) or (N, K)
+        Weights of the channels that a channel is the mean of.
 
     Raises
     ------
@@ -42,14 +45,15 @@ class Receiver:
     """
 
     n_channels: int
-    channel_khz: float
+    channel_khz: float | np.ndarray
     ripple: float
     rfi: float
+    smoothing: np.ndarray = field(default_factory=lambda: HANNING)
 
     def __post_init__(self) -> None:
         for name, least in (("n_channels", 3), ("channel_khz", 1.0), ("ripple", 0.0), ("rfi", 0.0)):
-            if getattr(self, name) < least:
-                raise InputError(f"dataset.{name}={getattr(self, name)}: must be at least {least:g}")
+            if np.min(getattr(self, name)) < least:
+                raise InputError(f"dataset.{name}={np.min(getattr(self, name))}: must be at least {least:g}")
 
     def observe(self, sky: Galaxies, ids: np.ndarray, rng: np.random.Generator, dtype: type[np.floating]) -> Spectra:
         """Put the lines in their bands and add what the telescope adds.
@@ -71,12 +75,14 @@ class Receiver:
         row, channel, height = draw_interference(rng, rms, self.rfi, length)
         velocity, flux = np.empty((n, length)), np.empty((n, length), dtype=dtype)
         offset = np.arange(length) - (length - 1) / 2
+        khz = np.broadcast_to(self.channel_khz, n)
+        kernel = np.broadcast_to(self.smoothing, (n, np.shape(self.smoothing)[-1]))
         for start in range(0, n, BATCH):
             rows = slice(start, start + BATCH)
-            velocity[rows] = channel_velocities(sky.centre[rows], offset, self.channel_khz)
-            flux[rows] = hanning_noise(rng, rms[rows], length)
+            velocity[rows] = channel_velocities(sky.centre[rows], offset, khz[rows])
+            flux[rows] = smoothed_noise(rng, rms[rows], length, kernel[rows])
             if self.ripple:
-                flux[rows] += standing_waves(waves[rows], length, self.channel_khz)
+                flux[rows] += standing_waves(waves[rows], length, khz[rows])
             column = sky.first[rows, None] + np.arange(sky.line.shape[1])
             inside = (column >= 0) & (column < length)
             line, _ = np.nonzero(inside)

@@ -1,0 +1,149 @@
+"""The likelihood of an intrinsic asymmetry, learned from simulated lines: networks say how probable its bins are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from scipy.special import expit, softmax
+
+N_BINS = 80  # as many lines in each
+NETWORKS = 3  # whose probabilities are averaged
+WIDTH, LAYERS, DROPOUT = 128, 3, 0.15
+EPOCHS, BATCH, RATE, WEIGHT_DECAY = 20, 256, 3e-3, 0.05
+FARTHEST = 6.0  # standard deviations of an input; what is farther is taken to be as far
+BLOCK = 8192  # lines whose probabilities are computed at a time
+
+
+@dataclass(frozen=True)
+class AsymmetryDensity:
+    """How probable each bin of a measure is, given the inputs of a line (Cranmer et al. 2020, PNAS 117, 30055).
+
+    Attributes
+    ----------
+    bounds : ndarray, shape (K + 1,)
+        Of the bins, ascending.
+    simulated : ndarray, shape (K,)
+        Share of the simulated lines in each: the prior, which the likelihood is freed from.
+    mean, deviation : ndarray, shape (F,)
+        Of the inputs of simulated lines.
+    first, hidden, last : ndarray, shape (M, F, W), (H, M, W, W), (M, W, K)
+        Weights of M networks: of the first layer, of H layers in the middle, of the last one.
+    first_offsets, hidden_offsets, last_offsets : ndarray, shape (M, 1, W), (H, M, 1, W), (M, 1, K)
+        Offsets of the same.
+    """
+
+    bounds: np.ndarray
+    simulated: np.ndarray
+    mean: np.ndarray
+    deviation: np.ndarray
+    first: np.ndarray
+    hidden: np.ndarray
+    last: np.ndarray
+    first_offsets: np.ndarray
+    hidden_offsets: np.ndarray
+    last_offsets: np.ndarray
+
+    @classmethod
+    def train(cls, inputs: np.ndarray, truth: np.ndarray, least: float, seed: int) -> Self:
+        """Learn from simulated lines.
+
+        Parameters
+        ----------
+        inputs : ndarray, shape (N, F)
+            What is known of each line.
+        truth : ndarray, shape (N,)
+            Its measure without noise.
+        least : float
+            The least value that the measure can have.
+        seed : int
+            Seed of weights and batches.
+        """
+        inner = np.unique(np.quantile(truth, np.linspace(0, 1, N_BINS + 1)[1:-1]))
+        inner = inner[(inner > least) & (inner < truth.max())]
+        bounds = np.concatenate([[least], inner, [truth.max()]])
+        bins = np.searchsorted(inner, truth, side="right")
+        deviation = inputs.std(axis=0, dtype=float)
+        mean, deviation = inputs.mean(axis=0, dtype=float), np.where(deviation > 0, deviation, 1.0)
+        scaled = _scaled(inputs, mean, deviation)
+        trained = [_trained(scaled, bins, len(bounds) - 1, seed + number) for number in range(NETWORKS)]
+        weights, offsets = (
+            [np.stack([layers[place][kind] for layers in trained]) for place in range(LAYERS + 1)] for kind in (0, 1)
+        )
+        return cls(
+            bounds=bounds,
+            simulated=np.bincount(bins, minlength=len(bounds) - 1) / len(bins),
+            mean=mean,
+            deviation=deviation,
+            first=weights[0],
+            hidden=np.stack(weights[1:-1]),
+            last=weights[-1],
+            first_offsets=offsets[0],
+            hidden_offsets=np.stack(offsets[1:-1]),
+            last_offsets=offsets[-1],
+        )
+
+    def likelihood(self, inputs: np.ndarray) -> np.ndarray:
+        """Return how likely the inputs, shape (N, F), are with the measure in each bin, shape (N, K).
+
+        Each row is known but for a factor.
+        """
+        blocks = [self._probabilities(inputs[start : start + BLOCK]) for start in range(0, len(inputs), BLOCK)]
+        return np.concatenate([np.empty((0, len(self.simulated))), *blocks]) / self.simulated
+
+    def _probabilities(self, inputs: np.ndarray) -> np.ndarray:
+        values = _silu(_scaled(inputs, self.mean, self.deviation) @ self.first + self.first_offsets)
+        for weights, offsets in zip(self.hidden, self.hidden_offsets, strict=True):
+            values = _silu(values @ weights + offsets)
+        return softmax((values @ self.last + self.last_offsets).astype(float), axis=2).mean(axis=0)
+
+    def save(self, folder: Path) -> None:
+        """Write everything into an empty folder, for `load`."""
+        np.savez(folder / "density.npz", **vars(self))
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote."""
+        with np.load(folder / "density.npz") as stored:
+            return cls(**stored)
+
+
+def _silu(values: np.ndarray) -> np.ndarray:
+    return values * expit(values)
+
+
+def _scaled(inputs: np.ndarray, mean: np.ndarray, deviation: np.ndarray) -> np.ndarray:
+    return np.clip((inputs - mean) / deviation, -FARTHEST, FARTHEST).astype(np.float32)
+
+
+def _trained(inputs: np.ndarray, bins: np.ndarray, n_bins: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return weights (in, out) and offsets (1, out) of a perceptron that has learned bins by their cross entropy."""
+    import torch  # predictions do without it
+    from torch import nn
+
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        x, y = torch.from_numpy(inputs), torch.from_numpy(bins)
+        sizes = [x.shape[1], *[WIDTH] * LAYERS]
+        hidden = [
+            part
+            for size, following in pairwise(sizes)
+            for part in (nn.Linear(size, following), nn.SiLU(), nn.Dropout(DROPOUT))
+        ]
+        network = nn.Sequential(*hidden, nn.Linear(WIDTH, n_bins))
+        optimizer = torch.optim.AdamW(network.parameters(), weight_decay=WEIGHT_DECAY)
+        batch = min(BATCH, len(x))
+        steps = len(x) // batch
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=EPOCHS * steps)
+        for _ in range(EPOCHS):
+            for rows in torch.randperm(len(x))[: steps * batch].view(steps, batch):
+                loss = nn.functional.cross_entropy(network(x[rows]), y[rows])
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                schedule.step()
+        linear = [part for part in network if isinstance(part, nn.Linear)]
+        return [(part.weight.detach().numpy().T.copy(), part.bias.detach().numpy()[None].copy()) for part in linear]

@@ -1,0 +1,52 @@
+"""The measures of asymmetry that have a posterior, and on which scale they are near 0 for a symmetric line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from hiexp.errors import InputError
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One of the measures of `ProfileAsymmetry`.
+
+    Attributes
+    ----------
+    least : float
+        Its value for a symmetric line; there is none below.
+    scale : callable
+        From values to numbers from 0 up, 0 for a symmetric line.
+    """
+
+    least: float
+    scale: Callable[[np.ndarray], np.ndarray]
+
+
+RATIO = Measure(1.0, lambda values: np.log(np.maximum(values, 1.0)))
+DISTANCE = Measure(0.0, lambda values: np.maximum(values, 0.0))
+
+MEASURES = {
+    "A_flux": RATIO,
+    "peak_ratio": RATIO,
+    "A_F": RATIO,
+    "A_C": RATIO,
+    "residual": DISTANCE,
+    "centroid_offset": DISTANCE,  # whichever side it is on
+}
+
+
+def measure_named(name: str) -> Measure:
+    """Return a measure by its name.
+
+    Raises
+    ------
+    InputError
+        If there is none of that name.
+    """
+    if name not in MEASURES:
+        raise InputError(f"measure {name}: no such measure of asymmetry; there are {', '.join(MEASURES)}")
+    return MEASURES[name]
