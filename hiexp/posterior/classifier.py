@@ -16,9 +16,10 @@ from hiexp.evaluation.yardstick import Thresholds
 from hiexp.fitting import FitResult
 from hiexp.kinds import Seed
 from hiexp.posterior.density import AsymmetryDensity
+from hiexp.posterior.inputs import LINE_INPUTS
 from hiexp.posterior.learned import learned_density
 from hiexp.posterior.measures import measure_named
-from hiexp.posterior.population import estimate_population, half_normals, posteriors, share_above
+from hiexp.posterior.population import Population, posteriors, share_above
 from hiexp.spectra import Spectra
 
 
@@ -64,7 +65,7 @@ class PosteriorClassifier(ClassifierMixin, BaseEstimator):
     """Put lines into classes by the posterior of what a measure of asymmetry is without noise.
 
     Of the training objects it learns how asymmetric they are all together, which is the prior
-    (`estimate_population`), and how frequent each class is. What a line of given asymmetry looks like it has learned
+    (`Population`), and how frequent each class is. What a line of given asymmetry looks like it has learned
     from simulated lines.
 
     Parameters
@@ -85,13 +86,13 @@ class PosteriorClassifier(ClassifierMixin, BaseEstimator):
         Classes of the training objects.
     shares_ : ndarray, shape (C,)
         How frequent they are.
-    population_ : ndarray, shape (K,)
-        Share of each bin of the measure.
+    population_ : Population
+        How asymmetric they are.
     """
 
     classes_: np.ndarray
     shares_: np.ndarray
-    population_: np.ndarray
+    population_: Population
 
     def __init__(
         self, density: AsymmetryDensity, measure: str, limits: Sequence[float], balanced: bool = True
@@ -117,9 +118,9 @@ class PosteriorClassifier(ClassifierMixin, BaseEstimator):
                 f"objects have {', '.join(map(str, self.classes_))}: change classifier.limits, or labels"
             )
         self.shares_ = counts / counts.sum()
-        likelihood = self.density.likelihood(inputs)
-        components = half_normals(measure_named(self.measure).scale(self.density.bounds))
-        self.population_ = estimate_population(likelihood, components) @ components
+        self.population_ = Population.estimate(
+            self.density.likelihood(inputs), _widths(inputs), measure_named(self.measure).scale(self.density.bounds)
+        )
         return self
 
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
@@ -135,7 +136,9 @@ class PosteriorClassifier(ClassifierMixin, BaseEstimator):
     def _as_frequent(self, X: np.ndarray) -> np.ndarray:
         """Return the probability of each class if all were as frequent, but for a factor, shape (N, C)."""
         check_is_fitted(self)
-        probability = posteriors(self.density.likelihood(self._checked(X, reset=False)), self.population_)
+        inputs = self._checked(X, reset=False)
+        population = self.population_.over_bins(_widths(inputs))
+        probability = posteriors(self.density.likelihood(inputs), population)
         borders = self._rule().borders(self.classes_)
 
         def of_classes(bins: np.ndarray) -> np.ndarray:
@@ -143,7 +146,7 @@ class PosteriorClassifier(ClassifierMixin, BaseEstimator):
             ends = [np.ones(len(bins)), *above, np.zeros(len(bins))]
             return -np.diff(np.stack(ends, axis=1), axis=1)
 
-        return of_classes(probability) / np.maximum(of_classes(self.population_[None]), np.finfo(float).tiny)
+        return of_classes(probability) / np.maximum(of_classes(population), np.finfo(float).tiny)
 
     def _rule(self) -> Thresholds:
         return Thresholds(self.measure, self.limits)
@@ -156,3 +159,7 @@ class PosteriorClassifier(ClassifierMixin, BaseEstimator):
                 f"{inputs.shape[1]}: add feature=line to the command"
             )
         return inputs
+
+
+def _widths(inputs: np.ndarray) -> np.ndarray:
+    return inputs[:, LINE_INPUTS.index("log_w50")]

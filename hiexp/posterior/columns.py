@@ -18,14 +18,7 @@ from hiexp.posterior.density import AsymmetryDensity
 from hiexp.posterior.inputs import LINE_INPUTS, line_inputs
 from hiexp.posterior.learned import learned_density
 from hiexp.posterior.measures import RATIO, measure_named
-from hiexp.posterior.population import (
-    estimate_population,
-    fraction_above,
-    half_normals,
-    posteriors,
-    quantiles,
-    share_above,
-)
+from hiexp.posterior.population import Population, fraction_above, posteriors, quantiles, share_above
 from hiexp.posterior.sky import within_simulated
 from hiexp.spectra import Spectra
 
@@ -104,9 +97,9 @@ def _infer(
     """Return columns of lines, shape (M,), what they mean, and numbers of the sample, for one measure."""
     measure, bounds = measure_named(name), density.bounds
     likelihood = density.likelihood(inputs)
-    components = half_normals(measure.scale(bounds))
-    shares = estimate_population(likelihood, components)
-    probability = posteriors(likelihood, shares @ components)
+    widths = inputs[:, LINE_INPUTS.index("log_w50")]
+    population = Population.estimate(likelihood, widths, measure.scale(bounds))
+    probability = posteriors(likelihood, population.over_bins(widths))
     found = quantiles(probability, bounds, tuple(LEVELS.values()))
     columns = {f"{name}_{end}": found[:, place] for place, end in enumerate(LEVELS)}
     meanings = {
@@ -121,7 +114,7 @@ def _infer(
         columns[column] = share_above(probability, bounds, limit)
         meanings[column] = f"probability that {name} without noise is above {limit:g}"
         if len(inputs):
-            fraction, low, high = fraction_above(likelihood, bounds, components, shares, limit, seed)
+            fraction, low, high = fraction_above(likelihood, widths, bounds, population, limit, seed)
             sample |= {f"fraction_{column}": fraction, f"low_fraction_{column}": low, f"high_fraction_{column}": high}
             sample[f"measured_fraction_{column}"] = float(np.mean(measured > limit))
     return columns, meanings, sample

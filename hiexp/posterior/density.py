@@ -15,6 +15,7 @@ NETWORKS = 3  # whose probabilities are averaged
 WIDTH, LAYERS, DROPOUT = 128, 3, 0.15
 EPOCHS, BATCH, RATE, WEIGHT_DECAY = 20, 256, 3e-3, 0.05
 FARTHEST = 6.0  # standard deviations of an input; what is farther is taken to be as far
+CELLS, MOST_COUNTED = (8, 16), 5.0  # of W50 and of the measure, and how often a line counts at most
 BLOCK = 8192  # lines whose probabilities are computed at a time
 
 
@@ -48,15 +49,18 @@ class AsymmetryDensity:
     last_offsets: np.ndarray
 
     @classmethod
-    def train(cls, inputs: np.ndarray, truth: np.ndarray, least: float, seed: int) -> Self:
+    def train(cls, inputs: np.ndarray, truth: np.ndarray, width: np.ndarray, least: float, seed: int) -> Self:
         """Learn from simulated lines.
+
+        Lines count by weights that make the measure independent of the width: what the networks say of a line, over
+        the share of the bins, is then a likelihood, whatever the width.
 
         Parameters
         ----------
         inputs : ndarray, shape (N, F)
             What is known of each line.
-        truth : ndarray, shape (N,)
-            Its measure without noise.
+        truth, width : ndarray, shape (N,)
+            Its measure, and its W50, without noise.
         least : float
             The least value that the measure can have.
         seed : int
@@ -69,13 +73,14 @@ class AsymmetryDensity:
         deviation = inputs.std(axis=0, dtype=float)
         mean, deviation = inputs.mean(axis=0, dtype=float), np.where(deviation > 0, deviation, 1.0)
         scaled = _scaled(inputs, mean, deviation)
-        trained = [_trained(scaled, bins, len(bounds) - 1, seed + number) for number in range(NETWORKS)]
+        counted = _independent(truth, width)
+        trained = [_trained(scaled, bins, len(bounds) - 1, counted, seed + number) for number in range(NETWORKS)]
         weights, offsets = (
             [np.stack([layers[place][kind] for layers in trained]) for place in range(LAYERS + 1)] for kind in (0, 1)
         )
         return cls(
             bounds=bounds,
-            simulated=np.bincount(bins, minlength=len(bounds) - 1) / len(bins),
+            simulated=np.bincount(bins, counted, minlength=len(bounds) - 1) / counted.sum(),
             mean=mean,
             deviation=deviation,
             first=weights[0],
@@ -119,14 +124,29 @@ def _scaled(inputs: np.ndarray, mean: np.ndarray, deviation: np.ndarray) -> np.n
     return np.clip((inputs - mean) / deviation, -FARTHEST, FARTHEST).astype(np.float32)
 
 
-def _trained(inputs: np.ndarray, bins: np.ndarray, n_bins: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+def _independent(truth: np.ndarray, width: np.ndarray) -> np.ndarray:
+    """Return how often each line counts, shape (N,), if its measure is to be independent of its width."""
+
+    def cells(values: np.ndarray, number: int) -> np.ndarray:
+        return np.searchsorted(np.quantile(values, np.linspace(0, 1, number + 1)[1:-1]), values)
+
+    row, column = cells(width, CELLS[0]), cells(truth, CELLS[1])
+    counts = np.zeros(CELLS)
+    np.add.at(counts, (row, column), 1)
+    expected = np.outer(counts.sum(axis=1), counts.sum(axis=0)) / len(truth)
+    return np.clip(expected[row, column] / counts[row, column], 1 / MOST_COUNTED, MOST_COUNTED)
+
+
+def _trained(
+    inputs: np.ndarray, bins: np.ndarray, n_bins: int, counted: np.ndarray, seed: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return weights (in, out) and offsets (1, out) of a perceptron that has learned bins by their cross entropy."""
     import torch  # predictions do without it
     from torch import nn
 
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        x, y = torch.from_numpy(inputs), torch.from_numpy(bins)
+        x, y, weights = torch.from_numpy(inputs), torch.from_numpy(bins), torch.from_numpy(counted).float()
         sizes = [x.shape[1], *[WIDTH] * LAYERS]
         hidden = [
             part
@@ -140,7 +160,8 @@ def _trained(inputs: np.ndarray, bins: np.ndarray, n_bins: int, seed: int) -> li
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=EPOCHS * steps)
         for _ in range(EPOCHS):
             for rows in torch.randperm(len(x))[: steps * batch].view(steps, batch):
-                loss = nn.functional.cross_entropy(network(x[rows]), y[rows])
+                losses = nn.functional.cross_entropy(network(x[rows]), y[rows], reduction="none")
+                loss = (losses * weights[rows]).mean()
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()

@@ -66,10 +66,10 @@ def _of_block(spectra: Spectra, table: pd.DataFrame, profiles: np.ndarray, windo
     axis = windows[:, :1] + (windows[:, 1:] - windows[:, :1]) * np.linspace(0, 1, profiles.shape[1])
     low, high = edges(axis, profiles, 0.2)
     middle, width = (low + high) / 2, high - low
-    whole = np.stack([middle - REACH * width, middle + REACH * width])
+    start, end = middle - REACH * width, middle + REACH * width
     everywhere = np.ones(profiles.shape, dtype=bool)
-    curve = _binned(axis, profiles, everywhere, *whole, BINS, np.zeros((len(table), BINS)))
-    data = _binned(spectra.velocity, spectra.flux, spectra.valid, *whole, BINS, curve)
+    curve = _binned(axis, profiles, everywhere, start, end, BINS, np.zeros((len(table), BINS)))
+    data = _binned(spectra.velocity, spectra.flux, spectra.valid, start, end, BINS, curve)
     halves = _binned(
         *(spectra.velocity, spectra.flux, spectra.valid, low, high, 2),
         _binned(axis, profiles, everywhere, low, high, 2, np.zeros((len(table), 2))),

@@ -48,8 +48,7 @@ def learned_density(
 
     def learn() -> AsymmetryDensity:
         log.info("Learning %s without noise from %d simulated lines: once for this fit", measure, simulations)
-        inputs, truth = simulate(line_fit, measure, simulations, seed)
-        return AsymmetryDensity.train(inputs, truth, least, seed)
+        return AsymmetryDensity.train(*simulate(line_fit, measure, simulations, seed), least, seed)
 
     if key not in _LEARNED:
         _LEARNED[key] = cache.recall("posterior", AsymmetryDensity, (given, fitted_by.keywords), learn)

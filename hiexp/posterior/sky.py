@@ -25,14 +25,14 @@ COARSEST = 0.7  # channels a W50
 WHITE, MOST_CORRELATED = 0.3, 0.8  # share of the spectra that are not smoothed; noise of next channels in the others
 SCALES = (0.05, 0.1, 0.2, 0.35, 0.6, 0.9)  # of lopsidedness, one for as many galaxies as any other
 AT_ONCE = 8192  # spectra that are in memory
-CANDIDATES = 3  # times as many lines as are fitted, to choose among
+CANDIDATES = 5  # times as many lines as are fitted, to choose among
 CELLS = (8, 16)  # of W50 and of the measure, made equally full
-CUT = (0.01, 0.96)  # quantiles of the measure between which the cells divide it evenly
+CUT = (0.01, 0.9)  # quantiles of the measure between which the cells divide it evenly
 
 
 def simulate(
     line_fit: Callable[[Spectra], FitResult], measure: str, n: int, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Draw model lines, observe and fit them.
 
     W50 and width of a channel are drawn evenly in their logarithms, of S/N more low ones than high ones. Of more
@@ -54,27 +54,27 @@ def simulate(
     -------
     inputs : ndarray of float32, shape (M, n_inputs)
         `line_inputs` of the lines that have a fit.
-    truth : ndarray, shape (M,)
-        The measure of their noise-free lines.
+    truth, width : ndarray, shape (M,)
+        The measure of their noise-free lines, and the W50 of these (km/s).
     """
-    inputs, truth = np.empty((0, len(LINE_INPUTS)), np.float32), np.empty(0)
+    inputs, truth, width = np.empty((0, len(LINE_INPUTS)), np.float32), np.empty(0), np.empty(0)
     with tqdm(total=n, desc="simulating lines", unit=" lines", delay=1, leave=False) as bar:
         for start in range(0, n, AT_ONCE):
             rng = np.random.default_rng([seed, start])
             spectra, intrinsic = _observe(rng, measure, min(AT_ONCE, n - start))
-            fit = line_fit(spectra)
-            values = line_inputs(spectra, fit)
+            values = line_inputs(spectra, line_fit(spectra))
             known = np.isfinite(values[:, 0])
             inputs, truth = np.concatenate([inputs, values[known]]), np.concatenate([truth, intrinsic[known]])
+            width = np.concatenate([width, spectra.catalogue["W50"].to_numpy()[known]])
             bar.update(len(spectra))
-    return inputs, truth
+    return inputs, truth, width
 
 
 def _observe(rng: np.random.Generator, measure: str, n: int) -> tuple[Spectra, np.ndarray]:
     lines = _draw_lines(rng, CANDIDATES * n)
     galaxies, khz, smoothing = draw_alike(rng, rng, lines, _discs(CANDIDATES * n), N_CHANNELS, exactly=False)
     values = intrinsic_measure(galaxies, measure)
-    rows = _even(rng, lines["w50"].to_numpy(), values, n)
+    rows = _even(rng, galaxies.truth["W50"].to_numpy(), values, n)
     receiver = Receiver(N_CHANNELS, khz[rows], ripple=0.0, rfi=0.0, smoothing=smoothing[rows])
     names = np.array([f"S{number:06d}" for number in range(n)])
     return receiver.observe(galaxies.take(rows), names, rng, np.float32), values[rows]

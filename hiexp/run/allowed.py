@@ -20,6 +20,7 @@ ESTIMATORS = frozenset(
         "hiexp.posterior.classifier.PosteriorClassifier",
         "hiexp.posterior.density.AsymmetryDensity",
         "hiexp.posterior.line_feature.LineInputs",
+        "hiexp.posterior.population.Population",
     }
 )
 """Classes of this package that a model may consist of, beside those of scikit-learn and NumPy that skops trusts."""
