@@ -18,7 +18,7 @@ from hiexp.posterior.density import AsymmetryDensity
 from hiexp.posterior.inputs import LINE_INPUTS, line_inputs
 from hiexp.posterior.learned import learned_density
 from hiexp.posterior.measures import RATIO, measure_named
-from hiexp.posterior.population import Population, fraction_above, posteriors, quantiles, share_above
+from hiexp.posterior.population import Population, fractions_above, posteriors, quantiles, share_above
 from hiexp.posterior.sky import within_simulated
 from hiexp.spectra import Spectra
 
@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 LEVELS = {"p50": 0.5, "p16": 0.16, "p84": 0.84, "p025": 0.025, "p975": 0.975}
 """Quantiles of a posterior, by the ends of their columns' names."""
+MOST_OF_POPULATION = 20_000  # lines that the population is estimated from, at most
+BLOCK = 8192  # lines whose posteriors are in memory
 
 
 def infer_asymmetry(
@@ -81,7 +83,7 @@ def infer_asymmetry(
     sample: dict[str, float] = {}
     for name, limits in measures.items():
         density = learned_density(name, simulations, line_fit, cache, seed)
-        of_lines, said, of_sample = _infer(name, limits, density, inputs[known], seed)
+        of_lines, said, of_sample = infer_lines(name, limits, density, inputs[known], seed)
         for column, values in of_lines.items():
             columns[column] = np.full(len(known), np.nan)
             columns[column][known] = values
@@ -91,30 +93,64 @@ def infer_asymmetry(
     return replace(fit, table=table, meanings={**fit.meanings, **meanings}, sample={**fit.sample, **sample})
 
 
-def _infer(
+def infer_lines(
     name: str, limits: Sequence[float], density: AsymmetryDensity, inputs: np.ndarray, seed: int
 ) -> tuple[dict[str, np.ndarray], dict[str, str], dict[str, float]]:
-    """Return columns of lines, shape (M,), what they mean, and numbers of the sample, for one measure."""
+    """Infer one measure of the lines of a sample, and of the sample.
+
+    Parameters
+    ----------
+    name : str
+        One of `MEASURES`.
+    limits : sequence of float
+        Values of it that lines may exceed.
+    density : AsymmetryDensity
+        What simulated lines tell of it.
+    inputs : ndarray, shape (N, n_inputs)
+        `line_inputs` of the sample.
+    seed : int
+        Seed of the random draws.
+
+    Returns
+    -------
+    columns : dict of str to ndarray, shape (N,)
+        As of `infer_asymmetry`.
+    meanings : dict of str to str
+        What each column is.
+    sample : dict of str to float
+        As of `infer_asymmetry`; empty where there are no lines.
+    """
     measure, bounds = measure_named(name), density.bounds
-    likelihood = density.likelihood(inputs)
-    widths = inputs[:, LINE_INPUTS.index("log_w50")]
-    population = Population.estimate(likelihood, widths, measure.scale(bounds))
-    probability = posteriors(likelihood, population.over_bins(widths))
-    found = quantiles(probability, bounds, tuple(LEVELS.values()))
-    columns = {f"{name}_{end}": found[:, place] for place, end in enumerate(LEVELS)}
+    columns = {f"{name}_{end}": np.empty(len(inputs)) for end in LEVELS}
     meanings = {
         f"{name}_{end}": f"{100 * level:g} % quantile of the posterior of {name} without noise"
         for end, level in LEVELS.items()
     }
-    sample: dict[str, float] = {}
+    above = {f"{name}_above_{limit:g}".replace(".", "_"): limit for limit in limits}
+    for column, limit in above.items():
+        columns[column] = np.empty(len(inputs))
+        meanings[column] = f"probability that {name} without noise is above {limit:g}"
+    if not len(inputs):
+        return columns, meanings, {}
+    widths = inputs[:, LINE_INPUTS.index("log_w50")]
+    some = np.sort(np.random.default_rng(seed).permutation(len(inputs))[:MOST_OF_POPULATION])
+    likelihood = density.likelihood(inputs[some])
+    population = Population.estimate(likelihood, widths[some], measure.scale(bounds))
+    for start in range(0, len(inputs), BLOCK):
+        rows = slice(start, start + BLOCK)
+        probability = posteriors(density.likelihood(inputs[rows]), population.over_bins(widths[rows]))
+        found = quantiles(probability, bounds, tuple(LEVELS.values()))
+        for place, end in enumerate(LEVELS):
+            columns[f"{name}_{end}"][rows] = found[:, place]
+        for column, limit in above.items():
+            columns[column][rows] = share_above(probability, bounds, limit)
+    if not above:
+        return columns, meanings, {}
     measured = inputs[:, LINE_INPUTS.index(name)].astype(float)
     measured = np.exp(measured) if measure is RATIO else np.abs(measured)
-    for limit in limits:
-        column = f"{name}_above_{limit:g}".replace(".", "_")
-        columns[column] = share_above(probability, bounds, limit)
-        meanings[column] = f"probability that {name} without noise is above {limit:g}"
-        if len(inputs):
-            fraction, low, high = fraction_above(likelihood, widths, bounds, population, limit, seed)
-            sample |= {f"fraction_{column}": fraction, f"low_fraction_{column}": low, f"high_fraction_{column}": high}
-            sample[f"measured_fraction_{column}"] = float(np.mean(measured > limit))
+    fractions = fractions_above(likelihood, widths[some], bounds, population, limits, len(inputs), seed)
+    sample: dict[str, float] = {}
+    for (column, limit), (fraction, low, high) in zip(above.items(), fractions.tolist(), strict=True):
+        sample |= {f"fraction_{column}": fraction, f"low_fraction_{column}": low, f"high_fraction_{column}": high}
+        sample[f"measured_fraction_{column}"] = float(np.mean(measured > limit))
     return columns, meanings, sample

@@ -9,7 +9,8 @@ enough they have distributions of their own.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -18,8 +19,8 @@ from scipy.special import erf
 SCALES = np.geomspace(0.015, 0.9, 14)
 FEW = 10.0  # lines' worth of belief that all scales have the same share, which settles those of small samples
 GROUP, MOST_GROUPS = 400, 4  # lines of a group of widths, at least, and such groups
-MOST_STEPS, SETTLED = 500, 1e-6  # steps of expectation and maximisation, and change of a share that ends them
-RESAMPLED = 5000  # lines, at most, that are drawn again; of more the scatter is scaled
+MOST_STEPS, SETTLED = 300, 1e-5  # steps of expectation and maximisation, and change of a share that ends them
+RESAMPLED = 3000  # lines, at most, that are drawn again; of more the scatter is scaled
 DRAWS = 200
 INTERVAL = (2.5, 97.5)  # per cent
 
@@ -60,16 +61,19 @@ class Population:
         number = int(np.clip(len(widths) // GROUP, 1, MOST_GROUPS))
         borders = np.quantile(widths, np.linspace(0, 1, number + 1)[1:-1]) if number > 1 else np.empty(0)
         start = cls(borders, np.full((number, len(SCALES)), 1 / len(SCALES)), components)
-        return start.refined(likelihood, widths, np.ones(len(widths)))
+        return replace(start, shares=start.refined(likelihood, widths, np.ones((1, len(widths))))[0])
 
-    def refined(self, likelihood: np.ndarray, widths: np.ndarray, weights: np.ndarray) -> Self:
-        """Return the population that the sample is most likely with if its lines count so often, shape (N,)."""
+    def refined(self, likelihood: np.ndarray, widths: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Return the shares that a sample is most likely with, for each way, (D, N), in which its lines may count.
+
+        The result has the shape (D, G, C).
+        """
         group = np.searchsorted(self.borders, widths)
         shares = [
-            _most_likely(likelihood[group == one] @ self.components.T, weights[group == one], start)
+            _most_likely(likelihood[group == one] @ self.components.T, weights[:, group == one], start)
             for one, start in enumerate(self.shares)
         ]
-        return type(self)(self.borders, np.array(shares), self.components)
+        return np.stack(shares, axis=1)
 
     def over_bins(self, widths: np.ndarray) -> np.ndarray:
         """Return the share of each bin among lines of these widths, shape (N, K)."""
@@ -77,12 +81,21 @@ class Population:
 
 
 def _most_likely(given: np.ndarray, weights: np.ndarray, start: np.ndarray) -> np.ndarray:
-    """Return shares of components, shape (C,), from the likelihood of each line in each of them, shape (N, C)."""
-    shares = start
+    """Return shares of components, shape (D, C), by expectation and maximisation.
+
+    Parameters
+    ----------
+    given : ndarray, shape (N, C)
+        Likelihood of each line in each component.
+    weights : ndarray, shape (D, N)
+        Ways in which the lines may count.
+    start : ndarray, shape (C,)
+        Where to begin.
+    """
+    shares = np.tile(start, (len(weights), 1))
     for _ in range(MOST_STEPS):
-        joint = given * shares
-        found = weights @ (joint / joint.sum(axis=1, keepdims=True)) + FEW / len(shares)
-        before, shares = shares, found / found.sum()
+        found = shares * ((weights / (shares @ given.T)) @ given) + FEW / shares.shape[1]
+        before, shares = shares, found / found.sum(axis=1, keepdims=True)
         if np.abs(shares - before).max() < SETTLED:
             break
     return shares
@@ -114,10 +127,16 @@ def quantiles(probability: np.ndarray, bounds: np.ndarray, levels: tuple[float, 
     return np.stack(found, axis=1)
 
 
-def fraction_above(
-    likelihood: np.ndarray, widths: np.ndarray, bounds: np.ndarray, population: Population, limit: float, seed: int
-) -> tuple[float, float, float]:
-    """Return the fraction of a population above a limit, and its 95 % interval, by the Bayesian bootstrap.
+def fractions_above(
+    likelihood: np.ndarray,
+    widths: np.ndarray,
+    bounds: np.ndarray,
+    population: Population,
+    limits: Sequence[float],
+    n_lines: int,
+    seed: int,
+) -> np.ndarray:
+    """Return fractions of a population above limits, and their 95 % intervals, by the Bayesian bootstrap.
 
     Parameters
     ----------
@@ -125,30 +144,35 @@ def fraction_above(
         Of a sample, and its bins.
     population : Population
         Estimated from it.
-    limit : float
+    limits : sequence of float
         Of the measure.
+    n_lines : int
+        Lines in the sample, of which those given are some.
     seed : int
         Seed of the random draws.
+
+    Returns
+    -------
+    ndarray, shape (limits, 3)
+        Fraction, and both ends of its interval.
 
     References
     ----------
     Rubin 1981, Annals of Statistics 9, 130: the Bayesian bootstrap.
     """
+    above = np.stack([share_above(population.components, bounds, limit) for limit in limits], axis=1)
 
-    def fraction(of: Population, weights: np.ndarray) -> float:
-        return float(weights @ share_above(of.over_bins(widths[rows]), bounds, limit) / weights.sum())
+    def fractions(shares: np.ndarray, weights: np.ndarray, some: np.ndarray) -> np.ndarray:
+        group = np.searchsorted(population.borders, widths[some])
+        counts = np.stack([weights[:, group == one].sum(axis=1) for one in range(shares.shape[1])], axis=1)
+        return np.einsum("dgc,dg,cl->dl", shares, counts / counts.sum(axis=1, keepdims=True), above)
 
     rng, n = np.random.default_rng(seed), len(likelihood)
-    rows = np.arange(n)
-    estimate = fraction(population, np.ones(n))
+    estimate = fractions(population.shares[None], np.ones((1, n)), np.arange(n))[0]
     rows = np.sort(rng.permutation(n)[:RESAMPLED])
-    some, once = likelihood[rows], np.ones(len(rows))
-    centre = population.refined(some, widths[rows], once) if len(rows) < n else population
-    drawn = []
-    for _ in range(DRAWS):
-        weights = rng.exponential(size=len(rows))
-        weights *= len(rows) / weights.sum()
-        drawn.append(fraction(centre.refined(some, widths[rows], weights), weights))
-    scatter = (np.array(drawn) - fraction(centre, once)) * np.sqrt(len(rows) / n)
-    low, high = np.clip(estimate + np.percentile(scatter, INTERVAL), 0, 1)
-    return estimate, float(low), float(high)
+    weights = np.concatenate([np.ones((1, len(rows))), rng.exponential(size=(DRAWS, len(rows)))])
+    weights *= len(rows) / weights.sum(axis=1, keepdims=True)
+    drawn = fractions(population.refined(likelihood[rows], widths[rows], weights), weights, rows)
+    scatter = (drawn[1:] - drawn[0]) * np.sqrt(len(rows) / n_lines)
+    low, high = np.clip(estimate + np.percentile(scatter, INTERVAL, axis=0), 0, 1)
+    return np.stack([estimate, low, high], axis=1)

@@ -27,7 +27,7 @@ SCALES = (0.05, 0.1, 0.2, 0.35, 0.6, 0.9)  # of lopsidedness, one for as many ga
 AT_ONCE = 8192  # spectra that are in memory
 CANDIDATES = 5  # times as many lines as are fitted, to choose among
 CELLS = (8, 16)  # of W50 and of the measure, made equally full
-CUT = (0.01, 0.9)  # quantiles of the measure between which the cells divide it evenly
+CUT = (0.01, 0.96)  # quantiles of the measure between which the cells divide it evenly
 
 
 def simulate(
@@ -35,9 +35,8 @@ def simulate(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Draw model lines, observe and fit them.
 
-    W50 and width of a channel are drawn evenly in their logarithms, of S/N more low ones than high ones. Of more
-    discs than are needed those are taken that make the measure, of the noise-free line, as far as possible
-    independent of W50 and even.
+    W50, S/N and width of a channel are drawn evenly in their logarithms. Of more discs than are needed those are
+    taken that make the measure, of the noise-free line, as far as possible independent of W50 and even.
 
     Parameters
     ----------
@@ -108,7 +107,7 @@ def _draw_lines(rng: np.random.Generator, n: int) -> pd.DataFrame:
         {
             "position": rng.uniform(0, 15000, n),
             "w50": w50,
-            "snr": BRIGHTNESS[0] * (BRIGHTNESS[1] / BRIGHTNESS[0]) ** (1 - np.sqrt(rng.random(n))),
+            "snr": even_in_log(*BRIGHTNESS),
             "rms": 1.0,
             "channel_width": even_in_log(finest, np.maximum(np.minimum(CHANNELS[1], COARSEST * w50), 1.01 * finest)),
             "noise_correlation": np.where(rng.random(n) < WHITE, 0, rng.uniform(0, MOST_CORRELATED, n)),

@@ -32,6 +32,7 @@ STAGES = ("dataset", "fit", "measurements", "asymmetry", "feature", "labels", "c
 MEDIANS = ["position", "w50", "flux_int", "snr"]
 FEWEST_TO_LEARN_FROM, FEWEST_FOR_A_NETWORK = 30, 60  # objects: what is suggested below them would tell nothing
 PAGES_SHOWN = 5  # of objects
+FRACTION = "fraction_"  # how numbers of a sample begin that are fractions of it
 REASONS = 5  # told on the screen; skipped.csv has all of them
 
 
@@ -88,6 +89,7 @@ def fit_summary(
         *_flag_counts(fit),
         "",
         *_median_table(fit),
+        *_asymmetric_fractions(fit),
         "",
         f"table        {table}",
         *_places(cfg, folder),
@@ -307,6 +309,19 @@ def _flag_counts(fit: FitResult) -> list[str]:
     )
     said = ", ".join(f"{name} {count}" for name, count in counts.most_common())
     return [f"flags        {said}"] if said else []
+
+
+def _asymmetric_fractions(fit: FitResult) -> list[str]:
+    """Return the fractions of the sample above the limits of its posteriors, without noise and as measured."""
+    lines = [
+        f"{name.removeprefix(FRACTION).replace('_above_', ' above ').replace('_', '.'):26}"
+        f"{value:6.1%}  [{fit.sample[f'low_{name}']:.1%}, {fit.sample[f'high_{name}']:.1%}]"
+        f"{fit.sample[f'measured_{name}']:12.1%}"
+        for name, value in fit.sample.items()
+        if name.startswith(FRACTION)
+    ]
+    heading = f"{'Fraction of the sample':26}{'noise-free':>6}  {'95 % interval':15}{'measured':>10}"
+    return ["", heading, *lines] if lines else []
 
 
 def _median_table(fit: FitResult) -> list[str]:

@@ -1,0 +1,156 @@
+"""Measure what docs/asymmetry.md tells: ``python docs/make_asymmetry_page.py [folder]``, from the repository's root.
+
+The folder receives the cache of what is learned (by default ``cache``). Prints the tables and draws
+``asymmetry_calibration.png``.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from scipy.stats import binom
+
+from hiexp.cache import DiskCache
+from hiexp.datasets.mock.alike import draw_alike
+from hiexp.datasets.mock.populations import Discs
+from hiexp.datasets.mock.receiver import Receiver
+from hiexp.fitting import FitResult, fit_busy
+from hiexp.posterior import infer_asymmetry
+from hiexp.spectra import Spectra
+
+DOCS = Path(__file__).resolve().parent
+MARGINS = [10.6, 26.5]  # of conf/fit/busy.yaml
+N_CHANNELS = 1024
+GALAXIES, SURVEYS, POOL, SURVEY = 6000, 200, 3000, 300
+LAWS = (0.15, 0.25, 0.35, 0.5)  # lopsidedness of the pools that surveys are drawn from
+BINS = {
+    "S/N 5-8": lambda table: table["snr"].between(5, 8),
+    "S/N 8-15": lambda table: table["snr"].between(8, 15),
+    "S/N 15-30": lambda table: table["snr"].between(15, 30),
+    "S/N 30 and more": lambda table: table["snr"] > 30,
+    "W50 below 150 km/s": lambda table: (table["w50"] < 150) & (table["snr"] > 5),
+    "W50 above 150 km/s": lambda table: (table["w50"] >= 150) & (table["snr"] > 5),
+}
+LEVELS = np.arange(0.05, 1, 0.05)
+
+
+@dataclass(frozen=True)
+class Inferred:
+    """Galaxies with their true A_flux, and what fit and posterior say of it."""
+
+    truth: np.ndarray
+    table: pd.DataFrame
+    fit: FitResult
+
+
+def draw(rng: np.random.Generator, n: int, snr: np.ndarray, lopsidedness: float, rotation: float) -> Spectra:
+    """Draw galaxies whose S/N, W50 and lopsidedness follow other laws than those of the simulation."""
+    w50 = np.clip(np.exp(rng.normal(np.log(170), 0.55, n)), 25, 600)
+    lines = pd.DataFrame(
+        {
+            "position": rng.uniform(1000, 12000, n),
+            "w50": w50,
+            "snr": snr,
+            "rms": 1.0,
+            "channel_width": np.maximum(rng.choice([2.6, 5.3, 8.0], n), w50 * 5 / N_CHANNELS),
+            "noise_correlation": rng.choice([0, 0.5, 2 / 3], n),
+        }
+    )
+    discs = Discs(0, 0, 0, 0, lopsidedness, rotation, 0.1)
+    galaxies, khz, smoothing = draw_alike(rng, rng, lines, discs, N_CHANNELS)
+    receiver = Receiver(N_CHANNELS, khz, ripple=0.0, rfi=0.0, smoothing=smoothing)
+    return receiver.observe(galaxies, np.array([f"G{number:05d}" for number in range(n)]), rng, np.float32)
+
+
+def infer(spectra: Spectra, cache: DiskCache) -> Inferred:
+    """Fit galaxies and infer their A_flux without noise."""
+    line_fit = partial(fit_busy, margins=MARGINS)
+    fit = infer_asymmetry(spectra, line_fit(spectra), line_fit, cache, {"A_flux": [1.26, 1.39]})
+    known = fit.table["A_flux_p50"].notna().to_numpy()
+    return Inferred(spectra.catalogue["A_flux"].to_numpy()[known], fit.table[known], fit)
+
+
+def cover(found: Inferred) -> None:
+    """Print how often intervals hold the truth, and the bias of medians."""
+    print(f"{'':20}{'galaxies':>9}{'68 %':>8}{'95 %':>8}{'bias of the median':>20}{'of A_flux itself':>18}")
+    for name, chosen in BINS.items():
+        rows = chosen(found.table).to_numpy()
+        table, truth = found.table[rows], found.truth[rows]
+        inside = [
+            ((truth > table[f"A_flux_{low}"]) & (truth < table[f"A_flux_{high}"])).mean()
+            for low, high in (("p16", "p84"), ("p025", "p975"))
+        ]
+        bias = [(table[column] - truth).mean() for column in ("A_flux_p50", "A_flux")]
+        print(f"{name:20}{rows.sum():9d}{inside[0]:8.1%}{inside[1]:8.1%}{bias[0]:+20.3f}{bias[1]:+18.3f}")
+
+
+def rank_histograms(found: Inferred, file: Path) -> None:
+    """Draw where in its posterior each truth lies (Talts et al. 2018, arXiv:1804.06788), by five quantiles."""
+    quantiles = found.table[[f"A_flux_{name}" for name in ("p025", "p16", "p50", "p84", "p975")]].to_numpy()
+    part = (found.truth[:, None] > quantiles).sum(axis=1)
+    shares = np.diff([0, 0.025, 0.16, 0.5, 0.84, 0.975, 1])
+    figure = Figure(figsize=(12, 6), dpi=120, layout="constrained")
+    for panel, (name, chosen) in zip(figure.subplots(2, 3).flat, BINS.items(), strict=True):
+        rows = chosen(found.table).to_numpy()
+        observed = np.bincount(part[rows], minlength=len(shares)) / rows.sum() / shares
+        low, high = (binom.ppf(level, rows.sum(), shares) / rows.sum() / shares for level in (0.005, 0.995))
+        place = np.arange(len(shares))
+        panel.bar(place, observed, color="C0", alpha=0.6, label="galaxies")
+        panel.errorbar(
+            place, np.ones(len(shares)), [1 - low, high - 1], fmt="none", color="k", capsize=4, label="99 %"
+        )
+        panel.axhline(1, color="k", lw=0.8)
+        panel.set_xticks(place, ["< 2.5 %", "2.5-16", "16-50", "50-84", "84-97.5", "> 97.5 %"], fontsize=8)
+        panel.set_title(f"{name}: {rows.sum()} galaxies", fontsize=10)
+        panel.set_ylim(0, 2)
+    figure.axes[0].legend(fontsize=8)
+    figure.supxlabel("where in its posterior the true A_flux is")
+    figure.supylabel("galaxies over those expected")
+    figure.savefig(file)
+
+
+def survey_fractions(cache: DiskCache) -> None:
+    """Print how often the interval of the fraction above 1.26 holds the truth, over surveys of 300 galaxies."""
+    from hiexp.posterior.columns import infer_lines
+    from hiexp.posterior.inputs import line_inputs
+    from hiexp.posterior.learned import learned_density
+
+    line_fit = partial(fit_busy, margins=MARGINS)
+    density = learned_density("A_flux", 60_000, line_fit, cache, 0)
+    print(f"{'lopsidedness':14}{'true':>8}{'mean':>8}{'measured':>10}{'interval holds it':>20}")
+    for number, law in enumerate(LAWS):
+        rng = np.random.default_rng([7, number])
+        spectra = draw(rng, POOL, 6 * (40 / 6) ** rng.random(POOL), law, law / 5)
+        inputs = line_inputs(spectra, line_fit(spectra))
+        known = np.isfinite(inputs[:, 0])
+        inputs, truth = inputs[known], spectra.catalogue["A_flux"].to_numpy()[known]
+        true = (truth > 1.26).mean()
+        samples = []
+        for survey in range(SURVEYS // len(LAWS)):
+            rows = rng.choice(len(inputs), SURVEY, replace=False)
+            samples.append(infer_lines("A_flux", [1.26], density, inputs[rows], survey)[2])
+        table = pd.DataFrame(samples)
+        held = table["low_fraction_A_flux_above_1_26"].le(true) & table["high_fraction_A_flux_above_1_26"].ge(true)
+        means = table[["fraction_A_flux_above_1_26", "measured_fraction_A_flux_above_1_26"]].mean()
+        print(f"{law:<14}{true:8.3f}{means.iloc[0]:8.3f}{means.iloc[1]:10.3f}{held.sum():>14} of {len(held)}")
+
+
+def main(folder: str = "cache") -> None:
+    """Print and draw everything."""
+    cache = DiskCache(folder)
+    rng = np.random.default_rng(77)
+    snr = np.clip(np.exp(rng.normal(np.log(14), 0.8, GALAXIES)), 4.5, 150)
+    found = infer(draw(rng, GALAXIES, snr, 0.28, 0.05), cache)
+    cover(found)
+    rank_histograms(found, DOCS / "asymmetry_calibration.png")
+    survey_fractions(cache)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
