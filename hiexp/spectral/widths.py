@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 CLASS_LIMITS = (1.26, 1.39)  # A_flux: 2 and 3 sigma of isolated galaxies, Espada et al. 2011, A&A 532, A117
+LOWEST_HORN, SHALLOWEST = 0.2, 0.01  # of the peak: no horn is lower, no trough less deep
 
 
 def edges(velocity: np.ndarray, profile: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
@@ -25,12 +26,50 @@ def edges(velocity: np.ndarray, profile: np.ndarray, level: float) -> tuple[np.n
         Velocities of the crossings, linearly interpolated between channels, km/s; the end of the axis where
         the profile does not fall below the level before it, NaN where it has no positive peak.
     """
-    threshold = level * profile.max(axis=1, keepdims=True)
-    reaches = profile >= threshold
-    low = _crossing(velocity, profile, threshold[:, 0], reaches.argmax(axis=1), -1)
-    high = _crossing(velocity, profile, threshold[:, 0], reaches.shape[1] - 1 - reaches[:, ::-1].argmax(axis=1), 1)
-    positive = threshold[:, 0] > 0
-    return np.where(positive, low, np.nan), np.where(positive, high, np.nan)
+    threshold = level * profile.max(axis=1)
+    return _outermost(velocity, profile, threshold, threshold)
+
+
+def horn_edges(velocity: np.ndarray, profile: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Find where each side of a profile without noise first reaches half of its own horn, seen from outside.
+
+    The width between them is ALFALFA's W50. The trough is where a profile lies farthest below the lower of the
+    highest points on either side, and these are the horns. Both reach 20 % of the peak. Where there is no trough,
+    the one peak is both horns.
+
+    Parameters
+    ----------
+    velocity : ndarray, shape (N, L)
+        km/s, ascending.
+    profile : ndarray, shape (N, L)
+        Flux density in any unit, 0 outside the line.
+
+    Returns
+    -------
+    low, high : ndarray, shape (N,)
+        km/s, as of `edges`.
+    """
+    rows = np.arange(len(profile))
+    peak = profile.max(axis=1)
+    before = np.maximum.accumulate(profile, axis=1)
+    after = np.maximum.accumulate(profile[:, ::-1], axis=1)[:, ::-1]
+    second = np.minimum(before, after)
+    depth = np.where(second >= LOWEST_HORN * peak[:, None], second - profile, 0)
+    trough = depth.argmax(axis=1)
+    double = depth[rows, trough] > SHALLOWEST * peak
+    left, right = (np.where(double, highest[rows, trough], peak) for highest in (before, after))
+    return _outermost(velocity, profile, left / 2, right / 2)
+
+
+def _outermost(
+    velocity: np.ndarray, profile: np.ndarray, left: np.ndarray, right: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return where profiles first reach `left` and last `right`, shape (N,); NaN where these are not positive."""
+    first = (profile >= left[:, None]).argmax(axis=1)
+    last = profile.shape[1] - 1 - (profile >= right[:, None])[:, ::-1].argmax(axis=1)
+    low = _crossing(velocity, profile, left, first, -1)
+    high = _crossing(velocity, profile, right, last, 1)
+    return np.where(left > 0, low, np.nan), np.where(right > 0, high, np.nan)
 
 
 def _crossing(

@@ -8,20 +8,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import erf
 from scipy.stats import median_abs_deviation
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import cross_val_predict
 
 from hiexp.datasets import mock_alfalfa, mock_cig, read_alfalfa
 from hiexp.datasets.mock import galaxies, receiver
 from hiexp.datasets.mock.channels import CHANNEL_KHZ, channel_velocities, channel_widths, frequency_of, velocity_of
 from hiexp.datasets.mock.discs import ROTATION_CURVES, rotation_curve, surface_density
-from hiexp.datasets.mock.populations import MASS_PER_FLUX, Discs, draw_alfalfa, signal_to_noise
+from hiexp.datasets.mock.populations import HUBBLE, MASS_PER_FLUX, Discs, signal_to_noise
 from hiexp.datasets.mock.profiles import line_profiles, window_length
 from hiexp.datasets.mock.smoothing import HANNING
+from hiexp.datasets.mock.survey import draw_alfalfa
 from hiexp.datasets.write import LAYOUT, write_arecibo_fits
 from hiexp.errors import InputError
 from hiexp.fitting import fit_none
 from hiexp.spectral.widths import CLASS_LIMITS, edges, flux_asymmetry
 
-DISCS = Discs(134.0, 0.25, 0.10, 0.0, 0.25, 0.05, 0.3)
+DISCS = Discs(125.0, 0.35, 0.14, 8.0, 0.25, 0.05, 0.3)
+# Columns of the alpha.100 catalogue, and the decimals it prints.
+PRINTED = {"W50": 0, "HIflux": 2, "SNR": 1, "Vhel": 0, "Dist": 1, "logMHI": 2}
 
 
 @pytest.fixture(scope="module")
@@ -318,6 +324,63 @@ def test_masses_and_widths_are_spread_like_the_catalogue(survey):
     np.testing.assert_allclose(np.percentile(survey.catalogue["W50"], [16, 84]), [82, 302], rtol=0.1)
     assert survey.catalogue["Vhel"].max() <= 17823
     assert (survey.catalogue["HI"] == 1).mean() == pytest.approx(25434 / 31502, abs=0.06)
+
+
+@pytest.fixture(scope="module")
+def alpha100(appss):
+    file = appss.parent / "a100.code12.table2.190808.csv"
+    if not file.is_file():
+        pytest.skip(f"the ALFALFA catalogue (../shared/data/{file.name}) is not on this machine")
+    return pd.read_csv(file).rename(columns={"Vhelio": "Vhel", "logMH": "logMHI"})[list(PRINTED)]
+
+
+def separability(model, real):
+    """How well a boosted classifier that is tried on what it has not seen tells the two apart, as an AUC."""
+    rows = np.concatenate([model, real.sample(len(model), random_state=0)])
+    truth = np.repeat([0, 1], len(model))
+    order = np.random.default_rng(0).permutation(len(rows))
+    classifier = HistGradientBoostingClassifier(random_state=0)
+    known = cross_val_predict(classifier, rows[order], truth[order], cv=3, method="predict_proba")
+    return roc_auc_score(truth[order], known[:, 1])
+
+
+@pytest.mark.slow
+def test_the_survey_can_hardly_be_told_from_the_catalogue(survey, alpha100):
+    model = survey.catalogue[list(PRINTED)].round(PRINTED)
+    assert separability(model, alpha100) < 0.6
+    for name in PRINTED:
+        assert separability(model[[name]], alpha100[[name]]) < 0.54
+    # That it would be found out: widths of other galaxies, each distributed as before.
+    model["W50"] = np.random.default_rng(1).permutation(model["W50"])
+    assert separability(model, alpha100) > 0.7
+
+
+def test_distances_beyond_the_model_of_the_flow_are_velocities_seen_from_the_cmb(survey):
+    known = survey.catalogue
+    ascension, declination = np.radians(known["RAJ2000"]), np.radians(known["DEJ2000"])
+    # The Sun moves by 369.8 km/s towards l = 264, b = 48: ra = 167.79, dec = -7.15.
+    apex, north = np.radians([167.79, -7.15])
+    towards = np.sin(declination) * np.sin(north)
+    towards += np.cos(declination) * np.cos(north) * np.cos(ascension - apex)
+    velocity = known["Vhel"] + 369.8 * towards
+    far = velocity > 6010
+    np.testing.assert_allclose(velocity[far], HUBBLE * known["Dist"][far], atol=2)
+    near = velocity < 5990
+    off = (velocity - HUBBLE * known["Dist"])[near]
+    assert 80 < median_abs_deviation(off, scale="normal") < 300
+
+
+def test_the_sky_has_two_regions_with_structures_of_their_own(survey):
+    known = survey.catalogue
+    hours = known["RAJ2000"] / 15
+    fall = (hours < 3) | (hours > 22)
+    assert np.all(fall | hours.between(7.5, 16.5))
+    assert known["DEJ2000"].between(0, 36).all()
+    # 9,924 of the catalogue's 31,502 sources.
+    assert fall.mean() == pytest.approx(0.315, abs=0.03)
+    coma, perseus = (known["Dist"].between(low, high) for low, high in ((93, 107), (64, 79)))
+    assert (coma & ~fall).sum() / (perseus & ~fall).sum() > 2
+    assert (perseus & fall).sum() / (coma & fall).sum() > 1.2
 
 
 def test_flux_mass_and_signal_to_noise_agree(sample, survey):

@@ -6,7 +6,7 @@ from helpers.lines import AXIS, gaussian
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hiexp.spectral.widths import edges, flux_asymmetry, flux_between
+from hiexp.spectral.widths import edges, flux_asymmetry, flux_between, horn_edges
 
 profile_parameters = st.tuples(st.floats(0.2, 20), st.floats(-200, 200), st.floats(20, 90), st.floats(-0.6, 0.6))
 
@@ -30,6 +30,24 @@ def test_widths_and_asymmetry_follow_shift_scale_and_reversal(parameters, shift,
     np.testing.assert_allclose([reversed_low, reversed_high], [-high, -low], atol=1e-6)
     np.testing.assert_allclose(flux_asymmetry(-velocity[:, ::-1], profile[:, ::-1]), a_flux, rtol=1e-6)
     assert a_flux >= 1
+
+
+def test_each_side_of_a_double_horn_is_measured_at_half_of_its_own_horn():
+    left, right = gaussian(AXIS, 5, -120, 20), gaussian(AXIS, 2, 120, 20)
+    half = np.sqrt(2 * np.log(2)) * 20
+    low, high = horn_edges(AXIS[None], (left + right)[None])
+    assert (low[0], high[0]) == pytest.approx((-120 - half, 120 + half), abs=0.1)
+    # At half of the peak the lower horn is missed.
+    assert edges(AXIS[None], (left + right)[None], 0.5)[1] == pytest.approx(-120 + half, abs=0.1)
+    # Less than 20 % of the peak is no horn, and neither is a shoulder.
+    for other in (right * 0.45, gaussian(AXIS, 3, -80, 20), np.zeros_like(right)):
+        profile = (left + other)[None]
+        np.testing.assert_allclose(horn_edges(AXIS[None], profile), edges(AXIS[None], profile, 0.5))
+
+
+def test_a_profile_without_a_peak_has_no_edges():
+    nothing = np.array([np.zeros_like(AXIS), -gaussian(AXIS, 1, 0, 50) - 1e-9])
+    assert np.isnan(horn_edges(np.tile(AXIS, (2, 1)), nothing)).all()
 
 
 def test_a_gaussian_has_its_known_widths():

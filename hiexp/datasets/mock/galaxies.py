@@ -13,7 +13,7 @@ from hiexp.datasets.mock.populations import signal_to_noise
 from hiexp.datasets.mock.profiles import line_profiles, window_length
 from hiexp.datasets.mock.smoothing import HANNING
 from hiexp.errors import InputError
-from hiexp.spectral.widths import CLASS_LIMITS, asymmetry_class, edges, flux_asymmetry
+from hiexp.spectral.widths import CLASS_LIMITS, asymmetry_class, edges, flux_asymmetry, horn_edges
 
 RELIABLE = 6.5  # S/N of the catalogue's code 1
 BATCH = 256  # galaxies worked on at a time, which bounds the memory: their disc cells take 6 MB an array
@@ -68,6 +68,7 @@ def integrate(
     channel_khz: float | np.ndarray,
     rotation: str,
     smoothing: np.ndarray = HANNING,
+    horns: bool = False,
 ) -> Galaxies:
     """Compute the lines of these galaxies and what follows from them.
 
@@ -85,6 +86,9 @@ def integrate(
         Name of the rotation curve.
     smoothing : ndarray, shape (K,) or (N, K)
         Weights of the channels that a channel is the mean of.
+    horns : bool
+        Whether W50 is that of ALFALFA, between the points at half of the horn of either side, and not at half of the
+        peak.
     """
     n = len(truth)
     khz, kernel = np.broadcast_to(channel_khz, n), np.broadcast_to(smoothing, (n, np.shape(smoothing)[-1]))
@@ -101,7 +105,7 @@ def integrate(
         offset = first[rows, None] + np.arange(window) - middle
         velocity = channel_velocities(centre[rows], offset, khz[rows])
         profile = line_profiles(truth.iloc[rows], velocity, khz[rows], rotation, kernel[rows])
-        low50, high50 = edges(velocity, profile, 0.5)
+        low50, high50 = horn_edges(velocity, profile) if horns else edges(velocity, profile, 0.5)
         low20, high20 = edges(velocity, profile, 0.2)
         measured[rows] = np.column_stack([high50 - low50, high20 - low20, flux_asymmetry(velocity, profile)])
         line[rows] = profile

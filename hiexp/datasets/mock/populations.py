@@ -7,17 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtr
 
 from hiexp.errors import InputError
 
 HUBBLE = 70.0  # km/s/Mpc
 MASS_PER_FLUX = 2.356e5  # M_sun per Mpc^2 Jy km/s, optically thin HI
 FASTEST = 430.0  # km/s, rotation: none faster is known, and the profile's window holds it
-LARGEST_VELOCITY = 17823.0  # km/s, of the alpha.100 catalogue
-BRIGHTEST = 1000.0  # Jy km/s; what is brighter in the catalogue's sky is resolved, and not in the catalogue
+PECULIAR = 200.0  # km/s, along the line of sight
 LARGEST_DRAW = 500_000  # candidates at a time, which bounds the memory
-WEAKEST = 3.0  # S/N below which nothing is ever detected
 
 
 def signal_to_noise(flux: np.ndarray, width: np.ndarray, rms: np.ndarray) -> np.ndarray:
@@ -117,7 +114,7 @@ class Discs:
         )
 
 
-def _expected_width(discs: pd.DataFrame) -> np.ndarray:
+def expected_width(discs: pd.DataFrame) -> np.ndarray:
     """Return about the W50 (km/s) that the discs will have, to tell before they are integrated who is detected."""
     turning = 2 * discs["Vrot"] * np.sin(np.radians(discs["inclination"]))
     return np.hypot(turning, 2.355 * np.hypot(discs["dispersion"], 4.5)).to_numpy()
@@ -131,7 +128,7 @@ def _place(rng: np.random.Generator, n: int) -> pd.DataFrame:
     return pd.DataFrame({"RAJ2000": ascension, "DEJ2000": declination})
 
 
-def _gather(n: int, draw: Callable[[int], pd.DataFrame]) -> pd.DataFrame:
+def gather(n: int, draw: Callable[[int], pd.DataFrame]) -> pd.DataFrame:
     """Call `draw`, which returns the detected of so many candidates, until there are `n`."""
     if n < 1:
         raise InputError(f"dataset.n_galaxies={n}: must be at least 1")
@@ -173,94 +170,18 @@ def draw_nearby(rng: np.random.Generator, n: int, discs: Discs, rms: float, snr_
     def draw(size: int) -> pd.DataFrame:
         log_mass = rng.normal(9.6, 0.35, size)
         distance = rng.gamma(4.0, 18.0, size) + 15
-        return _detected(rng, discs, log_mass, distance, np.full(size, rms), 200.0, lambda snr: snr >= snr_min)
+        flux = 10**log_mass / (MASS_PER_FLUX * distance**2)
+        candidates = discs.draw(rng, log_mass)
+        snr = signal_to_noise(flux, expected_width(candidates), np.full(size, rms))
+        known = pd.DataFrame(
+            {
+                "Vhel": HUBBLE * distance + rng.normal(0, PECULIAR, size),
+                "Dist": distance,
+                "HIflux": flux,
+                "logMHI": log_mass,
+                "rms": rms,
+            }
+        )
+        return pd.concat([_place(rng, size), known, candidates], axis=1)[snr >= snr_min]
 
-    return _gather(n, draw)
-
-
-# The ALFALFA-like sky. The mass function is that of Jones et al. 2018 (MNRAS 477, 2), its knee lowered from 9.94 by
-# its systematic error of 0.05; this, the limit and the noise (and the discs' speeds, in `mock_alfalfa`) are the
-# constants that were tuned to the statistics of the alpha.100 catalogue.
-KNEE, FAINT_END = 9.89, -1.25  # log10 M_sun, and the power of mass below it
-PECULIAR = 300.0  # km/s, along the line of sight
-HALF_DETECTED, FADING = 5.4, 0.09  # S/N, and dex over which the sample fades in
-NOISE, NOISE_SCATTER = 2.35, 0.06  # mJy at 10 km/s resolution, and dex
-RADAR, RADAR_LOSS = (15000.0, 16400.0), 0.85  # km/s where an airport's radar (1350 MHz) hides this share
-
-
-def draw_alfalfa(rng: np.random.Generator, n: int, discs: Discs) -> pd.DataFrame:
-    """Draw what a blind survey like ALFALFA detects of galaxies spread evenly through space.
-
-    HI masses follow a Schechter function, from 10^6 M_sun. A galaxy of given S/N is detected with the probability
-    of a Gaussian distribution's integral in log S/N, except for the velocities that a radar hides.
-
-    Parameters
-    ----------
-    rng : Generator
-        Source of the draws.
-    n : int
-        Galaxies wanted.
-    discs : Discs
-        How they turn.
-
-    Returns
-    -------
-    DataFrame, n rows
-        The columns of `draw_nearby`.
-    """
-    grid = np.linspace(6.0, 11.2, 2001)
-    # Few masses can be seen far away: a candidate is drawn within the distance at which its mass fades below the
-    # least S/N in the best of cases, and masses in proportion to the volume that this opens. Rejection by the
-    # detection probability then leaves what an even distribution would.
-    reach = _reach(grid)
-    density = 10 ** ((grid - KNEE) * (FAINT_END + 1)) * np.exp(-(10 ** (grid - KNEE))) * reach**3
-    cumulative = np.cumsum(density) / density.sum()
-
-    def draw(size: int) -> pd.DataFrame:
-        log_mass = np.interp(rng.random(size), cumulative, grid)
-        distance = _reach(log_mass) * np.cbrt(rng.random(size))
-        rms = NOISE * 10 ** rng.normal(0, NOISE_SCATTER, size)
-
-        def detected(snr: np.ndarray) -> np.ndarray:
-            chance = ndtr(np.log10(snr / HALF_DETECTED) / FADING)
-            return (snr > WEAKEST) & (rng.random(size) < chance)
-
-        sky = _detected(rng, discs, log_mass, distance, rms, PECULIAR, detected)
-        hidden = sky["Vhel"].between(*RADAR) & (rng.random(len(sky)) < RADAR_LOSS)
-        return sky[(sky["Vhel"] <= LARGEST_VELOCITY) & (sky["HIflux"] < BRIGHTEST) & ~hidden]
-
-    return _gather(n, draw)
-
-
-def _reach(log_mass: np.ndarray) -> np.ndarray:
-    """Return the distance (Mpc) beyond which a mass is not detected, or the survey ends."""
-    narrowest, quietest = 20.0, 0.6 * NOISE
-    least_flux = WEAKEST * quietest * np.sqrt(20 * narrowest) / 1000
-    return np.minimum(
-        np.sqrt(10**log_mass / (MASS_PER_FLUX * least_flux)), (LARGEST_VELOCITY + 4 * PECULIAR) / HUBBLE
-    )
-
-
-def _detected(
-    rng: np.random.Generator,
-    discs: Discs,
-    log_mass: np.ndarray,
-    distance: np.ndarray,
-    rms: np.ndarray,
-    peculiar: float,
-    detected: Callable[[np.ndarray], np.ndarray],
-) -> pd.DataFrame:
-    """Draw the rest of the candidates of these masses (log10 M_sun) and distances (Mpc); keep the detected."""
-    flux = 10**log_mass / (MASS_PER_FLUX * distance**2)
-    candidates = discs.draw(rng, log_mass)
-    keep = detected(signal_to_noise(flux, _expected_width(candidates), rms))
-    known = pd.DataFrame(
-        {
-            "Vhel": HUBBLE * distance + rng.normal(0, peculiar, len(flux)),
-            "Dist": distance,
-            "HIflux": flux,
-            "logMHI": log_mass,
-            "rms": rms,
-        }
-    )
-    return pd.concat([_place(rng, len(flux)), known, candidates], axis=1)[keep]
+    return gather(n, draw)
