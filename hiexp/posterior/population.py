@@ -56,8 +56,7 @@ class Population:
         scaled_bounds : ndarray, shape (K + 1,)
             Of the bins, on the scale on which a symmetric line has 0.
         """
-        components = np.diff(erf(scaled_bounds / np.sqrt(2) / SCALES[:, None]), axis=1)
-        components /= components.sum(axis=1, keepdims=True)
+        components = half_normals(scaled_bounds)
         number = int(np.clip(len(widths) // GROUP, 1, MOST_GROUPS))
         borders = np.quantile(widths, np.linspace(0, 1, number + 1)[1:-1]) if number > 1 else np.empty(0)
         start = cls(borders, np.full((number, len(SCALES)), 1 / len(SCALES)), components)
@@ -78,6 +77,12 @@ class Population:
     def over_bins(self, widths: np.ndarray) -> np.ndarray:
         """Return the share of each bin among lines of these widths, shape (N, K)."""
         return (self.shares @ self.components)[np.searchsorted(self.borders, widths)]
+
+
+def half_normals(scaled_bounds: np.ndarray) -> np.ndarray:
+    """Return the share of each half-normal, of `SCALES`, in bins, shape (C, K), by their bounds, shape (K + 1,)."""
+    shares = np.diff(erf(scaled_bounds / np.sqrt(2) / SCALES[:, None]), axis=1)
+    return shares / shares.sum(axis=1, keepdims=True)
 
 
 def _most_likely(given: np.ndarray, weights: np.ndarray, start: np.ndarray) -> np.ndarray:

@@ -17,10 +17,9 @@ ESTIMATORS = frozenset(
         "hiexp.features.raw.RawProfile",
         "hiexp.features.shapelets.LearnedShapelets",
         "hiexp.features.shapelets_tslearn.TslearnShapelets",
-        "hiexp.posterior.classifier.PosteriorClassifier",
         "hiexp.posterior.density.AsymmetryDensity",
-        "hiexp.posterior.line_feature.LineInputs",
-        "hiexp.posterior.population.Population",
+        "hiexp.posterior.features.AsymmetryPosterior",
+        "hiexp.posterior.features.LineInputs",
     }
 )
 """Classes of this package that a model may consist of, beside those of scikit-learn and NumPy that skops trusts."""
