@@ -19,7 +19,7 @@ from hiexp.spectra import Spectra
 
 N_CHANNELS = 1024
 BAND = 6  # widths of a line that a band holds at least
-WIDTHS, CHANNELS, BRIGHTNESS = (15.0, 650.0), (1.4, 22.0), (3.5, 200.0)  # W50, channel width (km/s), S/N
+WIDTHS, CHANNELS, BRIGHTNESS = (15.0, 650.0), (1.4, 22.0), (4.2, 200.0)  # W50, channel width (km/s), S/N
 SLACK = 1.2  # times beyond those, which errors of measurement reach
 COARSEST = 0.7  # channels a W50
 WHITE, MOST_CORRELATED = 0.3, 0.8  # share of the spectra that are not smoothed; noise of next channels in the others
