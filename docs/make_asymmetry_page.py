@@ -56,7 +56,9 @@ class Inferred:
     fit: FitResult
 
 
-def draw(rng: np.random.Generator, n: int, snr: np.ndarray, lopsidedness: float, rotation: float) -> Spectra:
+def draw(
+    rng: np.random.Generator, n: int, snr: np.ndarray, lopsidedness: float, rotation: float, companions: float = 0.1
+) -> Spectra:
     """Draw galaxies whose S/N, W50 and lopsidedness follow other laws than those of the simulation."""
     w50 = np.clip(np.exp(rng.normal(np.log(170), 0.55, n)), 25, 600)
     lines = pd.DataFrame(
@@ -69,7 +71,7 @@ def draw(rng: np.random.Generator, n: int, snr: np.ndarray, lopsidedness: float,
             "noise_correlation": rng.choice([0, 0.5, 2 / 3], n),
         }
     )
-    discs = Discs(0, 0, 0, 0, lopsidedness, rotation, 0.1)
+    discs = Discs(0, 0, 0, 0, lopsidedness, rotation, companions)
     galaxies, khz, smoothing = draw_alike(rng, rng, lines, discs, N_CHANNELS)
     receiver = Receiver(N_CHANNELS, khz, ripple=0.0, rfi=0.0, smoothing=smoothing)
     return receiver.observe(galaxies, np.array([f"G{number:05d}" for number in range(n)]), rng, np.float32)
@@ -81,6 +83,20 @@ def infer(spectra: Spectra, cache: DiskCache) -> Inferred:
     fit = infer_asymmetry(spectra, line_fit(spectra), line_fit, cache, {"A_flux": [1.26, 1.39]})
     known = fit.table["A_flux_p50"].notna().to_numpy()
     return Inferred(spectra.catalogue["A_flux"].to_numpy()[known], fit.table[known], fit)
+
+
+def symmetric(cache: DiskCache) -> None:
+    """Print what becomes of discs without any asymmetry, by S/N."""
+    print(f"{'symmetric discs, S/N':22}{'A_flux':>8}{'above 1.26':>12}{'without noise':>15}{'95 % interval':>18}")
+    for snr in (8.7, 15, 23, 44):
+        rng = np.random.default_rng(round(snr))
+        fit = infer(draw(rng, 500, np.full(500, snr), 0.0, 0.0, 0.0), cache).fit
+        name = "fraction_A_flux_above_1_26"
+        low, high = fit.sample[f"low_{name}"], fit.sample[f"high_{name}"]
+        print(
+            f"{snr:<22}{fit.table['A_flux'].median():8.3f}{fit.sample[f'measured_{name}']:12.1%}"
+            f"{fit.sample[name]:15.1%}{f'{low:.1%} - {high:.1%}':>18}"
+        )
 
 
 def cover(found: Inferred) -> None:
@@ -190,6 +206,7 @@ def main(folder: str = "cache") -> None:
     found = infer(draw(rng, GALAXIES, snr, 0.28, 0.05), cache)
     cover(found)
     rank_histograms(found, DOCS / "asymmetry_calibration.png")
+    symmetric(cache)
     survey_fractions(cache)
     gains(cache)
 
