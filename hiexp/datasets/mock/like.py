@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,6 +15,7 @@ from hiexp.datasets.files import is_folder
 from hiexp.datasets.mock.alike import LINE, draw_alike
 from hiexp.datasets.mock.populations import Discs
 from hiexp.datasets.mock.receiver import Receiver
+from hiexp.datasets.mock.smoothing import correlation_error, gaussian_smoothing
 from hiexp.datasets.own_spectra import read_spectra
 from hiexp.datasets.tables import listed, read_table
 from hiexp.errors import InputError
@@ -21,6 +23,8 @@ from hiexp.kinds import Count, Fraction, Name, NotNegative, Seed
 from hiexp.spectra import Spectra
 
 FITS_TABLE = "fits.parquet"
+LARGEST_ERROR = 0.3  # of W50 over W50: beyond that an error is one of another line, or of none
+CHOSEN = 4.5  # of the square of a S/N: centre and width of the box
 POSITIVE = ("w50", "snr", "rms", "channel_width")
 
 
@@ -40,7 +44,8 @@ def mock_like(
     """Draw model discs with the joint distribution of W50, S/N, rms, channels and smoothing that a sample has.
 
     Each galaxy has the position, W50, S/N, rms, width of a channel and correlation of the noise of a line of the
-    sample, drawn at random; everything else (rotation curve, gas, lopsidedness) is that of model discs.
+    sample, drawn at random; everything else (rotation curve, gas, lopsidedness) is that of model discs. What errors
+    of measurement have added to these is taken off, since the sky will be measured as the sample was.
     ``docs/mock.md`` has the equations.
 
     Parameters
@@ -71,11 +76,12 @@ def mock_like(
     InputError
         If there is no such sample, its table does not have what is needed, or none of its lines can be used.
     """
-    lines = _lines(like, line_fit)
+    lines = _without_errors(_lines(like, line_fit), n_channels)
     for_discs, for_bands, for_noise = (
         np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(3)
     )
-    rows = for_discs.integers(0, len(lines), n_galaxies)
+    rounds = -(-n_galaxies // len(lines))  # every line once before any is drawn again
+    rows = np.concatenate([for_discs.permutation(len(lines)) for _ in range(rounds)])[:n_galaxies]
     chosen = lines.iloc[rows]
     discs = Discs(
         speed=0,  # and the next three are not used: W50 says how fast they turn
@@ -100,7 +106,7 @@ def _lines(like: str, line_fit: Callable[[Spectra], Any]) -> pd.DataFrame:
     folder = is_folder(place, "dataset.like")
     table = _table(place / FITS_TABLE if folder and (place / FITS_TABLE).is_file() else place)
     if table is None:
-        table = line_fit(read_spectra(like)).table
+        table = line_fit(spectra_of(like)).table
     missing = [name for name in LINE if name not in table]
     if missing:
         raise InputError(
@@ -113,7 +119,53 @@ def _lines(like: str, line_fit: Callable[[Spectra], Any]) -> pd.DataFrame:
         usable &= table["status"] == "ok"
     if not usable.any():
         raise InputError(f"dataset.like={like}: none of its {len(table)} lines has a fit with W50, S/N and rms")
-    return numbers[usable]
+    errors = table.get("w50_err", np.nan)
+    return numbers.assign(w50_err=pd.to_numeric(errors, errors="coerce"))[usable]
+
+
+def _without_errors(lines: pd.DataFrame, n_channels: int) -> pd.DataFrame:
+    """Take off what errors of measurement have added to lines, for the lines drawn will be measured again.
+
+    The brightest of all boxes has some noise in its favour, so the square of a fitted S/N is too large by about the
+    number of what was chosen. W50 and the noise's correlation scatter more than what they measure: they are drawn
+    together about their mean until, with their errors, they would scatter as they do.
+    """
+    snr = lines["snr"].to_numpy()
+    error = np.minimum(np.nan_to_num((lines["w50_err"] / lines["w50"]).to_numpy(), posinf=0), LARGEST_ERROR)
+    correlation = lines["noise_correlation"].to_numpy()
+    uncertain = correlation_error(gaussian_smoothing(correlation), n_channels)
+    return lines.assign(
+        snr=np.sqrt(np.maximum(snr**2 - CHOSEN, snr**2 / 4)),
+        w50=np.exp(_drawn_together(np.log(lines["w50"].to_numpy()), error)),
+        noise_correlation=_drawn_together(correlation, uncertain),
+    )
+
+
+def _drawn_together(values: np.ndarray, errors: np.ndarray) -> np.ndarray:
+    """Return values, shape (N,), which scatter as they do now once such errors have been added to them."""
+    mean, variance = values.mean(), errors**2
+    true = max(values.var() - variance.mean(), 0.0)
+    share = np.divide(true, true + variance, out=np.ones(len(values)), where=true + variance > 0)
+    return mean + (values - mean) * np.sqrt(share)
+
+
+def spectra_of(like: str) -> Spectra:
+    """Read the spectra of a sample that is a file, a folder or a pattern of them.
+
+    Raises
+    ------
+    InputError
+        If they are not there, or do not tell all that `read_spectra` asks for.
+    """
+    if not Path(like).exists() and not glob.has_magic(like):
+        raise InputError(f"dataset.like={like}: no such file or folder; give a run's folder, its fits, or spectra")
+    try:
+        return read_spectra(like)
+    except InputError as error:
+        raise InputError(
+            f"{str(error).replace('dataset.path=', 'dataset.like=')}; or fit them with  python -m hiexp.fit  and all "
+            "that the dataset needs, and give that run's folder"
+        ) from error
 
 
 def _table(file: Path) -> pd.DataFrame | None:

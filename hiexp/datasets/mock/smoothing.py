@@ -16,8 +16,8 @@ def gaussian_smoothing(correlation: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     correlation : ndarray, shape (N,)
-        Of white noise after smoothing, between next channels: 0 for none; Hanning smoothing has 2/3. It is brought
-        to 0 to 0.9.
+        Correlation of next channels of white noise after smoothing: 0 for none; Hanning smoothing has 2/3. It is
+        brought to 0 to 0.9.
 
     Returns
     -------
@@ -37,6 +37,21 @@ def next_correlation(smoothing: np.ndarray) -> np.ndarray:
 def summed_correlation(smoothing: np.ndarray) -> np.ndarray:
     """Return the variance of the mean of many smoothed channels over that of as many white ones, shape (N,)."""
     return np.sum(smoothing, axis=1) ** 2 / np.sum(smoothing**2, axis=1)
+
+
+def correlation_error(smoothing: np.ndarray, n_channels: int) -> np.ndarray:
+    """Return the standard error of the correlation of next channels as it is measured in so many, shape (N,).
+
+    Of noise smoothed by weights, shape (N, K): Bartlett 1946, Supplement to the JRSS 8, 27.
+    """
+    reach = smoothing.shape[1]
+    lagged = [np.sum(smoothing[:, away:] * smoothing[:, : reach - away], axis=1) for away in range(reach)]
+    padding = [np.zeros(len(smoothing))]
+    rho = np.array([*padding, *lagged[:0:-1], *lagged, *padding]) / lagged[0]
+    at, before, after = rho[1:-1], rho[:-2], rho[2:]
+    first = lagged[1] / lagged[0]
+    terms = at**2 * (1 + 2 * first**2) + after * before - 4 * first * at * before
+    return np.sqrt(np.maximum(terms.sum(axis=0), 0) / n_channels)
 
 
 def transfer(smoothing: np.ndarray, cycles: np.ndarray) -> np.ndarray:
