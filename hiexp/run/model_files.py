@@ -43,6 +43,7 @@ GIVEN: Mapping[Stage, tuple[str, ...]] = {
     "measurements": ("spectra", "fit"),
     "yardstick": (),
 }
+LINE_FIT = "line_fit"  # of a dataset: the one setting of a stage that is a stage itself
 OF_SCIKIT_LEARN = {"n_features_in_": int, "feature_names_in_": np.ndarray, "_sklearn_version": str}
 LEAF = -1
 
@@ -126,11 +127,14 @@ def checked_stage(
     node = settings.get(stage)
     if not isinstance(node, dict) or TARGET not in node:
         raise InputError(f"{file}: it has no {stage} with a _target_; give a run's folder")
-    _check_names(file, stage, node, trusted)
+    fits = {}
+    if stage == "dataset" and isinstance(node.get(LINE_FIT), dict):
+        fits = {LINE_FIT: checked_stage(file, {"fit": node[LINE_FIT]}, "fit", trusted)}
+    _check_names(file, stage, {key: value for key, value in node.items() if key not in fits}, trusted)
     for given in GIVEN[stage]:
         if given in node:
             raise InputError(f"{file}: {stage}.{given} is what it is called with, and no setting")
-    node = {**node, "_partial_": stage != "yardstick"}
+    node = {**node, **fits, "_partial_": stage != "yardstick"}
     check_member(f"{file}: {stage}", node)
     return node
 

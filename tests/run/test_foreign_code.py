@@ -11,8 +11,10 @@ from safetensors.torch import load_file, save_file
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 
 from hiexp.classifiers import CNNClassifier, ConvNet
+from hiexp.datasets import mock_cig
 from hiexp.errors import InputError
 from hiexp.features import DiscImage, RawProfile
+from hiexp.fitting import fit_none
 from hiexp.run.model_files import PIPELINE_FILE, load_model, load_run, save_model
 from hiexp.run.pipeline import extract, learn
 
@@ -257,6 +259,23 @@ def test_a_run_is_loaded_and_predicts(run):
         ({"fit": {"_target_": "hiexp.fitting.fit_none", "n_samples": "many"}}, "fit.n_samples=many: give a whole"),
         ({"fit": {"_target_": "hiexp.fitting.fit_none", "surprise": 1}}, "fit.surprise=1: nothing reads this key"),
         ({"fit": {"_target_": "hiexp.fitting.fit_none", "spectra": 1}}, "fit.spectra is what it is called with"),
+        *(
+            ({"dataset": {"_target_": "hiexp.datasets.mock_like", "like": "a", "line_fit": fit}}, said)
+            for fit, said in [
+                ({"_target_": "os.mkdir", "path": "{mark}"}, r"os\.mkdir"),
+                ({"_target_": "hiexp.datasets.mock_cig"}, "mock_cig"),
+                ([{"_target_": "hiexp.fitting.fit_none"}], "fit_none"),
+                ({"_target_": "hiexp.fitting.fit_none", "n_samples": {"_target_": "os.mkdir"}}, r"os\.mkdir"),
+                ({"_target_": "hiexp.fitting.fit_none", "_args_": ["{mark}"]}, "fit has _args_"),
+                ({"_target_": "hiexp.fitting.fit_none", "line_fit": {"_target_": "os.mkdir"}}, r"os\.mkdir"),
+                ({"_target_": "hiexp.fitting.fit_none", "spectra": 1}, "fit.spectra is what it is called with"),
+                ({"path": {"_target_": "os.mkdir", "path": "{mark}"}}, "no fit with a _target_"),
+            ]
+        ),
+        (
+            {"dataset": {"_target_": "hiexp.datasets.mock_cig", "line_fit": {"_target_": "hiexp.fitting.fit_none"}}},
+            "dataset.line_fit",
+        ),
     ],
 )
 def test_what_settings_name_is_not_run(run, tmp_path, changes, said):
@@ -265,6 +284,13 @@ def test_what_settings_name_is_not_run(run, tmp_path, changes, said):
     with pytest.raises(InputError, match=said):
         load_run(folder)
     assert not mark.exists()
+
+
+def test_a_sky_like_a_sample_is_drawn_again(run, tmp_path):
+    fit_none(mock_cig(20), n_samples=20).write(tmp_path)
+    fit = {"_target_": "hiexp.fitting.fit_none", "_partial_": True, "n_samples": 20}
+    like = {"_target_": "hiexp.datasets.mock_like", "like": str(tmp_path), "n_galaxies": 5, "line_fit": fit}
+    assert len(load_run(run(dataset=like)).dataset()) == 5
 
 
 @pytest.mark.parametrize("text", ["", "a: [", "!!python/object/apply:os.system ['true']", "- 1", "\x00"])
