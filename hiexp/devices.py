@@ -1,8 +1,12 @@
-"""Where torch computes."""
+"""Where torch computes, and with how many threads."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
+from threadpoolctl import threadpool_limits
 
 from hiexp.errors import InputError
 
@@ -20,3 +24,15 @@ def torch_device(name: str) -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
         raise InputError("device=cuda: torch sees no CUDA device on this machine; use device=cpu, or device=auto")
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Keep torch and linear algebra to one thread, where a step is over before a second one has started."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # its Fourier transforms have threads that threadpoolctl does not know of
+    try:
+        with threadpool_limits(1):
+            yield
+    finally:
+        torch.set_num_threads(threads)

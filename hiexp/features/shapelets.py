@@ -5,8 +5,7 @@ Grabocka et al. (2014), "Learning time-series shapelets", KDD, doi:10.1145/26233
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Literal, Self
 
 import numpy as np
@@ -16,10 +15,9 @@ from sklearn.cluster import KMeans
 from sklearn.utils import Tags
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
-from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from hiexp.devices import torch_device
+from hiexp.devices import one_thread, torch_device
 from hiexp.errors import InputError
 from hiexp.features.raw import unit_range
 from hiexp.features.shapelet_network import ShapeletNetwork
@@ -168,7 +166,7 @@ class LearnedShapelets(TransformerMixin, BaseEstimator):
         device = torch_device(self.device)
         network = self.network_.to(device)
         rows = max(1, BATCH_NUMBERS // (network.shapelets.shape[0] * X.shape[1]))
-        with _one_thread(), torch.inference_mode():
+        with one_thread(), torch.inference_mode():
             batches = torch.from_numpy(self._series(X)).split(rows)
             results = [compute(network, batch.to(device)).cpu() for batch in batches]
         network.cpu()
@@ -177,7 +175,7 @@ class LearnedShapelets(TransformerMixin, BaseEstimator):
     def _learn(self, series: np.ndarray, targets: np.ndarray) -> None:
         """Set ``network_`` and ``history_`` by series, shape (M, n), and the numbers of their classes, shape (M,)."""
         device = torch_device(self.device)
-        with _one_thread(), torch.random.fork_rng(devices=[]):
+        with one_thread(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             self.network_ = self.build_network()
             self._start(series)
@@ -215,15 +213,3 @@ class LearnedShapelets(TransformerMixin, BaseEstimator):
             self.history_["shapelet_loss"].append(float(loss_sum) / len(series))
             self.history_["shapelet_accuracy"].append(float(n_right) / len(series))
             bar.set_postfix(loss=f"{self.history_['shapelet_loss'][-1]:.3f}", refresh=False)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Keep torch and the k-means to one thread: a step is over before a second one has started."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # its Fourier transforms have threads that threadpoolctl does not know of
-    try:
-        with threadpool_limits(1):
-            yield
-    finally:
-        torch.set_num_threads(threads)

@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
+from joblib import Parallel, delayed, effective_n_jobs
 from scipy.special import expit, softmax
+from tqdm import tqdm
 
 N_BINS = 80  # as many lines in each
 NETWORKS = 3  # whose probabilities are averaged
 WIDTH, LAYERS, DROPOUT = 128, 3, 0.15
 EPOCHS, BATCH, RATE, WEIGHT_DECAY = 20, 256, 3e-3, 0.05
 FARTHEST = 6.0  # standard deviations of an input; what is farther is taken to be as far
+SHARED = 10_000  # lines from which on it pays to start further processes, which takes seconds
 CELLS, MOST_COUNTED = (8, 16), 5.0  # of W50 and of the measure, and how often a line counts at most
 BLOCK = 8192  # lines whose probabilities are computed at a time
 
@@ -74,7 +77,12 @@ class AsymmetryDensity:
         mean, deviation = inputs.mean(axis=0, dtype=float), np.where(deviation > 0, deviation, 1.0)
         scaled = _scaled(inputs, mean, deviation)
         counted = _independent(truth, width)
-        trained = [_trained(scaled, bins, len(bounds) - 1, counted, seed + number) for number in range(NETWORKS)]
+        # One thread each: the products are small.
+        n_jobs = min(NETWORKS, effective_n_jobs(-1)) if len(inputs) > SHARED else 1
+        each = Parallel(n_jobs, return_as="generator")(
+            delayed(_trained)(scaled, bins, len(bounds) - 1, counted, seed + number) for number in range(NETWORKS)
+        )
+        trained = list(tqdm(each, desc="training networks", total=NETWORKS, delay=1, leave=False))
         weights, offsets = (
             [np.stack([layers[place][kind] for layers in trained]) for place in range(LAYERS + 1)] for kind in (0, 1)
         )
@@ -144,7 +152,9 @@ def _trained(
     import torch  # predictions do without it
     from torch import nn
 
-    with torch.random.fork_rng():
+    from hiexp.devices import one_thread
+
+    with one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         x, y, weights = torch.from_numpy(inputs), torch.from_numpy(bins), torch.from_numpy(counted).float()
         sizes = [x.shape[1], *[WIDTH] * LAYERS]
