@@ -17,7 +17,7 @@ import numpy as np
 from scipy.special import erf
 
 SCALES = np.geomspace(0.015, 0.9, 14)
-FEW = 10.0  # lines' worth of belief that all scales have the same share, which settles those of small samples
+FEW = 3.0  # lines' worth of belief that all scales have the same share, which settles those of small samples
 GROUP, MOST_GROUPS = 400, 8  # lines of a group of widths, at least, and such groups
 MOST_STEPS, SETTLED = 300, 1e-5  # steps of expectation and maximisation, and change of a share that ends them
 RESAMPLED = 3000  # lines, at most, that are drawn again; of more the scatter is scaled

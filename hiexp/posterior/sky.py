@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
+from scipy.stats import truncnorm
 from tqdm import tqdm
 
 from hiexp.datasets.mock.alike import draw_alike
@@ -21,6 +22,7 @@ N_CHANNELS = 1024
 BAND = 6  # widths of a line that a band holds at least
 WIDTHS, CHANNELS, BRIGHTNESS = (15.0, 650.0), (1.4, 22.0), (4.2, 200.0)  # W50, channel width (km/s), S/N
 SLACK = 1.2  # times beyond those, which errors of measurement reach
+TYPICAL_WIDTH, SPREAD = 130.0, 0.75  # median of W50 (km/s) and deviation of its logarithm, as in surveys of galaxies
 COARSEST = 0.7  # channels a W50
 WHITE, MOST_CORRELATED = 0.3, 0.8  # share of the spectra that are not smoothed; noise of next channels in the others
 SCALES = (0.05, 0.1, 0.2, 0.35, 0.6, 0.9)  # of lopsidedness, one for as many galaxies as any other
@@ -35,8 +37,9 @@ def simulate(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Draw model lines, observe and fit them.
 
-    W50, S/N and width of a channel are drawn evenly in their logarithms. Of more discs than are needed those are
-    taken that make the measure, of the noise-free line, as far as possible independent of W50 and even.
+    S/N and width of a channel are drawn evenly in their logarithms, W50 as galaxies have it: how often a faint line
+    that looks narrow is wide depends on how many narrow ones there are. Of more discs than are needed those are taken
+    that make the measure, of the noise-free line, as far as possible independent of W50 and even.
 
     Parameters
     ----------
@@ -101,7 +104,8 @@ def _draw_lines(rng: np.random.Generator, n: int) -> pd.DataFrame:
     def even_in_log(low: float | np.ndarray, high: float | np.ndarray) -> np.ndarray:
         return np.exp(rng.uniform(np.log(low), np.log(high), n))
 
-    w50 = even_in_log(*WIDTHS)
+    low, high = np.log(np.divide(WIDTHS, TYPICAL_WIDTH)) / SPREAD
+    w50 = TYPICAL_WIDTH * np.exp(SPREAD * truncnorm.rvs(low, high, size=n, random_state=rng))
     finest = np.maximum(BAND * w50 / N_CHANNELS, CHANNELS[0])
     return pd.DataFrame(
         {
