@@ -20,7 +20,8 @@ from hiexp.run.session import (
     sweeping,
     tracked_run,
 )
-from hiexp.run.summary import one_line, summary
+from hiexp.run.summary import summary, training_one_line
+from hiexp.run.target import Target
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +33,7 @@ def main(cfg: DictConfig) -> float | None:
     job, folder = HydraConfig.get(), run_folder()
     with tracked_run(cfg) as record:
         try:
+            target = Target.of(cfg, folder, record.metrics)
             outcome = run_experiment(cfg, folder, record.metrics)
         except NoGroupsError as nothing:
             if not sweeping():
@@ -43,10 +45,11 @@ def main(cfg: DictConfig) -> float | None:
         record.curves |= outcome.history
         log.info("Trained in %.1f s; writing predictions, pictures and model", record.metrics["train_seconds"])
         outcome.write(folder)
+        transferred = target.predict(cfg, outcome, record.metrics) if target else None
     if sweeping():
-        report_job_done(one_line(record.metrics))
+        report_job_done(training_one_line(record.metrics))
     else:
-        log.info(summary(outcome, record.metrics, cfg, job, folder))
+        log.info(summary(outcome, transferred, record.metrics, cfg, job, folder))
     return record.metrics.get("success_rate")
 
 

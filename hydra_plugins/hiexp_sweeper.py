@@ -69,12 +69,14 @@ class GridSweeper(Sweeper):
             If the settings of one cannot be.
         """
         from hiexp.run.settings import check_settings
+        from hiexp.run.transfer import check_transfer
 
         for words in _with_all_words(batch):
             job = self.hydra_context.config_loader.load_sweep_config(
                 master_config=self.config, sweep_overrides=list(words)
             )
             check_settings(without_hydra(job), self.config.hydra.job.name)
+            check_transfer(without_hydra(job))
 
     def _grid(self, words: list[str]) -> list[list[str]]:
         """Return the jobs, each of them a list of ``key=value``, of words that may have several values."""

@@ -17,6 +17,7 @@ from omegaconf.errors import InterpolationResolutionError
 from hiexp.errors import InputError
 from hiexp.run.files import refuse_others_folder
 from hiexp.run.summary import opening
+from hiexp.run.transfer import check_transfer
 from hiexp.tracking.credentials import has_password, redacted
 
 SQLITE = "sqlite:///"
@@ -36,6 +37,7 @@ class ChecksCallback(Callback):
 
             settings = without_hydra(config)
             check_settings(settings, config.hydra.job.name)
+            check_transfer(settings)
             check_places(config, "hydra.run.dir")
             folder = Path(config.hydra.run.dir)
             if _is_there(folder, "hydra.run.dir"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import gc
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:  # pandas, scikit-learn and torch take seconds to import, and 
     from hiexp.fitting import FitResult
     from hiexp.labels import ClusterLabels, ReferenceLabels
     from hiexp.run.outcome import Outcome, Part
-    from hiexp.run.prediction import Prediction
+    from hiexp.run.prediction import Prediction, TrainedModel
     from hiexp.spectra import Spectra
 
 log = logging.getLogger(__name__)
@@ -261,10 +262,7 @@ def predict_sample(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> 
     InputError
         If the run or the data cannot be used, or one is not made for the other.
     """
-    from hiexp.evaluation.dependence import catalogue_parameters
-    from hiexp.evaluation.training_sample import line_quantities
-    from hiexp.run.pipeline import seen_by
-    from hiexp.run.prediction import Prediction, TrainedModel
+    from hiexp.run.prediction import TrainedModel
     from hiexp.run.summary import display_path
     from hiexp.run.trained import trained_run
 
@@ -274,9 +272,43 @@ def predict_sample(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> 
     settings |= {"fit": trained.fit, "measurements": trained.measurements}
     spectra, fit = fitted_sample(OmegaConf.create(settings), folder, metrics)
     metrics |= fit.metrics()
+    return predict_fitted(trained, spectra, fit, cfg.parameters, cfg.permutations, cfg.seed, metrics)
+
+
+def predict_fitted(
+    trained: TrainedModel,
+    spectra: Spectra,
+    fit: FitResult,
+    parameters: Sequence[str],
+    n_draws: int,
+    seed: int,
+    metrics: dict[str, float],
+) -> Prediction:
+    """Predict the classes of objects whose lines have been fitted as those that a model was trained on.
+
+    Parameters
+    ----------
+    trained : TrainedModel
+        The model.
+    spectra, fit
+        The N objects.
+    parameters : sequence of str
+        Names of what the classes are held against, of catalogue and fits.
+    n_draws : int
+        Permutations and bootstrap samples of the scores.
+    seed : int
+        Seed of the random draws.
+    metrics : dict
+        Receives ``predict_seconds``.
+    """
+    from hiexp.evaluation.dependence import catalogue_parameters
+    from hiexp.evaluation.training_sample import line_quantities
+    from hiexp.run.pipeline import seen_by
+    from hiexp.run.prediction import Prediction
+
     good = fit.good
     with stopwatch(metrics, "predict_seconds"):
         seen = seen_by(trained.models[0]["feature"], spectra, fit)
         classified = trained.classify(seen[good], line_quantities(spectra, fit)[good])
-    parameters = catalogue_parameters(cfg.parameters, spectra.catalogue[good], fit.table[good])
-    return Prediction.of(spectra, fit, parameters, trained, classified, cfg.permutations, cfg.seed)
+    known = catalogue_parameters(parameters, spectra.catalogue[good], fit.table[good])
+    return Prediction.of(spectra, fit, known, trained, classified, n_draws, seed)

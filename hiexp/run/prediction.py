@@ -13,6 +13,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
 from sklearn.pipeline import Pipeline
 from tqdm import tqdm
 
@@ -26,7 +27,7 @@ from hiexp.fitting import FitResult
 from hiexp.plots import plot_confusion
 from hiexp.run.files import CONFIG_FILE, METRICS_FILE, PLOTS_FOLDER, PREDICTIONS_FILE, model_folders
 from hiexp.run.model_files import checked_stage, load_model
-from hiexp.run.outcome import Objects, draw_what_classifier_sees, known_classes, write_classes
+from hiexp.run.outcome import Objects, Outcome, draw_what_classifier_sees, known_classes, write_classes
 from hiexp.run.pipeline import Features, predict, takes_lines, transform
 from hiexp.run.reading import read_config, read_metrics
 from hiexp.spectra import UNKNOWN, Spectra
@@ -36,6 +37,7 @@ log = logging.getLogger(__name__)
 
 BATCH = 4096  # profiles whose features are in memory at a time
 OF_REFERENCE = ("hiexp.labels.ReferenceLabels", "hiexp.labels.RandomLabels")  # classes that mean what a dataset's do
+HELD_AGAINST = "yardstick_accuracy"  # a metric of a run that was held against a rule
 NOT_KNOWN = "not known"
 NOT_READ = "could not be read: "
 
@@ -141,6 +143,36 @@ class TrainedModel:
             trained._check_length(n_samples)
         return trained
 
+    @classmethod
+    def of(cls, cfg: DictConfig, outcome: Outcome, folder: Path) -> Self:
+        """Return what a training has just learned.
+
+        Parameters
+        ----------
+        cfg : DictConfig
+            A composed ``conf/train.yaml``.
+        outcome : Outcome
+            What came of it.
+        folder : Path
+            The run's.
+        """
+        settings: Any = OmegaConf.to_container(cfg, resolve=True)
+        models = [part.model for part in outcome.parts if part.division.repeat == 1]
+        classes = np.unique(np.concatenate([model[-1].classes_ for model in models]))
+        of_reference = cfg.labels.get("_target_") in OF_REFERENCE
+        held_against = of_reference and HELD_AGAINST in outcome.beside
+        yardstick = instantiate(cfg.evaluation.yardstick, _convert_="all") if held_against else None
+        return cls(
+            folder=folder,
+            fit=settings["fit"],
+            measurements=settings.get("measurements"),
+            models=models,
+            classes=classes,
+            of_reference=of_reference,
+            sample=outcome.parts[0].sample,
+            yardstick=yardstick if yardstick and yardstick.is_about(classes) else None,
+        )
+
     @property
     def fit_name(self) -> str:
         """Name of the fit's function."""
@@ -231,7 +263,7 @@ def _yardstick(folder: Path, settings: Mapping[str, object], trusted: Sequence[s
     if not isinstance(evaluation, Mapping) or evaluation.get("yardstick") is None:
         return None
     node = checked_stage(folder / CONFIG_FILE, evaluation, "yardstick", trusted)
-    held_against = "yardstick_accuracy" in read_metrics(folder / METRICS_FILE)
+    held_against = HELD_AGAINST in read_metrics(folder / METRICS_FILE)
     return instantiate(node, _convert_="all") if held_against else None
 
 

@@ -22,6 +22,7 @@ from hiexp.cache import fingerprint
 from hiexp.configs import PACKAGE
 from hiexp.nested import leaves
 from hiexp.run.trained import content, takes_model, trained_run
+from hiexp.run.transfer import real_settings
 from hiexp.tracking.credentials import redacted
 
 # Where results go does not change them.
@@ -48,10 +49,11 @@ def work_key(cfg: DictConfig) -> str:
     """Return 16 hexadecimal digits that two runs share when the second would find the numbers of the first.
 
     Beside the settings it depends on the code, on the modules that the settings name, and on names, sizes and times
-    of the data: the files, or the files in the folders, that they name.
+    of the data: the files, or the files in the folders, that they name, and that the spectra of a transfer are in.
     """
     settings = _settings(cfg)
-    return fingerprint(settings, [_files(value) for value in settings.values() if isinstance(value, str)])
+    named = [*settings.values(), *flat_parameters(OmegaConf.create(real_settings(cfg))).values()]
+    return fingerprint(settings, [_files(value) for value in named if isinstance(value, str)])
 
 
 def _settings(cfg: DictConfig) -> dict[str, object]:

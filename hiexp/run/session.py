@@ -26,6 +26,7 @@ from hiexp.run.files import CONFIG_FILE, ERROR_FILE, METRICS_FILE, begin, refuse
 from hiexp.run.membership import Sweep
 from hiexp.run.reproduce import reproduce_command
 from hiexp.run.reuse import WORK_TAG, work_lock
+from hiexp.run.transfer import check_transfer
 from hiexp.tracking.credentials import redacted
 from hiexp.tracking.mlflow_store import UID_TAG
 from hiexp.writing import write_whole
@@ -114,6 +115,7 @@ def command(run: Callable[[DictConfig], float | None]) -> Callable[[DictConfig],
 
         with input_errors_as_messages(), failures_noted():
             check_settings(cfg, HydraConfig.get().job.name)
+            check_transfer(cfg)
             key = work_key(cfg)
             refuse_others_folder(run_folder(), key, "hydra.sweep.subdir" if sweeping() else "hydra.run.dir")
             with work_lock(cfg, key, run_folder(), reusing=sweeping()) as metrics:

@@ -89,6 +89,7 @@ class TrainSettings(SampleSettings):
     random_state: Seed
     epochs: Count
     n_classes: Several
+    transfer: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

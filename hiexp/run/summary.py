@@ -18,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from hiexp.commandline import words_typed
 from hiexp.evaluation.metrics import METRICS, groups_of_width, shown_in
 from hiexp.run.files import PAGES_FOLDER, PLOTS_FOLDER, PREDICTIONS_FILE
+from hiexp.run.transfer import TRANSFER_FOLDER, of_transfer
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,13 +57,31 @@ def one_line(metrics: Mapping[str, float]) -> str:
     )
 
 
-def summary(outcome: Outcome, metrics: Mapping[str, float], cfg: DictConfig, job: HydraConf, folder: Path) -> str:
-    """Return the closing summary of a single run: scores, places, what to type next."""
+def summary(
+    outcome: Outcome,
+    transferred: Prediction | None,
+    metrics: Mapping[str, float],
+    cfg: DictConfig,
+    job: HydraConf,
+    folder: Path,
+) -> str:
+    """Return the closing summary of a single run: scores, what its model says elsewhere, places, what next."""
     command = f"{python_command()} -m hiexp.train"
     rule = instantiate(cfg.evaluation.get("yardstick"))
     lines = ["", *_score_table(outcome, metrics), *_beside(metrics, rule), *_groups(metrics), *_followed(outcome), ""]
+    if transferred is not None:
+        lines += [f"The spectra that the sky is like, dataset.like={cfg.dataset.like}:"]
+        lines += [*_prediction_lines(transferred, of_transfer(metrics)), ""]
     lines.append(f"predictions  {display_path(folder / PREDICTIONS_FILE)}")
+    if transferred is not None:
+        lines.append(f"{'':13}{display_path(folder / TRANSFER_FOLDER / PREDICTIONS_FILE)}")
     return "\n".join([*lines, *_places(cfg, folder), f"try next:  {command} -m {_words(job, _next_sweep(cfg, job))}"])
+
+
+def training_one_line(metrics: Mapping[str, float]) -> str:
+    """Return what came of the training of a job in a sweep, and of its transfer where there was one."""
+    moved = of_transfer(metrics)
+    return one_line(metrics) + (f"; transfer: {prediction_one_line(moved)}" if moved else "")
 
 
 def fit_one_line(metrics: Mapping[str, float]) -> str:

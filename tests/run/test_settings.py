@@ -21,7 +21,8 @@ def members(group):
 
 @pytest.mark.parametrize("preset", [None, *members("experiment")])
 def test_what_is_shipped_passes(preset):
-    check_settings(composed(*([f"+experiment={preset}"] if preset else [])), "train")
+    words = [f"+experiment={preset}"] if preset else []
+    check_settings(composed(*words, *(["dataset.like=here"] if preset == "transfer" else [])), "train")
 
 
 @pytest.mark.slow
@@ -32,6 +33,7 @@ def test_every_member_of_every_group_passes_and_every_key_of_it_is_checked(group
         words = [
             f"{group}={member}",
             *(["dataset.path=here"] if member in ("alfalfa", "arrays", "cig", "sofia", "spectra") else []),
+            *(["dataset.like=here"] if member == "mock_like" else []),
         ]
         cfg = composed(*words)
         check_settings(cfg, "train")

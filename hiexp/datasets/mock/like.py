@@ -102,9 +102,7 @@ def mock_like(
 
 def _lines(like: str, line_fit: Callable[[Spectra], Any]) -> pd.DataFrame:
     """Return the lines of a sample that can be drawn, `LINE`, indexed by object."""
-    place = Path(like)
-    folder = is_folder(place, "dataset.like")
-    table = _table(place / FITS_TABLE if folder and (place / FITS_TABLE).is_file() else place)
+    table = fits_of(like)
     if table is None:
         table = line_fit(spectra_of(like)).table
     missing = [name for name in LINE if name not in table]
@@ -149,6 +147,19 @@ def _drawn_together(values: np.ndarray, errors: np.ndarray) -> np.ndarray:
     return mean + (values - mean) * np.sqrt(share)
 
 
+def fits_of(like: str) -> pd.DataFrame | None:
+    """Return the table of fits of a sample, by object; None where it is given as spectra.
+
+    Raises
+    ------
+    InputError
+        If the table is damaged.
+    """
+    place = Path(like)
+    folder = is_folder(place, "dataset.like")
+    return _table(place / FITS_TABLE if folder and (place / FITS_TABLE).is_file() else place)
+
+
 def spectra_of(like: str) -> Spectra:
     """Read the spectra of a sample that is a file, a folder or a pattern of them.
 
@@ -157,8 +168,7 @@ def spectra_of(like: str) -> Spectra:
     InputError
         If they are not there, or do not tell all that `read_spectra` asks for.
     """
-    if not Path(like).exists() and not glob.has_magic(like):
-        raise InputError(f"dataset.like={like}: no such file or folder; give a run's folder, its fits, or spectra")
+    refuse_missing(like)
     try:
         return read_spectra(like)
     except InputError as error:
@@ -166,6 +176,12 @@ def spectra_of(like: str) -> Spectra:
             f"{str(error).replace('dataset.path=', 'dataset.like=')}; or fit them with  python -m hiexp.fit  and all "
             "that the dataset needs, and give that run's folder"
         ) from error
+
+
+def refuse_missing(like: str) -> None:
+    """Raise an `InputError` where there is no such file, folder or pattern."""
+    if not Path(like).exists() and not glob.has_magic(like):
+        raise InputError(f"dataset.like={like}: no such file or folder; give a run's folder, its fits, or spectra")
 
 
 def _table(file: Path) -> pd.DataFrame | None:

@@ -62,7 +62,7 @@ def transfer(smoothing: np.ndarray, cycles: np.ndarray) -> np.ndarray:
     smoothing : ndarray, shape (K,) or (N, K)
         Weights, even about the middle.
     cycles : ndarray, shape (C,)
-        Of a wave, in a channel.
+        Frequency of a wave, in a channel.
 
     Returns
     -------
