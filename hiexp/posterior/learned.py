@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 
 from hiexp.cache import DiskCache, NoCache, fingerprint
+from hiexp.errors import InputError
 from hiexp.fitting import FitResult
 from hiexp.posterior.density import AsymmetryDensity
 from hiexp.posterior.measures import measure_named
@@ -15,6 +16,7 @@ from hiexp.spectra import Spectra
 
 log = logging.getLogger(__name__)
 
+FEWEST = 250  # lines to learn from: fewer would leave bins empty
 _LEARNED: dict[str, AsymmetryDensity] = {}  # by this process, for the folds of a run without a cache
 
 
@@ -39,7 +41,7 @@ def learned_density(
     Raises
     ------
     InputError
-        If there is no such measure.
+        If there is no such measure, or too few simulated lines have a fit that measures them.
     """
     least = measure_named(measure).least
     fitted_by = line_fit if isinstance(line_fit, partial) else partial(line_fit)
@@ -48,7 +50,13 @@ def learned_density(
 
     def learn() -> AsymmetryDensity:
         log.info("Learning %s without noise from %d simulated lines: once for this fit", measure, simulations)
-        return AsymmetryDensity.train(*simulate(line_fit, measure, simulations, seed), least, seed)
+        inputs, truth, width = simulate(line_fit, measure, simulations, seed)
+        if len(inputs) < FEWEST:
+            raise InputError(
+                f"{fitted_by.func.__name__} measures {len(inputs)} of {simulations} simulated lines, too few to "
+                f"learn {measure} without noise from; choose another fit, or more simulations"
+            )
+        return AsymmetryDensity.train(inputs, truth, width, least, seed)
 
     if key not in _LEARNED:
         _LEARNED[key] = cache.recall("posterior", AsymmetryDensity, (given, fitted_by.keywords), learn)
