@@ -100,7 +100,7 @@ def fit_summary(
         following = f"hiexp.fit -m {_words(job, ['fit=busy,gaussian,double_lorentzian'])}"
     else:
         few = ["feature=asymmetry", "classifier=random_forest"] if metrics["n_good"] < FEWEST_FOR_A_NETWORK else []
-        following = f"hiexp.train {_words(job, [labels, *few])}"
+        following = f"hiexp.train {_words(job, [labels, *few], without=('export', 'ids'))}"
     lines = [
         "",
         f"{metrics['n_good']} of {metrics['n_spectra']} spectra {_in_how_long(metrics)}",
@@ -332,14 +332,14 @@ def _flag_counts(fit: FitResult) -> list[str]:
 
 def _asymmetric_fractions(fit: FitResult) -> list[str]:
     """Return the fractions of the sample above the limits of its posteriors, without noise and as measured."""
-    lines = [
-        f"{name.removeprefix(FRACTION).replace('_above_', ' above ').replace('_', '.'):26}"
-        f"{value:6.1%}  [{fit.sample[f'low_{name}']:.1%}, {fit.sample[f'high_{name}']:.1%}]"
-        f"{fit.sample[f'measured_{name}']:12.1%}"
-        for name, value in fit.sample.items()
-        if name.startswith(FRACTION)
-    ]
-    heading = f"{'Fraction of the sample':26}{'noise-free':>6}  {'95 % interval':15}{'measured':>10}"
+    lines = []
+    for name, value in fit.sample.items():
+        if name.startswith(FRACTION):
+            measure, _, limit = name.removeprefix(FRACTION).rpartition("_above_")
+            said = f"{measure} above {limit.replace('_', '.')}"
+            interval = f"[{fit.sample[f'low_{name}']:.1%}, {fit.sample[f'high_{name}']:.1%}]"
+            lines.append(f"{said:26}{value:10.1%}  {interval:16}{fit.sample[f'measured_{name}']:10.1%}")
+    heading = f"{'Fraction of the sample':26}{'noise-free':>10}  {'95 % interval':16}{'measured':>10}"
     return ["", heading, *lines] if lines else []
 
 
