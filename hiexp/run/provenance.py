@@ -26,7 +26,10 @@ from hiexp.run.transfer import real_settings
 from hiexp.tracking.credentials import redacted
 
 # Where results go does not change them.
-PLACES = ("root", "cache", "tracking", "experiment_name", "dataset.cache", "classifier.checkpoints")
+PLACES = (
+    *("root", "cache", "tracking", "experiment_name"),
+    *("dataset.cache", "asymmetry.cache", "feature.cache", "classifier.checkpoints"),
+)
 
 
 def flat_parameters(cfg: DictConfig) -> dict[str, object]:
