@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch", "tslearn")  # numbers may differ between their versions
 DAY = 86_400  # seconds
-ENTRY = re.compile(r"\.?[a-z]+-[0-9a-f]{16}(-\d+)?(\.partial)?(\.npz)?")  # a result, a training, a pack of spectra
+ENTRY = re.compile(r"\.?[a-z_]+-[0-9a-f]{16}(-\d+)?(\.partial)?(\.npz)?")  # a result, a training, a pack of spectra
 SIZES_FILE = "sizes.json"  # written last: an entry without it, or of other sizes, is not whole
 
 
