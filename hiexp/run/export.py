@@ -67,8 +67,8 @@ def write_exports(spectra: Spectra, fit: FitResult, forms: Sequence[str], folder
     """Write the good fits of a sample as a paper needs them.
 
     Rows are the objects with a good fit. Columns come in the order of interest: name, position on the sky where the
-    catalogue has one, velocity, widths, flux, mass, S/N, asymmetry, flags, the other measurements, the parameters of
-    the model. LaTeX has the first of these.
+    catalogue has one, velocity, widths, flux, mass, S/N, asymmetry, flags, the other measurements, posteriors, the
+    parameters of the model. LaTeX has the first of these.
 
     Parameters
     ----------
@@ -141,6 +141,8 @@ def ucd(name: str, parameters: Mapping[str, str]) -> str:
     of = _measured(name)
     if of in parameters:
         word = "stat.fit.param"
+    elif re.search(r"_above_\d", of):
+        word = "stat.probability"
     elif of.startswith("A_") or of in ("cog_A_F", "cog_A_C"):
         word = "spect.line.asymmetry"
     elif re.match(r"(w|cog_v)m?\d", of):
@@ -158,7 +160,7 @@ def _of_interest(spectra: Spectra, fit: FitResult) -> pd.DataFrame:
     table = good.drop(columns=["status", *sky], errors="ignore").join(degrees.set_axis(good.index))
     table["flags"] = table["flags"].fillna("").astype(str)
     known = [name for name in table if name == "flags" or table[name].notna().any()]
-    first = [*POSITIONS, *OF_INTEREST, "flags", *MEASUREMENTS, *DATA_MEASUREMENTS, *fit.parameters]
+    first = [*POSITIONS, *OF_INTEREST, "flags", *MEASUREMENTS, *DATA_MEASUREMENTS, *fit.meanings, *fit.parameters]
     columns = [f"{name}{error}" for name in dict.fromkeys(first) for error in ("", "_err", "_err_mc")]
     return table[[name for name in columns if name in known]]
 
