@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from hiexp.errors import InputError
 from hiexp.run.stopwatch import stopwatch
 from hiexp.writing import staged
 
 if TYPE_CHECKING:  # pandas, scikit-learn and torch take seconds to import, and --help needs none of them
     import numpy as np
     import pandas as pd
+    from sklearn.base import TransformerMixin
 
     from hiexp.cache import DiskCache, NoCache
     from hiexp.evaluation.split import Division
@@ -147,7 +149,7 @@ def run_experiment(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> 
     quantities = line_quantities(spectra, fit)
     labels = instantiate(cfg.labels, _convert_="all")
     taking_part = fit.good & labels.eligible(spectra.reference, len(spectra))
-    profiles, seen = fit.profiles[taking_part], seen_by(instantiate(cfg.feature, _convert_="all"), spectra, fit)
+    profiles, seen = fit.profiles[taking_part], seen_by(feature_of(cfg), spectra, fit)
     spectra, seen = spectra.without_channels().take(taking_part), seen[taking_part]
     parameters = catalogue_parameters(cfg.evaluation.parameters, spectra.catalogue, fit.table[taking_part])
     splitter = instantiate(cfg.evaluation.splitter)
@@ -159,6 +161,25 @@ def run_experiment(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> 
         for part in divisions
     ]
     return Outcome.of(spectra, profiles, parameters, parts, ruled, cfg.evaluation.permutations, cfg.seed)
+
+
+def feature_of(cfg: DictConfig) -> TransformerMixin:
+    """Return the feature of an experiment, not fitted.
+
+    Raises
+    ------
+    InputError
+        If it refuses its settings, one that learns from simulated lines what it finds in them.
+    """
+    from hydra.errors import InstantiationException
+    from hydra.utils import instantiate
+
+    try:
+        return instantiate(cfg.feature, _convert_="all")
+    except InstantiationException as error:
+        if isinstance(error.__cause__, InputError):
+            raise error.__cause__ from error
+        raise
 
 
 def without_classifier(
@@ -222,7 +243,7 @@ def learn_part(
         stopwatch(metrics, "labels_seconds")(lambda: labels.assign(profiles, reference, division.train)),
     )
     classes, training = assigned.classes, assigned.training
-    feature = instantiate(cfg.feature, _convert_="all")
+    feature = feature_of(cfg)
     features = cache.recall(
         "feature",
         Features,
