@@ -17,7 +17,7 @@ from hiexp.kinds import Seed
 from hiexp.posterior.density import AsymmetryDensity
 from hiexp.posterior.inputs import LINE_INPUTS, line_inputs
 from hiexp.posterior.learned import learned_density
-from hiexp.posterior.measures import RATIO, measure_named
+from hiexp.posterior.measures import RATIO, MeasureName, measure_named
 from hiexp.posterior.population import Population, fractions_above, posteriors, quantiles, share_above
 from hiexp.posterior.sky import within_simulated
 from hiexp.spectra import Spectra
@@ -35,7 +35,7 @@ def infer_asymmetry(
     fit: FitResult,
     line_fit: Callable[[Spectra], FitResult],
     cache: DiskCache | NoCache,
-    measures: Mapping[str, Sequence[float]],
+    measures: Mapping[MeasureName, Sequence[float]],
     simulations: Annotated[int, Ge(500)] = 60_000,
     seed: Seed = 0,
 ) -> FitResult:

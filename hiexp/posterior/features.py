@@ -18,7 +18,7 @@ from hiexp.kinds import Seed
 from hiexp.posterior.density import AsymmetryDensity
 from hiexp.posterior.inputs import LINE_INPUTS
 from hiexp.posterior.learned import learned_density
-from hiexp.posterior.measures import measure_named
+from hiexp.posterior.measures import MeasureName, measure_named
 from hiexp.posterior.population import half_normals, posteriors, quantiles, share_above
 from hiexp.spectra import Spectra
 
@@ -99,7 +99,7 @@ class AsymmetryPosterior(LineInputs):
 def asymmetry_posterior(
     line_fit: Callable[[Spectra], FitResult],
     cache: DiskCache | NoCache,
-    measure: str = "A_flux",
+    measure: MeasureName = "A_flux",
     limits: Annotated[Sequence[float], MinLen(1)] = (1.26, 1.39),
     simulations: Annotated[int, Ge(500)] = 60_000,
     seed: Seed = 0,

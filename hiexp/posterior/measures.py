@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -29,7 +30,9 @@ class Measure:
 RATIO = Measure(1.0, lambda values: np.log(np.maximum(values, 1.0)))
 DISTANCE = Measure(0.0, lambda values: np.maximum(values, 0.0))
 
-MEASURES = {
+MeasureName = Literal["A_flux", "peak_ratio", "A_F", "A_C", "residual", "centroid_offset"]
+
+MEASURES: Mapping[str, Measure] = {
     "A_flux": RATIO,
     "peak_ratio": RATIO,
     "A_F": RATIO,
