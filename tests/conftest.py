@@ -37,6 +37,14 @@ def faults() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def density():
+    """What simulated lines tell of A_flux: learned once, which takes seconds."""
+    from helpers.posterior import learned  # imports torch, which most tests do without
+
+    return learned()
+
+
 @pytest.fixture
 def hiexp_train(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """The command, run in the test's own empty folder, expected to end well."""
