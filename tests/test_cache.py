@@ -148,11 +148,13 @@ def test_a_folder_that_cannot_be_made_costs_a_warning(tmp_path, caplog):
 
 def test_what_is_long_unused_is_removed_once_a_day(tmp_path):
     cache = DiskCache(str(tmp_path), keep_days=30)
-    names = ["fit-0123456789abcdef", "training-0123456789abcdef", "spectra-0123456789abcdef.npz"]
+    names = ["fit-0123456789abcdef", "training-0123456789abcdef", "asymmetry_posterior-0123456789abcdef"]
+    names += ["spectra-0123456789abcdef.npz"]
     left = [".fit-0123456789abcde0.partial", "spectra-0123456789abcdef-77.partial.npz"]
     mine = ["notes-2026.txt", "fit-results", "my.npz"]
     for name in (*names, *left, *mine):
-        (tmp_path / name).mkdir() if name.startswith(("fit-0", ".fit", "training")) else (tmp_path / name).touch()
+        folder = name.startswith(("fit-0", ".fit", "training", "asymmetry"))
+        (tmp_path / name).mkdir() if folder else (tmp_path / name).touch()
         os.utime(tmp_path / name, (0, time.time() - 40 * 86_400))
     used = cache.recall("stage", Number, (1,), Counter(1))
     (entry,) = tmp_path.glob("stage-*")

@@ -9,14 +9,22 @@ from hydra.utils import instantiate
 from hiexp.configs import CONFIGS
 from hiexp.run.provenance import config_hash, flat_parameters
 
-STAGES = ["dataset", "fit", "feature", "clusterer", "labels", "classifier", "model", "tracking"]
+STAGES = [
+    *("dataset", "fit", "measurements", "asymmetry", "feature"),
+    *("clusterer", "labels", "classifier", "model", "tracking"),
+]
 MEMBERS = [f"{group}={file.stem}" for group in STAGES for file in sorted((CONFIGS / group).glob("*.yaml"))]
 PRESETS = [f"+experiment={file.stem}" for file in sorted((CONFIGS / "experiment").glob("*.yaml"))]
 
 
+LEARNED = ["feature.simulations=500", "fit=none", "cache=off"]
+"""What a feature is told that learns when it is built."""
+
+
 @pytest.mark.parametrize("member", MEMBERS)
 def test_every_member_can_be_built(member):
-    assert instantiate(composed(member)[member.partition("=")[0]], _convert_="all") is not None
+    words = LEARNED if member == "feature=posterior" else []
+    assert instantiate(composed(member, *words)[member.partition("=")[0]], _convert_="all") is not None
 
 
 @pytest.mark.parametrize("member", [member for member in MEMBERS if member.startswith(("dataset=", "fit="))])
@@ -50,6 +58,9 @@ def test_the_hash_follows_what_changes_numbers_and_nothing_else():
     archive = ("dataset=alfalfa", "dataset.path=spectra")
     assert config_hash(composed(*archive)) == config_hash(composed(*archive, "root=/elsewhere"))
     assert config_hash(composed(*archive)) != config_hash(composed(*archive, "dataset.where.SNR=[8,null]"))
+    posterior = ("asymmetry=posterior", "feature=posterior")
+    elsewhere = (config_hash(composed(*posterior, *words)) for words in (["root=/elsewhere"], ["cache=off"]))
+    assert {config_hash(composed(*posterior))} == {*elsewhere}
     assert len({base, config_hash(composed("seed=1")), config_hash(composed("model=medium"))}) == 3
 
 

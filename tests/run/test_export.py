@@ -82,6 +82,25 @@ def test_names_mean_nothing_to_tex_nor_to_a_spreadsheet(folder):
     assert r" \pm " in tex
 
 
+def test_posteriors_are_columns_with_a_meaning_and_four_digits(sample, tmp_path):
+    spectra, fit = sample
+    said = {"A_flux_p50": "median of A_flux without noise", "A_flux_above_1_26": "probability of more than 1.26"}
+    table = fit.table.assign(A_flux_p50=[1.234567, 1.1, np.nan], A_flux_above_1_26=[0.987654, np.nan, np.nan])
+    write_exports(spectra, replace(fit, table=table, meanings=said), [*FILES], tmp_path)
+    vo, csv = Table.read(tmp_path / FILES["votable"]), pd.read_csv(tmp_path / FILES["csv"], index_col="id")
+    mrt = Table.read(tmp_path / FILES["mrt"], format="ascii.mrt")
+    assert vo["A_flux_p50"].tolist() == [1.234567, 1.1]
+    for name, meaning in said.items():
+        assert vo[name].description == mrt[name].description == meaning
+    assert csv["A_flux_p50"].tolist() == mrt["A_flux_p50"].tolist() == [1.235, 1.1]
+    assert csv["A_flux_above_1_26"].tolist()[0] == 0.9877
+    assert csv.columns.get_loc("flags") < csv.columns.get_loc("A_flux_p50") < csv.columns.get_loc("a")
+    words = {name: ucd(name, fit.parameters) for name in said}
+    assert words == {"A_flux_p50": "spect.line.asymmetry", "A_flux_above_1_26": "stat.probability"}
+    assert all(check_ucd(word, check_controlled_vocabulary=True, has_colon=True) for word in words.values())
+    assert "1.235" not in (tmp_path / FILES["latex"]).read_text()  # which has the columns of a printed page
+
+
 def test_pictures_are_pdf_too(folder):
     for name in ("fits.pdf", "parameters.pdf"):
         assert (folder / "plots" / name).read_bytes().startswith(b"%PDF")

@@ -12,7 +12,10 @@ from hiexp.errors import InputError
 from hiexp.kinds import Count, Fraction, describe
 from hiexp.run.settings import check_settings
 
-GROUPS = ["dataset", "fit", "feature", "clusterer", "labels", "classifier", "model", "evaluation"]
+GROUPS = [
+    *("dataset", "fit", "measurements", "asymmetry", "feature"),
+    *("clusterer", "labels", "classifier", "model", "evaluation"),
+]
 
 
 def members(group):
@@ -100,6 +103,20 @@ def test_every_member_of_every_group_passes_and_every_key_of_it_is_checked(group
         (["root=5"], "root=5: give text"),
         (["experiment_name="], "experiment_name=: give text (quoted, if it is a number) that is not empty"),
         (["experiment_name=2026"], "experiment_name=2026: give text (quoted, if it is a number)"),
+        (["feature=posterior", "feature.measure=A_fl"], "feature.measure=A_fl: give one of A_flux, peak_ratio, A_F"),
+        (["feature=posterior", "feature.limits=[]"], "feature.limits=[]: give a list of a number that is not empty"),
+        (["feature=posterior", "feature.simulations=50"], "feature.simulations=50: give a whole number from 500 up"),
+        (["feature=posterior", "fit.max_steps=abc"], "fit.max_steps=abc: give a whole number from 1 up"),
+        (["feature=posterior", "cache.keep_days=0"], "cache.keep_days=0: give a number above 0"),
+        (["feature=posterior", "~feature.line_fit"], "feature.line_fit is not there; leave out what removes it"),
+        (["asymmetry=posterior", "asymmetry.simulations=1e4"], "asymmetry.simulations=10000.0: give a whole number"),
+        (["asymmetry=posterior", "asymmetry.measures=A_flux"], "asymmetry.measures=A_flux: give a mapping"),
+        (["asymmetry=posterior", "asymmetry.measures.A_flux=1.3"], "asymmetry.measures.A_flux=1.3: give a list of"),
+        (
+            ["asymmetry=posterior", "+asymmetry.measures.peak_rati=[1.3]"],
+            "asymmetry.measures.peak_rati=[1.3]: nothing reads this key; do you mean asymmetry.measures.peak_ratio?",
+        ),
+        (["asymmetry=posterior", "fit.max_steps=abc"], "fit.max_steps=abc: give a whole number from 1 up"),
         (["~classifier"], "classifier is not there; leave out what removes it (~classifier)"),
         (["~evaluation.splitter"], "evaluation.splitter is not there; leave out what removes it"),
         (["labels=cluster", "~labels.clusterer"], "labels.clusterer is not there; leave out what removes it"),

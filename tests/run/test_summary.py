@@ -4,14 +4,16 @@ import os
 import stat
 
 import numpy as np
+import pandas as pd
 import pytest
 from helpers.commands import command, train
 from hydra import compose, initialize_config_dir
 
 from hiexp.configs import CONFIGS
 from hiexp.evaluation.scores import score
+from hiexp.fitting import FitResult
 from hiexp.hydra_versions import VERSION_BASE
-from hiexp.run.summary import _next_sweep
+from hiexp.run.summary import _asymmetric_fractions, _next_sweep
 
 
 def test_an_interval_of_nothing_but_right_answers_is_that_of_the_binomial_distribution():
@@ -75,3 +77,30 @@ def test_series_without_units_have_no_flux_in_jy(tmp_path):
     result = train(*words, "tracking=none", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert "HIflux" not in result.stdout
+
+
+def test_fractions_of_the_sample_stand_below_their_heads():
+    """A measure keeps its name, whatever it has of underscores, and a limit its point."""
+    sample = {"n_mine": 3.0}
+    for name, value in {"A_flux_above_1_26": 0.123, "peak_ratio_above_2": 0.0, "residual_above_0_05": 1.0}.items():
+        sample |= {f"fraction_{name}": value, f"low_fraction_{name}": 0.0, f"high_fraction_{name}": 1.0}
+        sample[f"measured_fraction_{name}"] = 0.25
+    fit = FitResult(pd.DataFrame({"status": []}), np.zeros((0, 2)), np.zeros((0, 2)), sample=sample)
+    _, heading, *lines = _asymmetric_fractions(fit)
+    assert [line[:26].strip() for line in lines] == ["A_flux above 1.26", "peak_ratio above 2", "residual above 0.05"]
+    assert [line.split()[3] for line in lines] == ["12.3%", "0.0%", "100.0%"]
+    assert len({len(line) for line in (heading, *lines)}) == 1
+    assert all("[0.0%, 100.0%]" in line for line in lines)
+    assert lines[0].index("12.3%") + len("12.3%") == heading.index("noise-free") + len("noise-free")
+    assert lines[0].index("[") == heading.index("95 %")
+    assert _asymmetric_fractions(FitResult(fit.table, fit.profiles, fit.windows)) == []
+
+
+@pytest.mark.slow
+def test_a_training_is_not_told_what_only_fits_have(tmp_path):
+    words = ["dataset.n_galaxies=40", "fit=none", "tracking=none"]
+    result = command("hiexp.fit", *words, "export=csv", "ids=null", cwd=tmp_path)
+    (line,) = [line for line in result.stdout.splitlines() if line.startswith("try next")]
+    assert "hiexp.train dataset.n_galaxies=40 fit=none tracking=none n_classes=3" in line
+    assert "export" not in line
+    assert "ids" not in line
