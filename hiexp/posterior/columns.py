@@ -148,7 +148,7 @@ def infer_lines(
         return columns, meanings, {}
     measured = inputs[:, LINE_INPUTS.index(name)].astype(float)
     measured = np.exp(measured) if measure is RATIO else np.abs(measured)
-    fractions = fractions_above(likelihood, widths[some], bounds, population, limits, len(inputs), seed)
+    fractions = fractions_above(likelihood, widths[some], bounds, population, list(above.values()), len(inputs), seed)
     sample: dict[str, float] = {}
     for (column, limit), (fraction, low, high) in zip(above.items(), fractions.tolist(), strict=True):
         sample |= {f"fraction_{column}": fraction, f"low_fraction_{column}": low, f"high_fraction_{column}": high}
