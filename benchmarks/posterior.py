@@ -43,7 +43,7 @@ def main(n: int = 31502, folder: str = "cache") -> None:
     rng = np.random.default_rng(0)
     lines = fit.table[fit.good].iloc[np.repeat(np.arange(OBJECTS), SIMULATED)]
     start = time.perf_counter()
-    galaxies, khz, smoothing = draw_alike(rng, rng, lines, Discs(0, 0, 0, 0, 0.3, 0.06, 0.1), N_CHANNELS)
+    galaxies, khz, smoothing = draw_alike(rng, rng, lines, Discs(0.3, 0.06, 0.1), N_CHANNELS)
     receiver = Receiver(N_CHANNELS, khz, ripple=0.0, rfi=0.0, smoothing=smoothing)
     line_fit(receiver.observe(galaxies, np.arange(len(lines)).astype(str), rng, np.float32))
     baseline = (time.perf_counter() - start) * n / OBJECTS

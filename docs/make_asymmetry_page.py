@@ -71,7 +71,7 @@ def draw(
             "noise_correlation": rng.choice([0, 0.5, 2 / 3], n),
         }
     )
-    discs = Discs(0, 0, 0, 0, lopsidedness, rotation, companions)
+    discs = Discs(lopsidedness, rotation, companions)
     galaxies, khz, smoothing = draw_alike(rng, rng, lines, discs, N_CHANNELS)
     receiver = Receiver(N_CHANNELS, khz, ripple=0.0, rfi=0.0, smoothing=smoothing)
     return receiver.observe(galaxies, np.array([f"G{number:05d}" for number in range(n)]), rng, np.float32)

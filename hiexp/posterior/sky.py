@@ -89,15 +89,7 @@ def _discs(n: int) -> Discs:
     little of all, as in any real sample.
     """
     scale = np.resize(SCALES, n)
-    return Discs(
-        speed=0,  # and the next three are not used: W50 says how fast they turn
-        speed_slope=0,
-        speed_scatter=0,
-        least_inclination=0,
-        lopsidedness=scale,
-        rotation_lopsidedness=scale / 5,
-        companion_fraction=scale / 3,
-    )
+    return Discs(lopsidedness=scale, rotation_lopsidedness=scale / 5, companion_fraction=scale / 3)
 
 
 def _draw_lines(rng: np.random.Generator, n: int) -> pd.DataFrame:

@@ -25,7 +25,15 @@ from hiexp.errors import InputError
 from hiexp.fitting import fit_none
 from hiexp.spectral.widths import CLASS_LIMITS, edges, flux_asymmetry
 
-DISCS = Discs(125.0, 0.35, 0.14, 8.0, 0.25, 0.05, 0.3)
+DISCS = Discs(
+    lopsidedness=0.25,
+    rotation_lopsidedness=0.05,
+    companion_fraction=0.3,
+    speed=125.0,
+    speed_slope=0.35,
+    speed_scatter=0.14,
+    least_inclination=8.0,
+)
 # Columns of the alpha.100 catalogue, and the decimals it prints.
 PRINTED = {"W50": 0, "HIflux": 2, "SNR": 1, "Vhel": 0, "Dist": 1, "logMHI": 2}
 

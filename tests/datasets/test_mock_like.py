@@ -100,7 +100,7 @@ def test_channels_and_noise_are_those_of_the_lines(tmp_path):
 def test_lines_are_as_wide_and_as_bright_as_asked():
     lines = LINES.iloc[np.arange(80) % len(LINES)].reset_index(drop=True)
     rngs = np.random.default_rng(0), np.random.default_rng(1)
-    galaxies, _, _ = draw_alike(*rngs, lines, Discs(0, 0, 0, 0, 0.4, 0.06, 0.3), N_CHANNELS)
+    galaxies, _, _ = draw_alike(*rngs, lines, Discs(0.4, 0.06, 0.3), N_CHANNELS)
     assert galaxies.truth["W50"].to_numpy() == pytest.approx(lines["w50"].to_numpy(), rel=0.035)
 
 

@@ -170,7 +170,7 @@ def model_galaxies(n, rng):
             "noise_correlation": rng.choice([0, 0.5, 2 / 3], n),
         }
     )
-    galaxies, khz, smoothing = draw_alike(rng, rng, lines, Discs(0, 0, 0, 0, 0.28, 0.05, 0.1), N_CHANNELS)
+    galaxies, khz, smoothing = draw_alike(rng, rng, lines, Discs(0.28, 0.05, 0.1), N_CHANNELS)
     receiver = Receiver(N_CHANNELS, khz, ripple=0.0, rfi=0.0, smoothing=smoothing)
     return receiver.observe(galaxies, np.array([f"G{number:05d}" for number in range(n)]), rng, np.float32)
 

@@ -15,6 +15,7 @@ from hiexp.datasets.files import is_folder
 from hiexp.datasets.mock.alike import LINE, draw_alike
 from hiexp.datasets.mock.populations import Discs
 from hiexp.datasets.mock.receiver import Receiver
+from hiexp.datasets.mock.skies import streams
 from hiexp.datasets.mock.smoothing import correlation_error, gaussian_smoothing
 from hiexp.datasets.own_spectra import read_spectra
 from hiexp.datasets.tables import listed, read_table
@@ -77,21 +78,11 @@ def mock_like(
         If there is no such sample, its table does not have what is needed, or none of its lines can be used.
     """
     lines = _without_errors(_lines(like, line_fit), n_channels)
-    for_discs, for_bands, for_noise = (
-        np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(3)
-    )
+    for_discs, for_bands, for_noise = streams(seed)
     rounds = -(-n_galaxies // len(lines))  # every line once before any is drawn again
     rows = np.concatenate([for_discs.permutation(len(lines)) for _ in range(rounds)])[:n_galaxies]
     chosen = lines.iloc[rows]
-    discs = Discs(
-        speed=0,  # and the next three are not used: W50 says how fast they turn
-        speed_slope=0,
-        speed_scatter=0,
-        least_inclination=0,
-        lopsidedness=lopsidedness,
-        rotation_lopsidedness=rotation_lopsidedness,
-        companion_fraction=companion_fraction,
-    )
+    discs = Discs(lopsidedness, rotation_lopsidedness, companion_fraction)
     galaxies, khz, smoothing = draw_alike(for_discs, for_bands, chosen, discs, n_channels, rotation)
     ids = np.array([f"L{number:05d}" for number in range(1, n_galaxies + 1)])
     receiver = Receiver(n_channels, khz, ripple, rfi, smoothing)

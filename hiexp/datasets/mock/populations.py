@@ -41,18 +41,18 @@ class Discs:
 
     Attributes
     ----------
-    speed : float
-        Rotation at the HI radius of a disc of 10^9.6 M_sun, km/s.
-    speed_slope, speed_scatter : float
-        Slope of log speed over log mass, and about it (dex).
-    least_inclination : float
-        Degrees; inclinations are isotropic above it.
     lopsidedness : float or ndarray, shape (N,)
         Scale of the half-normal m = 1 amplitude of the surface density, cut at 0.9.
     rotation_lopsidedness : float or ndarray, shape (N,)
         Standard deviation of q, the share by which one side turns faster and the other slower.
     companion_fraction : float or ndarray, shape (N,)
         Share of the galaxies with a companion at one horn.
+    speed : float
+        Rotation at the HI radius of a disc of 10^9.6 M_sun, km/s; this and the next are for `draw`.
+    speed_slope, speed_scatter : float
+        Slope of log speed over log mass, and about it (dex).
+    least_inclination : float
+        Degrees; inclinations are isotropic above it.
 
     Raises
     ------
@@ -60,13 +60,13 @@ class Discs:
         If one of the last three is not between 0 and 1.
     """
 
-    speed: float
-    speed_slope: float
-    speed_scatter: float
-    least_inclination: float
     lopsidedness: float | np.ndarray
     rotation_lopsidedness: float | np.ndarray
     companion_fraction: float | np.ndarray
+    speed: float = 0.0
+    speed_slope: float = 0.0
+    speed_scatter: float = 0.0
+    least_inclination: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("lopsidedness", "rotation_lopsidedness", "companion_fraction"):

@@ -79,7 +79,7 @@ def mock_cig(
     InputError
         If there is no such rotation curve, a number is out of its range, or hardly a galaxy would be detected.
     """
-    for_discs, for_bands, for_noise = _streams(seed)
+    for_discs, for_bands, for_noise = streams(seed)
     receiver = Receiver(n_channels, channel_khz, ripple, rfi)
     discs = Discs(
         speed=130.0,
@@ -135,7 +135,7 @@ def mock_alfalfa(
     InputError
         If there is no such rotation curve, a number is out of its range, or hardly a galaxy would be detected.
     """
-    for_discs, for_bands, for_noise = _streams(seed)
+    for_discs, for_bands, for_noise = streams(seed)
     receiver = Receiver(n_channels, channel_khz, ripple, rfi)
     discs = Discs(
         speed=125.0,
@@ -152,6 +152,6 @@ def mock_alfalfa(
     return receiver.observe(sky, ids, for_noise, np.float32)
 
 
-def _streams(seed: int) -> list[np.random.Generator]:
+def streams(seed: int) -> list[np.random.Generator]:
     """Return generators of their own for discs, bands and noise, so that none shifts with another's settings."""
     return [np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(3)]
