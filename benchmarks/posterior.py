@@ -11,17 +11,19 @@ from __future__ import annotations
 
 import sys
 import time
-from functools import partial
 from statistics import median
 
 import numpy as np
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
 
 from hiexp.cache import DiskCache
+from hiexp.configs import CONFIGS
 from hiexp.datasets import mock_alfalfa
 from hiexp.datasets.mock.alike import draw_alike
 from hiexp.datasets.mock.populations import Discs
 from hiexp.datasets.mock.receiver import Receiver
-from hiexp.fitting import fit_busy
+from hiexp.hydra_versions import VERSION_BASE
 from hiexp.posterior import infer_asymmetry
 
 N_CHANNELS, TURNS, OBJECTS, SIMULATED = 512, 3, 10, 200
@@ -29,7 +31,8 @@ N_CHANNELS, TURNS, OBJECTS, SIMULATED = 512, 3, 10, 200
 
 def main(n: int = 31502, folder: str = "cache") -> None:
     """Print seconds, the baseline's and the ratio."""
-    line_fit = partial(fit_busy, margins=[10.6, 26.5])
+    with initialize_config_dir(str(CONFIGS), **VERSION_BASE):
+        line_fit = instantiate(compose("fit").fit, _convert_="all")
     spectra = mock_alfalfa(n, n_channels=N_CHANNELS)
     fit = line_fit(spectra)
 

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
 from matplotlib.figure import Figure
 from scipy.stats import binom
 from sklearn.linear_model import LogisticRegression
@@ -21,18 +23,19 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from hiexp.cache import DiskCache
+from hiexp.configs import CONFIGS
 from hiexp.datasets import mock_alfalfa, mock_cig
 from hiexp.datasets.mock.alike import draw_alike
 from hiexp.datasets.mock.populations import Discs
 from hiexp.datasets.mock.receiver import Receiver
 from hiexp.evaluation.yardstick import beside
-from hiexp.fitting import FitResult, fit_busy
+from hiexp.fitting import FitResult
+from hiexp.hydra_versions import VERSION_BASE
 from hiexp.posterior import asymmetry_posterior, infer_asymmetry, line_inputs
 from hiexp.spectra import Spectra
 from hiexp.spectral.widths import asymmetry_class
 
 DOCS = Path(__file__).resolve().parent
-MARGINS = [10.6, 26.5]  # of conf/fit/busy.yaml
 N_CHANNELS = 1024
 GALAXIES, SURVEYS, POOL, SURVEY, REPEATS = 6000, 200, 3000, 300, 10
 LAWS = (0.15, 0.25, 0.35, 0.5)  # lopsidedness of the pools that surveys are drawn from
@@ -54,6 +57,12 @@ class Inferred:
     truth: np.ndarray
     table: pd.DataFrame
     fit: FitResult
+
+
+def configured_fit() -> partial[FitResult]:
+    """Return the fit of the commands, whose cache has what they have learned."""
+    with initialize_config_dir(str(CONFIGS), **VERSION_BASE):
+        return instantiate(compose("fit").fit, _convert_="all")
 
 
 def draw(
@@ -79,7 +88,7 @@ def draw(
 
 def infer(spectra: Spectra, cache: DiskCache) -> Inferred:
     """Fit galaxies and infer their A_flux without noise."""
-    line_fit = partial(fit_busy, margins=MARGINS)
+    line_fit = configured_fit()
     fit = infer_asymmetry(spectra, line_fit(spectra), line_fit, cache, {"A_flux": [1.26, 1.39]})
     known = fit.table["A_flux_p50"].notna().to_numpy()
     return Inferred(spectra.catalogue["A_flux"].to_numpy()[known], fit.table[known], fit)
@@ -146,7 +155,7 @@ def survey_fractions(cache: DiskCache) -> None:
     from hiexp.posterior.columns import infer_lines
     from hiexp.posterior.learned import learned_density
 
-    line_fit = partial(fit_busy, margins=MARGINS)
+    line_fit = configured_fit()
     density = learned_density("A_flux", 60_000, line_fit, cache, 0)
     print(f"{'lopsidedness':14}{'true':>8}{'mean':>8}{'measured':>10}{'interval holds it':>20}")
     for number, law in enumerate(LAWS):
@@ -171,7 +180,7 @@ def gains(cache: DiskCache) -> None:
     sys.path.insert(0, str(DOCS.parent / "tests"))  # has a model of discs that the simulation shares nothing with
     from helpers.cloud_discs import cloud_discs
 
-    line_fit = partial(fit_busy, margins=MARGINS)
+    line_fit = configured_fit()
     feature = asymmetry_posterior(line_fit, cache)
     bright = mock_alfalfa(12_000)
     skies = {
