@@ -29,11 +29,11 @@ class AsymmetryDensity:
     Attributes
     ----------
     bounds : ndarray, shape (K + 1,)
-        Of the bins, ascending.
+        Bounds of the bins, ascending.
     simulated : ndarray, shape (K,)
         Share of the simulated lines in each: the prior, which the likelihood is freed from.
     mean, deviation : ndarray, shape (F,)
-        Of the inputs of simulated lines.
+        Mean and standard deviation of the inputs of simulated lines.
     first, hidden, last : ndarray, shape (M, F, W), (H, M, W, W), (M, W, K)
         Weights of M networks: of the first layer, of H layers in the middle, of the last one.
     first_offsets, hidden_offsets, last_offsets : ndarray, shape (M, 1, W), (H, M, 1, W), (M, 1, K)

@@ -50,11 +50,11 @@ class Population:
         Parameters
         ----------
         likelihood : ndarray, shape (N, K)
-            Of each line, with its measure in each bin.
+            Likelihood of each line with its measure in each bin.
         widths : ndarray, shape (N,)
-            Of the lines, in any unit.
+            Widths of the lines, in any unit.
         scaled_bounds : ndarray, shape (K + 1,)
-            Of the bins, on the scale on which a symmetric line has 0.
+            Bounds of the bins, on the scale on which a symmetric line has 0.
         """
         components = half_normals(scaled_bounds)
         number = int(np.clip(len(widths) // GROUP, 1, MOST_GROUPS))
@@ -146,11 +146,11 @@ def fractions_above(
     Parameters
     ----------
     likelihood, widths, bounds
-        Of a sample, and its bins.
+        Likelihoods and widths of a sample, and the bounds of its bins.
     population : Population
         Estimated from it.
     limits : sequence of float
-        Of the measure.
+        Limits of the measure.
     n_lines : int
         Lines in the sample, of which those given are some.
     seed : int

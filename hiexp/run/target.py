@@ -29,7 +29,7 @@ class Target:
     spectra : Spectra
         All of them.
     fit : FitResult
-        Of these.
+        Their fits.
     folder : Path
         Where the tables of both are, and where what comes of them goes.
     """
