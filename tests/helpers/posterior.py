@@ -7,7 +7,7 @@ from hiexp.fitting import fit_none
 from hiexp.posterior import AsymmetryDensity
 from hiexp.posterior.learned import learned_density
 
-SIMULATIONS = 4000
+SIMULATIONS = 6000
 
 
 def learned() -> AsymmetryDensity:
