@@ -130,6 +130,14 @@ def test_what_cannot_be(words, said):
     assert "\n" not in str(refused.value)
 
 
+def test_the_best_feature_of_asymmetry_goes_with_any_classifier():
+    """As the screen suggests it after a run of the preset."""
+    for name in ("knn", "svm", "random_forest"):
+        check_settings(composed("+experiment=best_asymmetry", f"classifier={name}"), "train")
+    (regression,) = [one for name, one in composed("+experiment=best_asymmetry").classifier.steps if name != "scale"]
+    assert regression.class_weight == "balanced"
+
+
 def test_a_key_of_ones_own_is_fine_where_something_refers_to_it():
     check_settings(composed("+my_number=3", "seed=${my_number}"), "train")
 
