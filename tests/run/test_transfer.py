@@ -18,7 +18,10 @@ from hiexp.run.provenance import work_key
 from hiexp.run.transfer import check_transfer, real_settings
 
 GALAXIES = {"_target_": "hiexp.datasets.mock_cig", "_partial_": True, "n_galaxies": 12, "seed": 3}
-QUICK = ["fit=none", "dataset.n_galaxies=150", "evaluation.permutations=20", "classifier=knn", "tracking=none"]
+QUICK = [
+    *("fit=none", "feature.simulations=500", "classifier=knn"),
+    *("dataset.n_galaxies=150", "evaluation.permutations=20", "tracking=none"),
+]
 
 
 def transfer(like, *words, cwd):
