@@ -38,7 +38,7 @@ def main(n: int = 31502, folder: str = "cache") -> None:
 
     def infer() -> float:
         start = time.perf_counter()
-        infer_asymmetry(spectra, fit, line_fit, DiskCache(folder), {"A_flux": [1.26, 1.39]})
+        infer_asymmetry(spectra, fit, line_fit, DiskCache(folder))
         return time.perf_counter() - start
 
     infer()  # learns, or reads what is learned

@@ -89,7 +89,7 @@ def draw(
 def infer(spectra: Spectra, cache: DiskCache) -> Inferred:
     """Fit galaxies and infer their A_flux without noise."""
     line_fit = configured_fit()
-    fit = infer_asymmetry(spectra, line_fit(spectra), line_fit, cache, {"A_flux": [1.26, 1.39]})
+    fit = infer_asymmetry(spectra, line_fit(spectra), line_fit, cache)
     known = fit.table["A_flux_p50"].notna().to_numpy()
     return Inferred(spectra.catalogue["A_flux"].to_numpy()[known], fit.table[known], fit)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Annotated
 
@@ -17,7 +17,7 @@ from hiexp.kinds import Seed
 from hiexp.posterior.density import AsymmetryDensity
 from hiexp.posterior.inputs import LINE_INPUTS, line_inputs
 from hiexp.posterior.learned import learned_density
-from hiexp.posterior.measures import RATIO, MeasureName, measure_named
+from hiexp.posterior.measures import RATIO, MeasureName, check_limits, measure_named
 from hiexp.posterior.population import Population, fractions_above, posteriors, quantiles, share_above
 from hiexp.posterior.sky import within_simulated
 from hiexp.spectra import Spectra
@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 LEVELS = {"p50": 0.5, "p16": 0.16, "p84": 0.84, "p025": 0.025, "p975": 0.975}
 """Quantiles of a posterior, by the ends of their columns' names."""
+FEWEST = 20  # lines of a sample that has a fraction: the interval of fewer would be that of the prior
 MOST_OF_POPULATION = 20_000  # lines that the population is estimated from, at most
 BLOCK = 8192  # lines whose posteriors are in memory
 
@@ -35,7 +36,8 @@ def infer_asymmetry(
     fit: FitResult,
     line_fit: Callable[[Spectra], FitResult],
     cache: DiskCache | NoCache,
-    measures: Mapping[MeasureName, Sequence[float]],
+    measures: Sequence[MeasureName] = ("A_flux",),
+    limits: Sequence[float] = (1.26, 1.39),
     simulations: Annotated[int, Ge(500)] = 60_000,
     seed: Seed = 0,
 ) -> FitResult:
@@ -51,8 +53,10 @@ def infer_asymmetry(
         The same fit, for simulated lines.
     cache : DiskCache or NoCache
         Keeps what is learned from them.
-    measures : mapping of str to sequence of float
-        Measures of `MEASURES`, and limits of each that it may exceed.
+    measures : sequence of str
+        Measures of `MEASURES`.
+    limits : sequence of float
+        Values that each of them may exceed.
     simulations : int
         Lines that are simulated.
     seed : int
@@ -63,25 +67,26 @@ def infer_asymmetry(
     FitResult
         With the columns ``M_p50`` (median), ``M_p16``, ``M_p84``, ``M_p025``, ``M_p975`` and ``M_above_1_26``, the
         probability of more than 1.26, of each measure M; NaN without a fit, and of lines beyond those simulated. Its
-        ``sample`` has the fraction above each limit, with a 95 % interval, and the fraction of the measured values.
+        ``sample`` has the fraction above each limit, with a 95 % interval, and the fraction of the measured values,
+        where it has 20 lines.
 
     Raises
     ------
     InputError
-        If there is no such measure.
+        If there is no such measure, or a limit is one that every line exceeds.
     """
     for name in measures:
-        measure_named(name)
+        check_limits(name, limits)
     inputs = line_inputs(spectra, fit)
     known = np.isfinite(inputs[:, 0])
     beyond = known & ~within_simulated(fit.table)
     if beyond.any():
-        log.warning("%d lines are beyond what is simulated in W50 or channels and have no posterior", beyond.sum())
+        log.warning("%d lines are beyond those simulated in W50, S/N or channels and have no posterior", beyond.sum())
     known &= ~beyond
     columns: dict[str, np.ndarray] = {}
     meanings: dict[str, str] = {}
     sample: dict[str, float] = {}
-    for name, limits in measures.items():
+    for name in measures:
         density = learned_density(name, simulations, line_fit, cache, seed)
         of_lines, said, of_sample = infer_lines(name, limits, density, inputs[known], seed)
         for column, values in of_lines.items():
@@ -118,7 +123,7 @@ def infer_lines(
     meanings : dict of str to str
         What each column is.
     sample : dict of str to float
-        As of `infer_asymmetry`; empty where there are no lines.
+        As of `infer_asymmetry`.
     """
     measure, bounds = measure_named(name), density.bounds
     columns = {f"{name}_{end}": np.empty(len(inputs)) for end in LEVELS}
@@ -144,7 +149,7 @@ def infer_lines(
             columns[f"{name}_{end}"][rows] = found[:, place]
         for column, limit in above.items():
             columns[column][rows] = share_above(probability, bounds, limit)
-    if not above:
+    if not above or len(inputs) < FEWEST:
         return columns, meanings, {}
     measured = inputs[:, LINE_INPUTS.index(name)].astype(float)
     measured = np.exp(measured) if measure is RATIO else np.abs(measured)

@@ -18,7 +18,7 @@ from hiexp.kinds import Seed
 from hiexp.posterior.density import AsymmetryDensity
 from hiexp.posterior.inputs import LINE_INPUTS
 from hiexp.posterior.learned import learned_density
-from hiexp.posterior.measures import MeasureName, measure_named
+from hiexp.posterior.measures import MeasureName, check_limits, measure_named
 from hiexp.posterior.population import half_normals, posteriors, quantiles, share_above
 from hiexp.spectra import Spectra
 
@@ -124,6 +124,7 @@ def asymmetry_posterior(
     Raises
     ------
     InputError
-        If there is no such measure.
+        If there is no such measure, or a limit is one that every line exceeds.
     """
+    check_limits(measure, limits)
     return AsymmetryPosterior(learned_density(measure, simulations, line_fit, cache, seed), measure, list(limits))

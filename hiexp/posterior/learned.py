@@ -49,7 +49,9 @@ def learned_density(
     key = fingerprint(given, fitted_by.keywords)
 
     def learn() -> AsymmetryDensity:
-        log.info("Learning %s without noise from %d simulated lines: once for this fit", measure, simulations)
+        log.info(
+            "Learning %s without noise from %d simulated lines: minutes, but once for a fit", measure, simulations
+        )
         inputs, truth, width = simulate(line_fit, measure, simulations, seed)
         if len(inputs) < FEWEST:
             raise InputError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -40,6 +40,14 @@ MEASURES: Mapping[str, Measure] = {
     "residual": DISTANCE,
     "centroid_offset": DISTANCE,  # whichever side it is on
 }
+
+
+def check_limits(name: str, limits: Sequence[float]) -> None:
+    """Raise an `InputError` where a limit is not above what a symmetric line has, or is no number."""
+    least = measure_named(name).least
+    for limit in limits:
+        if not least < limit < np.inf:
+            raise InputError(f"limits: {limit:g} for {name}, which symmetric lines have {least:g} of; give more")
 
 
 def measure_named(name: str) -> Measure:

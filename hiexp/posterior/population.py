@@ -10,7 +10,7 @@ enough they have distributions of their own.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -59,20 +59,13 @@ class Population:
         components = half_normals(scaled_bounds)
         number = int(np.clip(len(widths) // GROUP, 1, MOST_GROUPS))
         borders = np.quantile(widths, np.linspace(0, 1, number + 1)[1:-1]) if number > 1 else np.empty(0)
-        start = cls(borders, np.full((number, len(SCALES)), 1 / len(SCALES)), components)
-        return replace(start, shares=start.refined(likelihood, widths, np.ones((1, len(widths))))[0])
-
-    def refined(self, likelihood: np.ndarray, widths: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """Return the shares that a sample is most likely with, for each way, (D, N), in which its lines may count.
-
-        The result has the shape (D, G, C).
-        """
-        group = np.searchsorted(self.borders, widths)
+        alike = np.full((1, len(SCALES)), 1 / len(SCALES))
+        group = np.searchsorted(borders, widths)
         shares = [
-            _most_likely(likelihood[group == one] @ self.components.T, weights[:, group == one], start)
-            for one, start in enumerate(self.shares)
+            _most_likely(given, np.ones((1, len(given))), FEW * alike, alike[0])[0]
+            for given in (likelihood[group == one] @ components.T for one in range(number))
         ]
-        return np.stack(shares, axis=1)
+        return cls(borders, np.array(shares), components)
 
     def over_bins(self, widths: np.ndarray) -> np.ndarray:
         """Return the share of each bin among lines of these widths, shape (N, K)."""
@@ -85,7 +78,7 @@ def half_normals(scaled_bounds: np.ndarray) -> np.ndarray:
     return shares / shares.sum(axis=1, keepdims=True)
 
 
-def _most_likely(given: np.ndarray, weights: np.ndarray, start: np.ndarray) -> np.ndarray:
+def _most_likely(given: np.ndarray, weights: np.ndarray, prior: np.ndarray, start: np.ndarray) -> np.ndarray:
     """Return shares of components, shape (D, C), by expectation and maximisation.
 
     Parameters
@@ -94,12 +87,14 @@ def _most_likely(given: np.ndarray, weights: np.ndarray, start: np.ndarray) -> n
         Likelihood of each line in each component.
     weights : ndarray, shape (D, N)
         Ways in which the lines may count.
+    prior : ndarray, shape (D, C)
+        Lines' worth of belief in each component.
     start : ndarray, shape (C,)
         Where to begin.
     """
     shares = np.tile(start, (len(weights), 1))
     for _ in range(MOST_STEPS):
-        found = shares * ((weights / (shares @ given.T)) @ given) + FEW / shares.shape[1]
+        found = shares * ((weights / (shares @ given.T)) @ given) + prior
         before, shares = shares, found / found.sum(axis=1, keepdims=True)
         if np.abs(shares - before).max() < SETTLED:
             break
@@ -141,16 +136,19 @@ def fractions_above(
     n_lines: int,
     seed: int,
 ) -> np.ndarray:
-    """Return fractions of a population above limits, and their 95 % intervals, by the Bayesian bootstrap.
+    """Return fractions of a sample above limits, and their 95 % intervals, by the Bayesian bootstrap.
+
+    The fraction is the mean probability of the lines. A draw weights the lines, and the belief in each scale, by
+    exponential numbers, and estimates the population anew: so the interval of a few lines is as wide as the prior.
 
     Parameters
     ----------
     likelihood, widths, bounds
-        Likelihoods and widths of a sample, and the bounds of its bins.
+        What is known of the sample's lines, and the bins.
     population : Population
         Estimated from it.
     limits : sequence of float
-        Limits of the measure.
+        Values of the measure.
     n_lines : int
         Lines in the sample, of which those given are some.
     seed : int
@@ -165,19 +163,32 @@ def fractions_above(
     ----------
     Rubin 1981, Annals of Statistics 9, 130: the Bayesian bootstrap.
     """
-    above = np.stack([share_above(population.components, bounds, limit) for limit in limits], axis=1)
-
-    def fractions(shares: np.ndarray, weights: np.ndarray, some: np.ndarray) -> np.ndarray:
-        group = np.searchsorted(population.borders, widths[some])
-        counts = np.stack([weights[:, group == one].sum(axis=1) for one in range(shares.shape[1])], axis=1)
-        return np.einsum("dgc,dg,cl->dl", shares, counts / counts.sum(axis=1, keepdims=True), above)
-
     rng, n = np.random.default_rng(seed), len(likelihood)
-    estimate = fractions(population.shares[None], np.ones((1, n)), np.arange(n))[0]
     rows = np.sort(rng.permutation(n)[:RESAMPLED])
+    group = np.searchsorted(population.borders, widths)
     weights = np.concatenate([np.ones((1, len(rows))), rng.exponential(size=(DRAWS, len(rows)))])
-    weights *= len(rows) / weights.sum(axis=1, keepdims=True)
-    drawn = fractions(population.refined(likelihood[rows], widths[rows], weights), weights, rows)
+    estimate, drawn = np.zeros(len(limits)), np.zeros((1 + DRAWS, len(limits)))
+    for one, shares in enumerate(population.shares):
+        everyone, some = likelihood[group == one], likelihood[rows[group[rows] == one]]
+        counted = weights[:, group[rows] == one]
+        belief = np.concatenate([np.ones((1, len(shares))), rng.exponential(size=(DRAWS, len(shares)))])
+        found = _most_likely(some @ population.components.T, counted, FEW / len(shares) * belief, shares)
+        for place, limit in enumerate(limits):
+            above = population.components * share_above(np.eye(len(bounds) - 1), bounds, limit)
+            estimate[place] += np.sum(_probabilities(everyone, population.components, above, shares[None]))
+            probability = _probabilities(some, population.components, above, found)
+            drawn[:, place] += np.sum(counted * probability, axis=1)
+    estimate, drawn = estimate / n, drawn / weights.sum(axis=1, keepdims=True)
     scatter = (drawn[1:] - drawn[0]) * np.sqrt(len(rows) / n_lines)
     low, high = np.clip(estimate + np.percentile(scatter, INTERVAL, axis=0), 0, 1)
     return np.stack([estimate, low, high], axis=1)
+
+
+def _probabilities(
+    likelihood: np.ndarray, components: np.ndarray, above: np.ndarray, shares: np.ndarray
+) -> np.ndarray:
+    """Return the probability of lines to be above a limit, shape (D, N), for populations of these shares, (D, C).
+
+    ``above`` is the part of each component that is above the limit, shape (C, K).
+    """
+    return (shares @ (above @ likelihood.T)) / (shares @ (components @ likelihood.T))

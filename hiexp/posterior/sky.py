@@ -66,6 +66,8 @@ def simulate(
             spectra, intrinsic = _observe(rng, measure, min(AT_ONCE, n - start))
             values = line_inputs(spectra, line_fit(spectra))
             known = np.isfinite(values[:, 0])
+            if not known.any():  # of more lines it would measure none either
+                break
             inputs, truth = np.concatenate([inputs, values[known]]), np.concatenate([truth, intrinsic[known]])
             width = np.concatenate([width, spectra.catalogue["W50"].to_numpy()[known]])
             bar.update(len(spectra))
@@ -112,10 +114,10 @@ def _draw_lines(rng: np.random.Generator, n: int) -> pd.DataFrame:
 
 
 def within_simulated(table: pd.DataFrame) -> np.ndarray:
-    """Tell which lines of a table of fits are like those that are simulated in W50 and channels, shape (N,)."""
-    w50, channel = table["w50"].to_numpy(float), table["channel_width"].to_numpy(float)
+    """Tell which lines of a table of fits are like those that are simulated, shape (N,): W50, S/N, channels."""
+    w50, snr, channel = (table[name].to_numpy(float) for name in ("w50", "snr", "channel_width"))
     wide = (w50 >= WIDTHS[0] / SLACK) & (w50 <= WIDTHS[1] * SLACK)
-    return wide & (channel >= CHANNELS[0] / SLACK) & (channel <= CHANNELS[1] * SLACK)
+    return wide & (snr <= BRIGHTNESS[1] * SLACK) & (channel >= CHANNELS[0] / SLACK) & (channel <= CHANNELS[1] * SLACK)
 
 
 def intrinsic_measure(galaxies: Galaxies, measure: str) -> np.ndarray:

@@ -274,18 +274,11 @@ def _check_value(key: str, value: object, hint: Any) -> None:
     except ValidationError as error:
         # The innermost key of a mapping, where the fault is there.
         inside = [str(place) for place in error.errors()[0]["loc"]]
-        if isinstance(value, Mapping) and inside[1:] == ["[key]"]:
-            raise _unknown(f"{key}.{inside[0]}", value[inside[0]], _names(key, hint)) from error
         if isinstance(value, Mapping) and inside and inside[0] in value:
             key, value, hint = f"{key}.{inside[0]}", value[inside[0]], _of_values(hint)
         raise InputError(f"{key}={_shown(value)}: give {describe(hint)}") from error
     except PydanticUserError:  # an annotation of a library that says nothing of plain values
         return
-
-
-def _names(key: str, hint: object) -> list[str]:
-    """Return the keys that a mapping may have, dotted, where they are words of a list."""
-    return [f"{key}.{name}" for name in get_args(get_args(hint)[0])]
 
 
 def _of_values(hint: object) -> object:

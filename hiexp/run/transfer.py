@@ -59,7 +59,7 @@ def real_settings(cfg: DictConfig) -> dict[str, Any]:
 
 def _of_run(folder: Path, cache: str | None) -> dict[str, Any]:
     """Return what a run's folder says of its dataset, once that is known to be harmless."""
-    from hiexp.datasets.mock.like import FITS_TABLE
+    from hiexp.datasets.mock.like import FITS_TABLES
     from hiexp.run.model_files import checked_stage
     from hiexp.run.reading import read_config
 
@@ -72,8 +72,8 @@ def _of_run(folder: Path, cache: str | None) -> dict[str, Any]:
         raise InputError(
             f"transfer=true: {reason}; train with transfer=false, and apply the model by  python -m hiexp.predict"
         ) from error
-    if not (folder / FITS_TABLE).is_file():
-        raise InputError(f"dataset.like={folder}: this run has no {FITS_TABLE}; give one that has ended well")
+    if not any((folder / name).is_file() for name in FITS_TABLES):
+        raise InputError(f"dataset.like={folder}: this run has no {FITS_TABLES[0]}; give one that has ended well")
     if "cache" in dataset:
         dataset["cache"] = cache  # the other is a place of that run
     ids = settings.get("ids")

@@ -23,8 +23,8 @@ ENDS = ("p025", "p16", "p50", "p84", "p975")  # in ascending order
 N_CHANNELS = 1024
 
 
-def inferred(spectra, fit, measures, simulations=SIMULATIONS, seed=0):
-    return infer_asymmetry(spectra, fit, fit_none, NoCache(), measures, simulations, seed)
+def inferred(spectra, fit, limits, measures=("A_flux",), simulations=SIMULATIONS, seed=0):
+    return infer_asymmetry(spectra, fit, fit_none, NoCache(), measures, limits, simulations, seed)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def sample(density):
     table = fit.table.copy()
     table.iloc[11, table.columns.get_loc("w50")] = 5000.0
     fit = replace(fit, table=table, meanings={"mine": "a column of mine"}, sample={"mine": 3.0})
-    return spectra, fit, inferred(spectra, fit, {"A_flux": [1.26, 1.39]})
+    return spectra, fit, inferred(spectra, fit, [1.26, 1.39])
 
 
 def test_every_line_has_quantiles_and_probabilities(sample):
@@ -63,8 +63,8 @@ def test_what_has_no_fit_and_what_is_like_no_simulated_line_has_no_posterior(sam
     unknown = np.flatnonzero(result.table[added].isna().all(axis=1))
     assert unknown.tolist() == [3, 7, 11]
     with caplog.at_level(logging.WARNING, "hiexp.posterior"):
-        inferred(spectra, fit, {"A_flux": []})
-    assert "1 lines are beyond what is simulated in W50 or channels" in caplog.text
+        inferred(spectra, fit, [])
+    assert "1 lines are beyond those simulated in W50, S/N or channels" in caplog.text
 
 
 def test_the_sample_has_fractions_with_intervals(sample):
@@ -109,7 +109,7 @@ def test_the_order_of_a_sample_does_not_matter(sample):
     backwards = inferred(
         spectra.take(rows),
         FitResult(fit.table[rows], fit.profiles[rows], fit.windows[rows]),
-        {"A_flux": [1.26, 1.39]},
+        [1.26, 1.39],
     )
     for name in ("A_flux_p50", "A_flux_above_1_26"):
         np.testing.assert_allclose(backwards.table[name].to_numpy()[rows], result.table[name], rtol=1e-6)
@@ -118,12 +118,21 @@ def test_the_order_of_a_sample_does_not_matter(sample):
 def test_a_measure_that_there_is_not_is_named(sample):
     spectra, fit, _ = sample
     with pytest.raises(InputError, match=r"measure A_fluks: no such measure of asymmetry; there are A_flux, .*A_C"):
-        inferred(spectra, fit, {"A_flux": [1.26], "A_fluks": [1.26]})
+        inferred(spectra, fit, [1.26], ["A_flux", "A_fluks"])
+
+
+@pytest.mark.parametrize("limits", [[1.26, 1.0], [-1.2], [float("nan")], [float("inf")]])
+def test_limits_that_every_line_or_none_exceeds_are_refused(sample, limits):
+    spectra, fit, _ = sample
+    with pytest.raises(
+        InputError, match=rf"limits: {limits[-1]:g} for A_flux, which symmetric lines have 1 of; give"
+    ):
+        inferred(spectra, fit, limits)
 
 
 def test_a_distance_is_a_measure_too(sample):
     spectra, fit, _ = sample
-    result = inferred(spectra, fit, {"centroid_offset": [0.05]}, simulations=500)
+    result = inferred(spectra, fit, [0.05], ["centroid_offset"], simulations=500)
     known = result.table[f"centroid_offset_{ENDS[0]}"].dropna()
     assert len(known) == 57
     assert (known >= 0).all()
@@ -136,15 +145,15 @@ def test_samples_of_no_line_and_of_one(density, sample, n):
     spectra, fit, _ = sample
     rows = slice(0, n) if n else slice(3, 4)  # the fourth has no line
     few = FitResult(fit.table[rows], fit.profiles[rows], fit.windows[rows])
-    result = inferred(spectra.take(rows), few, {"A_flux": [1.26]})
+    result = inferred(spectra.take(rows), few, [1.26])
     assert result.table["A_flux_p50"].notna().sum() == n
-    assert bool(result.sample) == bool(n)
+    assert not result.sample  # no fraction of so few
     assert "A_flux_above_1_26" in result.meanings
 
 
 @pytest.mark.parametrize("limits", [[], [1.26, 1.26], [0.5, 2], [100]])
 def test_odd_limits(density, limits):
-    inputs = np.zeros((5, len(LINE_INPUTS)), np.float32)
+    inputs = np.zeros((25, len(LINE_INPUTS)), np.float32)
     columns, meanings, sample = infer_lines("A_flux", limits, density, inputs, 0)
     above = [name for name in columns if "_above_" in name]
     assert len(above) == len(set(limits))
@@ -181,7 +190,7 @@ def model_galaxies(n, rng):
 def test_intervals_hold_the_truth_as_often_as_they_say(density):
     """Of galaxies of another population than the simulated one; and the median is less biased than the measure."""
     spectra = model_galaxies(1500, np.random.default_rng(5))
-    table = inferred(spectra, fit_none(spectra), {"A_flux": [1.26]}).table
+    table = inferred(spectra, fit_none(spectra), [1.26]).table
     known = table["A_flux_p50"].notna().to_numpy()
     table, truth = table[known], spectra.catalogue["A_flux"].to_numpy()[known]
     assert len(table) > 1400

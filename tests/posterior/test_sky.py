@@ -65,7 +65,7 @@ def test_a_measure_is_that_of_the_line_without_noise():
 
 
 def test_measurements_that_are_lines_of_no_simulation_are_told_apart():
-    table = pd.DataFrame(dict.fromkeys(MEASUREMENTS, np.nan), index=range(5)).assign(
-        w50=[100, 1, 5000, 100, np.nan], channel_width=[5, 5, 5, 500, 5]
+    table = pd.DataFrame(dict.fromkeys(MEASUREMENTS, np.nan), index=range(6)).assign(
+        w50=[100, 1, 5000, 100, np.nan, 100], channel_width=[5, 5, 5, 500, 5, 5], snr=[20, 20, 20, 20, 20, 1e4]
     )
-    assert within_simulated(table).tolist() == [True, False, False, False, False]
+    assert within_simulated(table).tolist() == [True, False, False, False, False, False]

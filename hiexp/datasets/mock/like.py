@@ -23,7 +23,7 @@ from hiexp.errors import InputError
 from hiexp.kinds import Count, Fraction, Name, NotNegative, Seed
 from hiexp.spectra import Spectra
 
-FITS_TABLE = "fits.parquet"
+FITS_TABLES = ("fits.parquet", "fits.ecsv")
 LARGEST_ERROR = 0.3  # of W50 over W50: beyond that an error is one of another line, or of none
 CHOSEN = 4.5  # of the square of a S/N: centre and width of the box
 POSITIVE = ("w50", "snr", "rms", "channel_width")
@@ -147,8 +147,8 @@ def fits_of(like: str) -> pd.DataFrame | None:
         If the table is damaged.
     """
     place = Path(like)
-    folder = is_folder(place, "dataset.like")
-    return _table(place / FITS_TABLE if folder and (place / FITS_TABLE).is_file() else place)
+    inside = [place / name for name in FITS_TABLES] if is_folder(place, "dataset.like") else []
+    return _table(next((file for file in inside if file.is_file()), place))
 
 
 def spectra_of(like: str) -> Spectra:
