@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING
@@ -15,12 +15,11 @@ from hiexp.errors import InputError
 from hiexp.printable import natural_order, printable
 from hiexp.run.files import VERDICT_FILE
 from hiexp.run.reading import LARGEST, read_verdict
-from hiexp.tracking.mlflow_store import PARENT_TAG, SQLITE, SWEEP
+from hiexp.tracking.mlflow_store import PARENT_TAG, SQLITE, SWEEP, found_experiments, found_runs
 
 if TYPE_CHECKING:  # MLflow takes a second to import
     from mlflow.entities import Run as Recorded
 
-PAGE = 1000  # runs a request
 STATES = {"FINISHED": "done", "FAILED": "failed", "KILLED": "failed"}
 
 
@@ -51,7 +50,7 @@ class Store:
         self.uri, self.client, self.scratch = uri, MlflowClient(uri), mkdtemp(prefix="hiexp-compare-")
         finalize(self, shutil.rmtree, self.scratch, ignore_errors=True)
         try:
-            self.experiments = {found.name: found.experiment_id for found in self.client.search_experiments()}
+            self.experiments = found_experiments(self.client)
         except MlflowException as error:
             raise InputError(f"--uri {uri}: cannot be read ({str(error).splitlines()[0][:200]})") from error
 
@@ -65,7 +64,7 @@ class Store:
         """
         if name not in self.experiments:
             raise InputError(f"--experiment {name}: not in {self.uri}; there are {', '.join(self.experiments)}")
-        recorded = self._search([self.experiments[name]])
+        recorded = found_runs(self.client, [self.experiments[name]])
         runs = tuple(self._run(run, run.info.run_id[:8]) for run in recorded if run.data.tags.get("kind") != SWEEP)
         if not runs:
             raise InputError(f"--experiment {name}: there is no run in it yet")
@@ -73,12 +72,14 @@ class Store:
 
     def sweeps(self) -> list[Recorded]:
         """Return the parent runs of all sweeps, the latest first."""
-        return self._search(self.experiments.values(), f"tags.kind = '{SWEEP}'")
+        return found_runs(self.client, list(self.experiments.values()), f"tags.kind = '{SWEEP}'")
 
     def sweep(self, parent: Recorded) -> Comparison:
         """Return the runs of a sweep by the number of their job."""
         tags = parent.data.tags
-        children = self._search([parent.info.experiment_id], f"tags.`{PARENT_TAG}` = '{parent.info.run_id}'")
+        children = found_runs(
+            self.client, [parent.info.experiment_id], f"tags.`{PARENT_TAG}` = '{parent.info.run_id}'"
+        )
         # Of a job that was done again after an interruption the one that ended well counts.
         children.sort(key=lambda run: (run.info.status == "FINISHED", run.info.start_time))
         by_job = {run.data.tags.get("job", run.info.run_id[:8]): run for run in children}
@@ -96,15 +97,6 @@ class Store:
             verdict=verdict,
             damaged=tuple(damaged),
         )
-
-    def _search(self, experiments: Iterable[str], condition: str = "") -> list[Recorded]:
-        found: list[Recorded] = []
-        token = None
-        while True:
-            page = self.client.search_runs([*experiments], condition, max_results=PAGE, page_token=token)
-            found, token = found + list(page), page.token
-            if not token:
-                return found
 
     def _run(self, recorded: Recorded, name: str) -> Run:
         tags = {key: printable(value) for key, value in recorded.data.tags.items()}

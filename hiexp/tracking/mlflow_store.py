@@ -9,12 +9,12 @@ import shlex
 import socket
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, fields
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 from urllib.parse import urlsplit
 
 from hiexp.errors import InputError
@@ -26,7 +26,8 @@ from hiexp.writing import write_whole
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Run
+    from mlflow.entities import Experiment, Run
+    from mlflow.store.entities import PagedList
 
 # Must stand before mlflow is imported. Tracking is for the user; nothing is reported to anyone else. A server that is
 # away is found out in seconds (MLflow's own patience is minutes), since nothing is lost by it.
@@ -38,6 +39,7 @@ os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
 SWEEP = "sweep"  # tag `kind` of the run that stands for a whole sweep
 PARENT_TAG = "mlflow.parentRunId"
 UID_TAG = "run_uid"  # known before MLflow gives a run its id, and the same in every store; the run's folder has it
@@ -45,7 +47,7 @@ SWEEP_UID_TAG = "sweep_uid"  # of the sweep that a job belongs to
 RECORD_FILE = "record.json"  # in a run's folder: what the tracker does not have yet
 REFUSED_FILE = "record.refused.json"  # a record that a store has refused
 STATUSES = ("RUNNING", "FINISHED", "FAILED", "KILLED")
-PARAMS_A_CALL, METRICS_A_CALL = 100, 1000  # MLflow's limits
+PARAMS_A_CALL, METRICS_A_CALL, PAGE = 100, 1000, 1000  # MLflow's limits
 CONNECT_SECONDS = 5
 SQLITE = "sqlite:///"
 
@@ -117,6 +119,40 @@ class Record:
 
 def _now() -> int:
     return int(1000 * time.time())
+
+
+def found_runs(client: MlflowClient, experiments: Sequence[str], condition: str = "") -> list[Run]:
+    """Return all runs of experiments, by their ids, that meet a condition, the newest first.
+
+    MLflow answers with a page at a time.
+    """
+
+    def page(token: str | None) -> PagedList[Run]:
+        newest_first = ["attributes.start_time DESC"]
+        return client.search_runs(
+            [*experiments], condition, max_results=PAGE, order_by=newest_first, page_token=token
+        )
+
+    return _pages(page)
+
+
+def found_experiments(client: MlflowClient) -> dict[str, str]:
+    """Return the ids of all experiments of a store by their names."""
+
+    def page(token: str | None) -> PagedList[Experiment]:
+        return client.search_experiments(max_results=PAGE, page_token=token)
+
+    return {found.name: found.experiment_id for found in _pages(page)}
+
+
+def _pages(ask: Callable[[str | None], PagedList[T]]) -> list[T]:
+    """Return what is on all pages, each asked for by the token of the one before."""
+    found = ask(None)
+    rows, token = list(found), found.token
+    while token:
+        found = ask(token)
+        rows, token = rows + list(found), found.token
+    return rows
 
 
 @dataclass(frozen=True)
@@ -305,7 +341,7 @@ class MlflowTracking:
         if status is not None:
             words += f" and attributes.status = '{status}'"
         with self._locked_client() as client:
-            return client.search_runs([self._experiment_id(client)], words, order_by=["attributes.start_time DESC"])
+            return found_runs(client, [self._experiment_id(client)], words)
 
     def find(self, run_id: str) -> Run | None:
         """Return the run of any experiment that has MLflow's id; None where there is none.

@@ -3,6 +3,8 @@ import multiprocessing
 import pytest
 from mlflow import MlflowClient
 
+from hiexp.comparison.mlflow_runs import Store
+from hiexp.tracking import mlflow_store
 from hiexp.tracking.mlflow_store import MlflowTracking, NoTracking
 
 
@@ -51,6 +53,22 @@ def test_what_a_run_that_breaks_had_computed_is_kept(tracking, tmp_path, error, 
     assert [file.path for file in client.list_artifacts(run.info.run_id)] == ["fits.ecsv"]
     if status == "FAILED":
         assert run.data.tags["error"] == "no luck"
+
+
+@pytest.mark.slow
+def test_all_runs_are_found_however_many_pages_the_store_answers_with(tracking, tmp_path, monkeypatch):
+    monkeypatch.setattr(mlflow_store, "PAGE", 2)
+    for number in range(5):
+        with tracking.run(f"run {number}", {}, {"kind": "job"}, tmp_path / str(number)):
+            (tmp_path / str(number)).mkdir()
+    names = [run.info.run_name for run in tracking.runs({"kind": "job"})]
+    assert names == [f"run {number}" for number in reversed(range(5))]
+    client = MlflowClient(tracking.uri)
+    for number in range(4):
+        client.create_experiment(f"another {number}")
+    store = Store(tracking.uri)
+    assert {"trial", *(f"another {number}" for number in range(4))} <= store.experiments.keys()
+    assert len(store.experiment("trial").runs) == 5
 
 
 @pytest.mark.slow
