@@ -17,6 +17,7 @@ from typing import Self
 import numpy as np
 import pandas as pd
 from scipy.sparse import csr_array
+from scipy.stats import binom
 
 from hiexp.errors import InputError
 from hiexp.evaluation.confusion import accuracy, best_relabeling, success_rate
@@ -29,6 +30,7 @@ NUMBERS_A_BLOCK = 10_000_000
 LEVEL = 0.05  # configurations with an adjusted p above it are like the best
 SWAPS_A_PAIR = 100  # with as many per configuration, p-values can be told from 0 after Holm's correction
 TIE = 1e-9
+COUNTS = ("accuracy", "success_rate")  # scores that count the objects that are right
 
 
 @dataclass(frozen=True)
@@ -90,9 +92,9 @@ def judge_sweep(
     (Tsamardinos, Greasidou & Borboudakis 2018, Machine Learning 107, 1895).
 
     *Likeness.* A configuration is compared with the best on the test objects they share, by swapping the two
-    predictions of objects at random (for the accuracy this is the exact test of McNemar 1947; Yeh 2000, COLING, 947).
-    Where they share none, nothing tells them apart and p is 1. The true best is among those alike at 95 %; others may
-    be, too.
+    predictions of objects at random (Yeh 2000, COLING, 947); of scores that count objects, with one prediction each,
+    this is McNemar's exact test (1947), which needs no draws. Where they share no object, nothing tells them apart
+    and p is 1. The true best is among those alike at 95 %; others may be, too.
 
     Parameters
     ----------
@@ -337,7 +339,9 @@ def _likeness(
     common = (tests.tested & tests.tested[best]).T[:, :, None]
     own, rival = cells * common, cells[:, [best]] * common
     every = np.ones((1, len(tests.truth)))
-    n_classes, gain = own.shape[2], _flat(rival - own)
+    n_common, n_classes, gain = common[:, :, 0].sum(axis=0), own.shape[2], _flat(rival - own)
+    if measure in COUNTS and (n_panels == 1).all():
+        return n_common, _mcnemar(own, rival, tests.truth)
     own_table, rival_table = (_count(every, tests.truth, _flat(kind), n_classes) for kind in (own, rival))
     compare = accuracy if measure == "success_rate" else table_scores()[measure]
     observed = np.abs(compare(rival_table) - compare(own_table))[0]
@@ -348,7 +352,23 @@ def _likeness(
         difference = compare(rival_table - swapped) - compare(own_table + swapped)
         as_far += np.sum(np.abs(difference) >= observed - TIE, axis=0)
     p = np.where(np.isnan(observed), 1, (1 + as_far) / (1 + n_swaps))
-    return common[:, :, 0].sum(axis=0), p
+    return n_common, p
+
+
+def _mcnemar(own: np.ndarray, rival: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Return the p-values of two classifiers being right as often, shape (C,), by McNemar's exact test.
+
+    Parameters
+    ----------
+    own, rival : ndarray, shape (U, C, K)
+        1 for the class that each configuration, and the one it is compared with, predicts for an object; 0
+        everywhere for objects that do not count.
+    truth : ndarray of int, shape (U,)
+        Classes.
+    """
+    right, rival_right = (kind[np.arange(len(truth)), :, truth] > 0 for kind in (own, rival))
+    better, worse = np.sum(right & ~rival_right, axis=0), np.sum(~right & rival_right, axis=0)
+    return np.minimum(2 * binom.cdf(np.minimum(better, worse), better + worse, 0.5), 1)
 
 
 def _score(tables: np.ndarray, measure: str, names: np.ndarray) -> np.ndarray:
