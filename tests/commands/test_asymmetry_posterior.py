@@ -29,7 +29,8 @@ def test_the_screen_has_the_fractions_and_the_tables_have_the_columns(tmp_path):
     table = Table.read(run / "fits.ecsv")
     for end in ENDS:
         assert "without noise" in table[f"A_flux_{end}"].description
-        assert np.isfinite(table[f"A_flux_{end}"]).all()
+        known = table["snr"] < 200  # brighter lines are simulated no more
+        assert np.isfinite(table[f"A_flux_{end}"][known]).all()
     assert re.search(r"^Fraction of the sample +noise-free  95 % interval +measured$", result.stdout, re.MULTILINE)
     for limit in ("1.26", "1.39"):
         shown = re.search(

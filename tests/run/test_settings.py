@@ -40,7 +40,7 @@ def test_every_member_of_every_group_passes_and_every_key_of_it_is_checked(group
         ]
         cfg = composed(*words)
         check_settings(cfg, "train")
-        for key, value in cfg[group].items():
+        for key, value in (cfg[group] or {}).items():
             full = f"{group}.{key}"
             if key.startswith("_") or OmegaConf.is_config(value):
                 continue
