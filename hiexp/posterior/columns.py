@@ -15,9 +15,9 @@ from hiexp.cache import DiskCache, NoCache
 from hiexp.fitting import FitResult
 from hiexp.kinds import Seed
 from hiexp.posterior.density import AsymmetryDensity
-from hiexp.posterior.inputs import LINE_INPUTS, line_inputs
+from hiexp.posterior.inputs import LINE_INPUTS, RATIOS, line_inputs
 from hiexp.posterior.learned import learned_density
-from hiexp.posterior.measures import RATIO, MeasureName, check_limits, measure_named
+from hiexp.posterior.measures import MeasureName, check_limits, measure_named
 from hiexp.posterior.population import Population, fractions_above, posteriors, quantiles, share_above
 from hiexp.posterior.sky import within_simulated
 from hiexp.spectra import Spectra
@@ -152,7 +152,7 @@ def infer_lines(
     if not above or len(inputs) < FEWEST:
         return columns, meanings, {}
     measured = inputs[:, LINE_INPUTS.index(name)].astype(float)
-    measured = np.exp(measured) if measure is RATIO else np.abs(measured)
+    measured = np.exp(measured) if name in RATIOS else np.abs(measured)
     fractions = fractions_above(likelihood, widths[some], bounds, population, list(above.values()), len(inputs), seed)
     sample: dict[str, float] = {}
     for (column, limit), (fraction, low, high) in zip(above.items(), fractions.tolist(), strict=True):

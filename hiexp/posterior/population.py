@@ -109,8 +109,12 @@ def posteriors(likelihood: np.ndarray, population: np.ndarray) -> np.ndarray:
 
 def share_above(probability: np.ndarray, bounds: np.ndarray, limit: float) -> np.ndarray:
     """Return the probability that the measure is above a limit, shape (N,), from those of bins, shape (N, K)."""
-    inside = np.clip((bounds[1:] - limit) / np.diff(bounds), 0, 1)
-    return probability @ inside
+    return probability @ part_above(bounds, limit)
+
+
+def part_above(bounds: np.ndarray, limit: float) -> np.ndarray:
+    """Return which part of each bin is above a limit, 0 to 1, shape (K,), by their bounds, shape (K + 1,)."""
+    return np.clip((bounds[1:] - limit) / np.diff(bounds), 0, 1)
 
 
 def quantiles(probability: np.ndarray, bounds: np.ndarray, levels: tuple[float, ...]) -> np.ndarray:
@@ -174,7 +178,7 @@ def fractions_above(
         belief = np.concatenate([np.ones((1, len(shares))), rng.exponential(size=(DRAWS, len(shares)))])
         found = _most_likely(some @ population.components.T, counted, FEW / len(shares) * belief, shares)
         for place, limit in enumerate(limits):
-            above = population.components * share_above(np.eye(len(bounds) - 1), bounds, limit)
+            above = population.components * part_above(bounds, limit)
             estimate[place] += np.sum(_probabilities(everyone, population.components, above, shares[None]))
             probability = _probabilities(some, population.components, above, found)
             drawn[:, place] += np.sum(counted * probability, axis=1)
