@@ -16,7 +16,7 @@ from hiexp.hydra_versions import VERSION_BASE
 from hiexp.run.experiment import fitted_sample
 from hiexp.run.session import (
     command,
-    report_job_done,
+    report_job_ended,
     run_folder,
     sweeping,
     tracked_run,
@@ -45,7 +45,7 @@ def main(cfg: DictConfig) -> None:
         if "fit_seconds" in record.metrics:
             record.metrics["spectra_per_second"] = len(spectra) / record.metrics["fit_seconds"]
     if sweeping():
-        report_job_done(fit_one_line(record.metrics))
+        report_job_ended(fit_one_line(record.metrics))
     else:
         log.info(fit_summary(spectra, fit, record.metrics, cfg, job, folder))
 

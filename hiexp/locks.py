@@ -34,3 +34,14 @@ def locked(file: Path, timeout: float = -1) -> Iterator[None]:
             yield
         finally:
             file.unlink(missing_ok=True)  # who waits on it sees that it has no name any more, and makes its own
+
+
+def is_held(file: Path) -> bool:
+    """Return whether another process holds a lock, as far as this host can see; one that cannot be tried counts."""
+    if not file.exists():
+        return False
+    try:
+        with FileLock(file, timeout=0, fallback_to_soft=False):
+            return False
+    except OSError:  # a timeout is one, too
+        return True

@@ -14,7 +14,7 @@ from hiexp.hydra_versions import VERSION_BASE
 from hiexp.run.experiment import predict_sample
 from hiexp.run.session import (
     command,
-    report_job_done,
+    report_job_ended,
     run_folder,
     sweeping,
     tracked_run,
@@ -38,7 +38,7 @@ def main(cfg: DictConfig) -> float | None:
         record.metrics |= prediction.metrics()
         prediction.write(folder)
     if sweeping():
-        report_job_done(prediction_one_line(record.metrics))
+        report_job_ended(prediction_one_line(record.metrics))
     else:
         log.info(prediction_summary(prediction, record.metrics, cfg, job, folder))
     return record.metrics.get("success_rate")

@@ -15,7 +15,7 @@ from hiexp.hydra_versions import VERSION_BASE
 from hiexp.run.experiment import run_experiment
 from hiexp.run.session import (
     command,
-    report_job_done,
+    report_job_ended,
     run_folder,
     sweeping,
     tracked_run,
@@ -47,7 +47,7 @@ def main(cfg: DictConfig) -> float | None:
         outcome.write(folder)
         transferred = target.predict(cfg, outcome, record.metrics) if target else None
     if sweeping():
-        report_job_done(training_one_line(record.metrics))
+        report_job_ended(training_one_line(record.metrics))
     else:
         log.info(summary(outcome, transferred, record.metrics, cfg, job, folder))
     return record.metrics.get("success_rate")

@@ -22,10 +22,11 @@ from omegaconf import DictConfig, OmegaConf
 
 from hiexp.commandline import BRIEF
 from hiexp.errors import InputError, OthersFolderError
+from hiexp.heartbeat import beating
 from hiexp.run.files import CONFIG_FILE, ERROR_FILE, METRICS_FILE, begin, refuse_others_folder, seal
-from hiexp.run.membership import Sweep
+from hiexp.run.membership import DONE, FAILED, REUSED, RUNNING, State, Sweep
 from hiexp.run.reproduce import reproduce_command
-from hiexp.run.reuse import WORK_TAG, work_lock
+from hiexp.run.reuse import WORK_TAG, refuse_separate_locks, work_lock
 from hiexp.run.transfer import check_transfer
 from hiexp.tracking.credentials import redacted
 from hiexp.tracking.mlflow_store import UID_TAG
@@ -53,10 +54,10 @@ def sweeping() -> bool:
     return HydraConfig.get().mode == RunMode.MULTIRUN
 
 
-def report_job_done(said: str) -> None:
+def report_job_ended(said: str, state: State = DONE) -> None:
     """Say on the screen how far the sweep is, and what came of the job of it that has ended."""
     job = HydraConfig.get()
-    Sweep.of(job).report(job, said)
+    Sweep.of(job).report(job, state, said)
 
 
 @contextmanager
@@ -118,13 +119,23 @@ def command(run: Callable[[DictConfig], float | None]) -> Callable[[DictConfig],
             check_transfer(cfg)
             key = work_key(cfg)
             refuse_others_folder(run_folder(), key, "hydra.sweep.subdir" if sweeping() else "hydra.run.dir")
-            with work_lock(cfg, key, run_folder(), reusing=sweeping()) as metrics:
-                if metrics is None:
-                    return run(cfg)
-                report_job_done("done in an earlier run")
-                return metrics.get("success_rate")
+            with beating(run_folder()):
+                if sweeping():
+                    _begin_job(cfg)
+                with work_lock(cfg, key, run_folder(), in_sweep=sweeping()) as metrics:
+                    if metrics is None:
+                        return run(cfg)
+                    report_job_ended("done in an earlier run", REUSED)
+                    return metrics.get("success_rate")
 
     return guarded
+
+
+def _begin_job(cfg: DictConfig) -> None:
+    """Note that a job of a sweep runs, after a look at whether this host sees the locks of those that are at it."""
+    job = HydraConfig.get()
+    refuse_separate_locks(cfg, Path(job.sweep.dir))
+    Sweep.of(job).note(job, RUNNING)
 
 
 @contextmanager
@@ -140,7 +151,7 @@ def failures_noted() -> Iterator[None]:
             write_whole(run_folder() / ERROR_FILE, redacted(f"{reason}\n\n{traceback.format_exc()}"))
         if not sweeping():
             raise
-        report_job_done(f"failed: {reason}")
+        report_job_ended(f"failed: {reason}", FAILED)
 
 
 @contextmanager

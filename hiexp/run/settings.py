@@ -45,6 +45,13 @@ class EvaluationSettings:
     groups: str | None = None
 
 
+@dataclass(frozen=True)
+class SweepSettings:
+    """What all jobs of a sweep have in common."""
+
+    detach: bool
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunSettings:
     """What every command has that reads a sample."""
@@ -56,6 +63,7 @@ class RunSettings:
     device: Device
     root: str
     experiment_name: Name
+    sweep: SweepSettings
 
 
 @dataclass(frozen=True, kw_only=True)

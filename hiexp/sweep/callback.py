@@ -8,11 +8,12 @@ import itertools
 import json
 import logging
 import math
+import os
 import sys
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from multiprocessing import parent_process
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,15 +27,18 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, read_write
 
 from hiexp.commandline import words_typed
+from hiexp.heartbeat import beating
 from hiexp.locks import locked
 from hiexp.run.checks import exit_on_error
-from hiexp.run.files import REUSED_FILE
 from hiexp.run.membership import PROGRESS, Sweep
 from hiexp.run.reproduce import sweep_command
-from hiexp.run.reuse import fail_orphaned_runs, work_lock_file
+from hiexp.run.reuse import DETACHED_TAG, fail_orphaned_runs, work_lock_file
 from hiexp.run.summary import display_path, python_command
 from hiexp.signals import received
-from hiexp.tracking.mlflow_store import PARENT_TAG, SWEEP, UID_TAG, Record
+from hiexp.sweep.detached import check_detached, submit_after
+from hiexp.sweep.ending import Ending
+from hiexp.sweep.jobs import TOLD_ELSEWHERE
+from hiexp.tracking.mlflow_store import SWEEP, UID_TAG, Record
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -47,7 +51,9 @@ class WorkerLogFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether to show it."""
-        return parent_process() is None or record.name == PROGRESS or record.levelno >= logging.WARNING
+        if record.levelno >= logging.WARNING:
+            return True
+        return parent_process() is None or (record.name == PROGRESS and TOLD_ELSEWHERE not in os.environ)
 
 
 class SweepCallback(Callback):
@@ -77,6 +83,8 @@ class SweepCallback(Callback):
         from hiexp.sweep.workers import start_workers
 
         self.command = sweep_command(config.hydra)  # before the folder is added to the words
+        if config.sweep.detach:
+            check_detached(config.hydra.launcher)
         self.tracking = instantiate(config.tracking)
         n_jobs, axes = _grid(config)
         start_workers(config, self.tracking.libraries, _parsed(_swept(config)), n_jobs)
@@ -85,14 +93,19 @@ class SweepCallback(Callback):
         for folder in self.tracking.resend(Path(config.root) / "runs"):
             log.info("Sent what was kept in %s", display_path(folder))
         self.folder = _new_folder(config)
+        self.lock.enter_context(beating(self.folder))
         key = _key(config)
         self.record = Record(" ".join(_swept(config)) or SWEEP, tags={"kind": SWEEP, "sweep_hash": key})
         known = self._earlier(work_lock_file(config.root, key)) if self.tracking.reuse else None
         self.record.run_id = known.info.run_id if known else None
         uid = (known.data.tags.get(UID_TAG) if known else None) or uuid.uuid4().hex
         self.record.tags |= run_tags(self.command, self.folder) | {UID_TAG: uid}
+        if config.sweep.detach:
+            self.record.tags[DETACHED_TAG] = "true"
         fail_orphaned_runs(self.tracking, Path(config.root))
-        self.begun = self.tracking.begin(self.record)
+        begun = self.tracking.begin(self.record)
+        n_draws = config.get("evaluation", {}).get("permutations")
+        self.ending = Ending(self.folder, self.tracking, self.record, begun, config.seed, n_draws, self.paired)
         goes_on = "; an earlier sweep of this command goes on" if known else ""
         log.info("%s jobs in %s%s", "Some" if n_jobs is None else n_jobs, display_path(self.folder), goes_on)
         Sweep(uid, self.record.run_id, n_jobs, axes, time.time()).write(self.folder)
@@ -110,52 +123,30 @@ class SweepCallback(Callback):
     def _on_abort(self) -> None:
         """Say of a sweep that did not come to its end how it ended."""
         interrupted = received() is not None
-        self.record.status = "KILLED" if interrupted else "FAILED"
-        self.tracking.end(self.record, self.folder, begun=self.begun)
-        with suppress(Exception):  # a server may be away
-            for run in self.tracking.runs({PARENT_TAG: str(self.record.run_id)}, "RUNNING"):
-                self.tracking.close(run, self.record.status)  # a worker that was not given the time to say so
+        self.ending.abort("KILLED" if interrupted else "FAILED")
         self.lock.close()
         if interrupted:
             log.info("Interrupted; the same command runs what is missing: %s", self.command)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: object) -> None:
         """Print the ranking and the verdict, write the report, and exit with 1 if a job failed."""
-        if sys.exception() is None:  # Hydra 1.4 comes here from an error, too
-            with _exit_on_error():
-                self._finish(config)
-
-    def _finish(self, config: DictConfig) -> None:
-        from hiexp.comparison.runs import read_sweep
-        from hiexp.comparison.text import report_text
-        from hiexp.sweep.report import judged, verdict_metrics, write_report
-
-        folder = self.folder
-        n_draws = config.get("evaluation", {}).get("permutations")
-        comparison = judged(read_sweep(folder).ranked(), folder, config.seed, n_draws, self.paired)
-        n_all, n_failed = len(comparison.runs), len(comparison.others)
-        reused = sum(run.file(REUSED_FILE) is not None for run in comparison.done)
-        lines = ["", report_text(comparison), "", *write_report(comparison, folder)]
-        taken = f", {reused} of them in an earlier run (tracking.reuse=false runs them again)" if reused else ""
-        lines += [
-            f"sort, filter, export:  {python_command()} -m hiexp.compare --sweep {display_path(folder)}",
-            f"{n_all - n_failed} of {n_all} jobs done{taken}, {n_failed} failed; run folder {display_path(folder)}",
-        ]
-        self.record.metrics |= verdict_metrics(comparison) | {
-            "n_jobs": n_all,
-            "n_failed": n_failed,
-            "n_reused": reused,
-        }
-        self.record.status = "FAILED" if n_failed else "FINISHED"
-        self.tracking.end(self.record, folder, begun=self.begun)
-        self.lock.close()
-        atexit.unregister(self._on_abort)
-        ui = self.tracking.hint(python_command())
-        if ui:
-            lines.append(f"compare runs in a browser:  {ui}")
-        log.info("\n".join(lines))
+        if sys.exception() is not None:  # Hydra 1.4 comes here from an error, too
+            return
+        with _exit_on_error():
+            n_failed = self._hand_over(config) if config.sweep.detach else self.ending.finish()
+            self.lock.close()
+            atexit.unregister(self._on_abort)
         if n_failed:
             sys.exit(1)
+
+    def _hand_over(self, config: DictConfig) -> int:
+        """Leave the end of the sweep to a job that the scheduler starts after all others; none of them has failed."""
+        name = submit_after(config.hydra.launcher, Sweep.read(self.folder), self.ending)
+        log.info(
+            "Submitted; job %s ends the sweep after all others. How far it is:  %s -m hiexp.status %s --follow",
+            *(name, python_command(), display_path(self.folder)),
+        )
+        return 0
 
 
 @contextmanager

@@ -1,5 +1,6 @@
-"""Where runs are recorded: an MLflow store here, an MLflow server, or nowhere."""
+"""Where runs are recorded: an MLflow store here, an MLflow server, records to be sent later, or nowhere."""
 
+from hiexp.tracking.deferred import DeferredTracking
 from hiexp.tracking.mlflow_store import MlflowTracking, NoTracking
 
-__all__ = ["MlflowTracking", "NoTracking"]
+__all__ = ["DeferredTracking", "MlflowTracking", "NoTracking"]

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 from urllib.parse import urlsplit
 
 from hiexp.errors import InputError
+from hiexp.heartbeat import ALIVE_FILE, LOCK_FILE
 from hiexp.locks import locked
 from hiexp.signals import uninterrupted
 from hiexp.tracking.credentials import take_credentials
@@ -46,6 +47,7 @@ UID_TAG = "run_uid"  # known before MLflow gives a run its id, and the same in e
 SWEEP_UID_TAG = "sweep_uid"  # of the sweep that a job belongs to
 RECORD_FILE = "record.json"  # in a run's folder: what the tracker does not have yet
 REFUSED_FILE = "record.refused.json"  # a record that a store has refused
+NOT_SENT = (RECORD_FILE, REFUSED_FILE, ALIVE_FILE, LOCK_FILE)
 STATUSES = ("RUNNING", "FINISHED", "FAILED", "KILLED")
 PARAMS_A_CALL, METRICS_A_CALL, PAGE = 100, 1000, 1000  # MLflow's limits
 CONNECT_SECONDS = 5
@@ -159,7 +161,7 @@ def _pages(ask: Callable[[str | None], PagedList[T]]) -> list[T]:
 class NoTracking:
     """Record nothing beyond the run's own folder."""
 
-    reuse = False
+    reuse = locks = False
     uri = ""
     libraries = ()
 
@@ -178,6 +180,9 @@ class NoTracking:
     def resend(self, runs: Path) -> list[Path]:
         """Send nothing."""
         return []
+
+    def deliver(self, sweep: Path) -> None:
+        """Send nothing."""
 
     def runs(self, tags: Mapping[str, str], status: str | None = None) -> list[Run]:
         """Return no runs."""
@@ -334,14 +339,17 @@ class MlflowTracking:
             log.warning("%s", error)
         return sent
 
+    def deliver(self, sweep: Path) -> None:
+        """Do nothing more at the end of a sweep: its jobs have sent their runs themselves."""
+
     def runs(self, tags: Mapping[str, str], status: str | None = None) -> list[Run]:
         """Return the runs of the experiment that have all these tags and this status, the newest first."""
         quotes = {key: '"' if "'" in value else "'" for key, value in tags.items()}  # a folder may have one
-        words = " and ".join(f"tags.`{key}` = {quotes[key]}{value}{quotes[key]}" for key, value in tags.items())
+        asked = [f"tags.`{key}` = {quotes[key]}{value}{quotes[key]}" for key, value in tags.items()]
         if status is not None:
-            words += f" and attributes.status = '{status}'"
+            asked.append(f"attributes.status = '{status}'")
         with self._locked_client() as client:
-            return found_runs(client, [self._experiment_id(client)], words)
+            return found_runs(client, [self._experiment_id(client)], " and ".join(asked))
 
     def find(self, run_id: str) -> Run | None:
         """Return the run of any experiment that has MLflow's id; None where there is none.
@@ -382,6 +390,11 @@ class MlflowTracking:
     def libraries(self) -> tuple[str, ...]:
         """Return the modules that the store needs, which take seconds to import."""
         return ("mlflow",) if self._database is None else ("mlflow", "mlflow.store.tracking.sqlalchemy_store")
+
+    @property
+    def locks(self) -> bool:
+        """Whether processes that write to the store take turns by a lock."""
+        return self._database is not None
 
     @property
     def _database(self) -> Path | None:
@@ -469,7 +482,7 @@ def log_results(client: MlflowClient, record: Record, folder: Path) -> None:
         client.log_batch(record.run_id, tags=tags)
     for file in sorted(folder.glob("*") if record.tags.get("kind") == SWEEP else folder.rglob("*")):
         # A link may lead to anything that its maker wanted to have sent.
-        if file.is_file() and not file.is_symlink() and file.name not in (RECORD_FILE, REFUSED_FILE):
+        if file.is_file() and not file.is_symlink() and file.name not in NOT_SENT:
             place = file.parent.relative_to(folder).as_posix()
             client.log_artifact(record.run_id, str(file), None if place == "." else place)
     client.set_terminated(record.run_id, record.status, end_time=record.ended)

@@ -1,0 +1,86 @@
+"""The end of a sweep: ranking, verdict, pictures and page, and the run that stands for all of it."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from hiexp.run.files import REUSED_FILE
+from hiexp.run.summary import display_path, python_command
+from hiexp.tracking.mlflow_store import PARENT_TAG, MlflowTracking, NoTracking, Record
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What it takes to end a sweep, in the process that has begun it or in one that a scheduler starts.
+
+    Attributes
+    ----------
+    folder : Path
+        The sweep's.
+    tracking : MlflowTracking or NoTracking
+        Where its run is recorded.
+    record : Record
+        The run that stands for the sweep.
+    begun : bool
+        Whether the store has that run.
+    seed : int
+        Of permutations and bootstrap samples.
+    n_draws : int or None
+        How many of them; None for fits.
+    paired : str or None
+        A key whose values are compared pair by pair.
+    """
+
+    folder: Path
+    tracking: MlflowTracking | NoTracking
+    record: Record
+    begun: bool
+    seed: int
+    n_draws: int | None
+    paired: str | None
+
+    def finish(self) -> int:
+        """Write and print what the sweep has come to, and return how many of its jobs have failed."""
+        from hiexp.comparison.runs import read_sweep
+        from hiexp.comparison.text import report_text
+        from hiexp.sweep.report import judged, verdict_metrics, write_report
+
+        folder, record = self.folder, self.record
+        comparison = judged(read_sweep(folder).ranked(), folder, self.seed, self.n_draws, self.paired)
+        n_all, n_failed = len(comparison.runs), len(comparison.others)
+        reused = sum(run.file(REUSED_FILE) is not None for run in comparison.done)
+        lines = ["", report_text(comparison), "", *write_report(comparison, folder)]
+        taken = f", {reused} of them in an earlier run (tracking.reuse=false runs them again)" if reused else ""
+        lines += [
+            f"sort, filter, export:  {python_command()} -m hiexp.compare --sweep {display_path(folder)}",
+            f"{n_all - n_failed} of {n_all} jobs done{taken}, {n_failed} failed; run folder {display_path(folder)}",
+        ]
+        record.metrics |= verdict_metrics(comparison)
+        record.metrics |= {"n_jobs": n_all, "n_failed": n_failed, "n_reused": reused}
+        record.status = "FAILED" if n_failed else "FINISHED"
+        self.tracking.end(record, folder, begun=self.begun)
+        self.tracking.deliver(folder)
+        self.close_jobs("FAILED")
+        ui = self.tracking.hint(python_command())
+        if ui:
+            lines.append(f"compare runs in a browser:  {ui}")
+        log.info("\n".join(lines))
+        return n_failed
+
+    def abort(self, status: str) -> None:
+        """Say of a sweep that did not come to its end how it ended."""
+        self.record.status = status
+        self.tracking.end(self.record, self.folder, begun=self.begun)
+        self.close_jobs(status)
+
+    def close_jobs(self, status: str) -> None:
+        """Say of jobs whose process was not given the time to say so how they ended."""
+        if self.record.run_id is not None:
+            with suppress(Exception):  # a server may be away
+                for run in self.tracking.runs({PARENT_TAG: self.record.run_id}, "RUNNING"):
+                    self.tracking.close(run, status)
