@@ -83,6 +83,13 @@ def silent_for(folder: Path) -> float:
         return time.time() - last
 
 
+def is_at_work(folder: Path) -> bool:
+    """Return whether somebody is at work in a folder: holds its lock, or has shown so lately from another host."""
+    if is_held(folder / LOCK_FILE):
+        return True
+    return host_of(folder) not in (None, platform.node()) and silent_for(folder) <= SILENT
+
+
 def is_dead(folder: Path, host: str) -> bool:
     """Return whether the process of a run that has not ended is gone, as far as can be told from here.
 

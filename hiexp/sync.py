@@ -1,4 +1,4 @@
-"""Runs that their tracker could not take are sent: ``python -m hiexp.sync [root=FOLDER] [runs=FOLDER] [uri=URI]``."""
+"""Runs that no tracker could take are sent, and those whose process died are closed: ``python -m hiexp.sync``."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ import hydra
 from omegaconf import DictConfig
 
 from hiexp.commandline import start
-from hiexp.configs import CONFIGS
+from hiexp.configs import CONFIGS, store_uri
 from hiexp.errors import InputError
 from hiexp.hydra_versions import VERSION_BASE
+from hiexp.printable import counted
+from hiexp.run.reuse import fail_orphaned_runs
 from hiexp.run.session import input_errors_as_messages
 from hiexp.run.summary import display_path
-from hiexp.tracking.mlflow_store import resend_pending
+from hiexp.tracking.mlflow_store import MlflowTracking, resend_pending
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +36,13 @@ def main(cfg: DictConfig) -> None:
         n_sent += 1
         log.info("sent  %s  %s", display_path(place), record.name)
     log.info("%d runs sent", n_sent) if n_sent else log.info("Nothing to sync in %s", display_path(folder))
+    uri = cfg.uri or store_uri(cfg.root)
+    if cfg.uri or Path(uri.removeprefix("sqlite:///")).exists():
+        tracking = MlflowTracking(uri, None, cfg.experiment_name)
+        tracking.prepare()
+        n_dead = fail_orphaned_runs(tracking, Path(cfg.root))
+        if n_dead:
+            log.info("%s without a process closed", counted(n_dead, "run"))
 
 
 def run() -> None:

@@ -87,6 +87,8 @@ class Sweep:
         Where a scheduler has the jobs, its names of them by their numbers.
     ending : str
         Its name of the job that ends the sweep.
+    status : str
+        How the sweep has ended, as MLflow says it; empty before.
     """
 
     uid: str
@@ -96,6 +98,7 @@ class Sweep:
     started: float
     submitted: dict[str, str] = field(default_factory=dict)
     ending: str = ""
+    status: str = ""
 
     @classmethod
     def of(cls, job: HydraConf) -> Self:

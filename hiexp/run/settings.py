@@ -117,6 +117,7 @@ class SyncSettings:
     root: str
     runs: str
     uri: str | None
+    experiment_name: Name
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ class EndOfSweep:
         """Note which jobs are lost, and why; then rank and judge."""
         from submitit import SlurmJob
 
-        logging.basicConfig(level=logging.INFO, format="%(message)s")
+        logging.basicConfig(level=logging.INFO, format="%(message)s", force=True)  # submitit has set it up for itself
         sweep = self.ending.folder
         well = {job.number for state in (DONE, REUSED) for job in noted_jobs(sweep, state)}
         for number, name in Sweep.read(sweep).submitted.items():

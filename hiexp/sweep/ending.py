@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hiexp.run.files import REUSED_FILE
+from hiexp.run.membership import Sweep
 from hiexp.run.summary import display_path, python_command
 from hiexp.tracking.mlflow_store import PARENT_TAG, MlflowTracking, NoTracking, Record
 
@@ -63,9 +64,8 @@ class Ending:
         record.metrics |= verdict_metrics(comparison)
         record.metrics |= {"n_jobs": n_all, "n_failed": n_failed, "n_reused": reused}
         record.status = "FAILED" if n_failed else "FINISHED"
-        self.tracking.end(record, folder, begun=self.begun)
+        self._end("FAILED")
         self.tracking.deliver(folder)
-        self.close_jobs("FAILED")
         ui = self.tracking.hint(python_command())
         if ui:
             lines.append(f"compare runs in a browser:  {ui}")
@@ -75,11 +75,12 @@ class Ending:
     def abort(self, status: str) -> None:
         """Say of a sweep that did not come to its end how it ended."""
         self.record.status = status
-        self.tracking.end(self.record, self.folder, begun=self.begun)
-        self.close_jobs(status)
+        self._end(status)
 
-    def close_jobs(self, status: str) -> None:
-        """Say of jobs whose process was not given the time to say so how they ended."""
+    def _end(self, status: str) -> None:
+        """Record the sweep; jobs whose process was not given the time to say how it ended have this status."""
+        self.tracking.end(self.record, self.folder, begun=self.begun)
+        replace(Sweep.read(self.folder), status=self.record.status).write(self.folder)
         if self.record.run_id is not None:
             with suppress(Exception):  # a server may be away
                 for run in self.tracking.runs({PARENT_TAG: self.record.run_id}, "RUNNING"):
