@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from hiexp.errors import InputError
 from hiexp.evaluation.metrics import measure_of, standing
-from hiexp.nested import leaves
 from hiexp.printable import printable
 from hiexp.run.files import (
     CONFIG_FILE,
@@ -30,7 +29,7 @@ from hiexp.run.provenance import is_place
 from hiexp.run.reading import (
     Pair,
     Verdict,
-    read_config,
+    read_flat_config,
     read_job_settings,
     read_metrics,
     read_pairs,
@@ -268,9 +267,13 @@ def _run_of_folder(job: Path) -> Run:
     hydra = _read(read_job_settings, job / HYDRA_FILE, damaged, needed=True)
     command = reproduce_command(hydra, sweeping=True) if hydra else ""
     chosen = hydra["runtime"]["choices"] if hydra else {}
-    settings = {group: name for group, name in chosen.items() if name and not group.startswith("hydra/")}
+    members = {
+        printable(group): printable(str(name))
+        for group, name in chosen.items()
+        if name and not group.startswith("hydra/")
+    }
     # It may have failed before its settings were complete.
-    settings |= leaves(_read(read_config, job / CONFIG_FILE, damaged) or {})
+    values = _read(read_flat_config, job / CONFIG_FILE, damaged) or {}
     numbers = {} if error.exists() else _read(read_metrics, metrics, damaged)
     if error.exists():
         state, reasons = "failed", [read_reason(error), *damaged]
@@ -280,7 +283,7 @@ def _run_of_folder(job: Path) -> Run:
         state, reasons = "not finished", damaged
     return Run(
         name=printable(job.name),
-        settings=typed_settings(command) | {printable(key): printable(str(value)) for key, value in settings.items()},
+        settings=typed_settings(command) | members | values,
         metrics=numbers if state == "done" else {},
         command=command,
         state=state,

@@ -6,17 +6,20 @@ No link is followed, nothing but a regular file is opened, and none is read that
 
 from __future__ import annotations
 
+import csv
 import errno
 import io
 import json
 import math
 import os
+import re
 import stat
-from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Sequence
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
 import yaml
 from annotated_types import MinLen
 from pydantic import AfterValidator, ConfigDict, TypeAdapter, ValidationError
@@ -24,6 +27,7 @@ from typing_extensions import TypedDict  # pydantic asks for it before Python 3.
 
 from hiexp.csv_tables import unescaped
 from hiexp.errors import InputError
+from hiexp.nested import leaves
 from hiexp.printable import printable
 
 if TYPE_CHECKING:
@@ -35,6 +39,10 @@ LARGEST = 1e100  # of a score or a count: larger ones are no measurements and wo
 AGAIN = "run it again"
 DEEPEST = 100  # levels of settings
 WHOLE = 2**53  # classes beyond are not told apart as floating-point numbers
+CLASS_COLUMNS = ("reference", "label", "predicted", "repeat")
+HYDRA = "hydra:\n"
+PLAIN_KEY = re.compile(r" *([A-Za-z_][\w.@/-]*):(?=\s)")
+SHARED = 4096  # parts of settings that are kept: most are the same in all jobs of a sweep
 
 Words = Annotated[str, AfterValidator(printable)]
 
@@ -167,6 +175,18 @@ def read_config(file: Path) -> dict[str, object]:
     return _checked(file, _yaml(file), dict[str, Any])
 
 
+def read_flat_config(file: Path) -> dict[str, str]:
+    """Return every setting in a run's ``config.yaml`` as text under its dotted key."""
+
+    def parse(text: str) -> dict[str, str]:
+        parts = _parts(text)
+        if parts is None:
+            return _flat(_checked(file, _load_yaml(text), dict[str, Any]))
+        return {key: value for part in parts.values() for key, value in _flat_part(part).items()}
+
+    return _parsed(file, parse)
+
+
 def read_overrides(file: Path) -> list[str]:
     """Return the words in a job's ``.hydra/overrides.yaml``."""
     return _checked(file, _yaml(file), list[Words])
@@ -183,10 +203,11 @@ def read_reason(file: Path) -> str:
 def read_predictions(
     file: Path,
     columns: Sequence[str] = ("id", "split", "reference", "label", "predicted"),
-    dtype: Mapping[str, type] | None = None,
     n_test: float | None = None,
 ) -> pd.DataFrame:
-    """Return a ``predictions.csv``.
+    """Return columns of a ``predictions.csv``, and its ``repeat`` if it has one.
+
+    A sweep has thousands of such tables, and pandas takes five times as long to read a small one.
 
     Parameters
     ----------
@@ -194,9 +215,7 @@ def read_predictions(
         A run's table.
     columns : sequence of str
         What the table must have. Classes among them, ``reference``, ``label`` and ``predicted``, are whole numbers
-        or missing; those predicted of the objects held out are there.
-    dtype : mapping of str to type, optional
-        As pandas takes it.
+        or NaN; those predicted of the objects held out are there. The others are texts.
     n_test : float, optional
         How many objects the run has held out, by its metrics: a table that was cut may have fewer.
     """
@@ -204,29 +223,48 @@ def read_predictions(
 
     content = _content(file, MOST_BYTES_OF_A_TABLE)
     try:
-        table = pd.read_csv(io.BytesIO(content), dtype=dtype)
-    except Exception as error:  # pandas raises a dozen kinds at what is no table
+        names, *rows = [row for row in csv.reader(io.StringIO(content.decode(), newline="")) if row] or [[]]
+    except (csv.Error, UnicodeDecodeError) as error:
         raise InputError(f"{file} is damaged: {_first_line(error)}; {AGAIN}") from error
-    missing = [name for name in columns if name not in table]
+    missing = [name for name in columns if name not in names]
     if missing:
         raise InputError(f"{file} is damaged: it has no column {missing[0]}; {AGAIN}")
-    if table["id"].isna().any():  # names that pandas takes for a missing value
-        words = pd.read_csv(io.BytesIO(content), usecols=["id"], dtype=str, keep_default_na=False)
-        table["id"] = words["id"]
-    if not pd.api.types.is_numeric_dtype(table["id"]):
-        table["id"] = table["id"].map(unescaped)
-    n_rows = int((table["split"] == "test").sum())
-    if table["split"].isna().any() or n_rows < (n_test or 0):
-        raise InputError(f"{file} is damaged: it ends after {len(table)} rows; {AGAIN}")
-    for name in {"reference", "label", "predicted", "repeat"} & {*table}:
-        values = pd.to_numeric(table[name], errors="coerce")
-        wrong = (values.isna() & table[name].notna()) | (values.abs() >= WHOLE) | (values % 1 > 0)
-        if name in ("predicted", "repeat"):
-            wrong |= table[name].isna() & (table["split"] == "test")
-        if wrong.any() or table[name].dtype == bool:
-            value = table[name][wrong].iloc[0] if wrong.any() else table[name].iloc[0]
-            raise InputError(f"{file} is damaged: {name} is {_short(value)} and no class; {AGAIN}")
-    return table
+    cells = dict(zip(names, zip(*rows, strict=False), strict=False)) if rows else dict.fromkeys(names, ())
+    held_out = np.array([split == "test" for split in cells.get("split", ())], dtype=bool)
+    whole = all(len(row) == len(names) for row in rows) and all(cells.get("split", ()))
+    if not whole or held_out.sum() < (n_test or 0):
+        raise InputError(f"{file} is damaged: it ends after {len(rows)} rows; {AGAIN}")
+    table: dict[str, Any] = {}
+    for name in dict.fromkeys([*columns, *({"repeat"} & {*names})]):
+        if name in CLASS_COLUMNS:
+            needed = held_out if name in ("predicted", "repeat") else np.zeros(len(rows), dtype=bool)
+            table[name] = _classes(file, name, cells[name], needed)
+        elif "'" in "".join(cells[name]):
+            table[name] = np.array([*map(unescaped, cells[name])], dtype=object)
+        else:
+            table[name] = np.array(cells[name], dtype=object)
+    return pd.DataFrame(table, copy=False)
+
+
+def _classes(file: Path, name: str, cells: Sequence[str], needed: np.ndarray) -> np.ndarray:
+    """Return the classes in a column of a table, NaN where there is none."""
+    try:
+        values = np.array([cell or "nan" for cell in cells], dtype=float)
+        wrong = (np.abs(values) >= WHOLE) | (values % 1 > 0) | (np.isnan(values) & needed)
+    except ValueError:
+        wrong = np.array([not _is_number(cell or "nan") for cell in cells])
+    if wrong.any():
+        value = cells[int(np.argmax(wrong))] or "missing"
+        raise InputError(f"{file} is damaged: {name} is {_short(value)} and no class; {AGAIN}")
+    return values
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def read_picture(file: Path) -> bytes:
@@ -256,7 +294,7 @@ def _open_regular(file: str, flags: int) -> int:
     return descriptor
 
 
-def _parsed(file: Path, parse: Callable[[str], object]) -> object:
+def _parsed(file: Path, parse: Callable[[str], Any]) -> Any:
     content = _content(file, MOST_BYTES)
     if not content.strip(b"\0 \t\r\n"):
         raise InputError(f"{file} is damaged: it is empty; {AGAIN}")
@@ -288,8 +326,45 @@ def _load_yaml(text: str) -> object:
 
 
 def _hydra(file: Path, kind: Any) -> Any:
-    found = _yaml(file)
-    return _checked(file, found.get("hydra") if isinstance(found, dict) else found, kind)
+    """Return what is needed of Hydra's own settings; the rest, nearly all of it, is not parsed where that can be."""
+
+    def parse(text: str) -> object:
+        parts = _parts(text.removeprefix(HYDRA), "  ") if text.startswith(HYDRA) else None
+        if parts is None:
+            found = _load_yaml(text)
+            return found.get("hydra") if isinstance(found, dict) else found
+        return {key: _part(parts[key])[key] for key in kind.__required_keys__ & {*parts}}
+
+    return _checked(file, _parsed(file, parse), kind)
+
+
+def _parts(text: str, indent: str = "") -> dict[str, str] | None:
+    """Return the lines of each key of a block of YAML; None where it has none that can be told apart so.
+
+    Lines that go on with a value are indented more than its key, or begin with the dash of a list.
+    """
+    first, *parts = re.split(rf"^(?={indent}[^\s-])", text, flags=re.MULTILINE)
+    keys = [PLAIN_KEY.match(part) for part in parts]
+    if first or not all(keys):
+        return None
+    return {key[1]: part for key, part in zip(keys, parts, strict=True) if key}
+
+
+@lru_cache(SHARED)
+def _part(text: str) -> dict[str, Any]:
+    found = _load_yaml(text)
+    if not isinstance(found, dict):
+        raise ValueError("it holds no settings by name")
+    return found
+
+
+@lru_cache(SHARED)
+def _flat_part(text: str) -> dict[str, str]:
+    return _flat(_part(text))
+
+
+def _flat(settings: dict[str, Any]) -> dict[str, str]:
+    return {printable(key): printable(str(value)) for key, value in leaves(settings)}
 
 
 def _checked(file: Path, found: object, kind: Any) -> Any:
