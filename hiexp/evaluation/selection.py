@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cache
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import csr_array
-from scipy.stats import binom
+from scipy.stats import binom, norm
 
 from hiexp.errors import InputError
 from hiexp.evaluation.confusion import accuracy, best_relabeling, success_rate
@@ -29,8 +28,11 @@ log = logging.getLogger(__name__)
 NUMBERS_A_BLOCK = 10_000_000
 LEVEL = 0.05  # configurations with an adjusted p above it are like the best
 SWAPS_A_PAIR = 100  # with as many per configuration, p-values can be told from 0 after Holm's correction
+MOST_SWAPS, ENOUGH = 10_000, 10  # draws; of them as far as observed, below which the tail of a normal says more
 TIE = 1e-9
-COUNTS = ("accuracy", "success_rate")  # scores that count the objects that are right
+ADDITIVE = ("accuracy", "success_rate", "balanced_accuracy")  # scores to which each object that is right adds
+MOST_SUMS = 10**6  # that are told apart of swapped predictions
+NEGLIGIBLE = 1e-30  # probability
 
 
 @dataclass(frozen=True)
@@ -92,9 +94,12 @@ def judge_sweep(
     (Tsamardinos, Greasidou & Borboudakis 2018, Machine Learning 107, 1895).
 
     *Likeness.* A configuration is compared with the best on the test objects they share, by swapping the two
-    predictions of objects at random (Yeh 2000, COLING, 947); of scores that count objects, with one prediction each,
-    this is McNemar's exact test (1947), which needs no draws. Where they share no object, nothing tells them apart
-    and p is 1. The true best is among those alike at 95 %; others may be, too.
+    predictions of objects at random (Yeh 2000, COLING, 947). Of all scores but macro f1 every object that is right
+    is worth a fixed amount, and the probability of a difference as large as observed follows from those of coin
+    tosses, without draws; where all objects are worth the same that is McNemar's exact test (1947). Of macro f1 it is
+    drawn, and below what the draws of a large sweep resolve it is that of a normal distribution. Where two
+    configurations share no object, nothing tells them apart and p is 1. The true best is among those alike at 95 %;
+    others may be, too.
 
     Parameters
     ----------
@@ -120,11 +125,12 @@ def judge_sweep(
     """
     if measure not in table_scores():
         raise InputError(f"measure={measure}: choose one of {', '.join(table_scores())}")
-    obstacle = _obstacle(predictions)
+    tables = _tables(predictions)
+    obstacle = _obstacle(tables)
     if obstacle:
         log.info("No verdict on the best of the sweep: %s", obstacle)
         return None
-    tests = _Tests.of(predictions)
+    tests = _Tests.of(tables)
     chance_rng, bootstrap_rng, swap_rng = np.random.default_rng(seed).spawn(3)
     scores = tests.by_configuration(table_scores()[measure](tests.observed))
     order = np.lexsort([-scores, ~tests.useful])
@@ -170,28 +176,73 @@ def judge_sweep(
     )
 
 
-def _obstacle(predictions: Mapping[str, pd.DataFrame]) -> str | None:
+@dataclass(frozen=True)
+class _Table:
+    """The rows of a job's predictions whose reference class is known.
+
+    Attributes
+    ----------
+    objects : ndarray of int
+        Which object a row is of, in all jobs the same number for the same id, in the order of the ids.
+    reference, predicted : ndarray of int
+        Classes; of objects that are not held out the latter may be anything.
+    held_out : ndarray of bool
+        Whether the object was held out.
+    repeat : ndarray of int
+        Number of the repeat.
+    useful : bool
+        Whether more than one class is predicted for the objects held out.
+    """
+
+    objects: np.ndarray
+    reference: np.ndarray
+    predicted: np.ndarray
+    held_out: np.ndarray
+    repeat: np.ndarray
+    useful: bool
+
+
+def _tables(predictions: Mapping[str, pd.DataFrame]) -> dict[str, _Table]:
+    if not predictions:
+        return {}
+    names = np.array([str(name) for table in predictions.values() for name in table["id"]], dtype=object)
+    objects, _ = pd.factorize(names, sort=True)
+    ends = np.cumsum([len(table) for table in predictions.values()])
+    found = {}
+    for (job, table), own in zip(predictions.items(), np.split(objects, ends[:-1]), strict=True):
+        held_out = table["split"].to_numpy(object) == "test"
+        reference, predicted = (table[name].to_numpy(float) for name in ("reference", "predicted"))
+        repeat = table["repeat"].to_numpy(float) if "repeat" in table else np.zeros(len(table))
+        useful = np.unique(predicted[held_out]).size > 1
+        known = ~np.isnan(reference)
+        held_out = held_out[known]
+        counted = np.where(held_out, predicted[known], -1).astype(int)
+        found[job] = _Table(own[known], reference[known].astype(int), counted, held_out, repeat[known], useful)
+    return found
+
+
+def _obstacle(tables: Mapping[str, _Table]) -> str | None:
     """Return why the configurations cannot be ranked by one truth, if they cannot."""
-    known: pd.Series | None = None
-    useful = False
-    for job, table in predictions.items():
-        test = table[table["split"] == "test"]
-        useful |= np.unique(test["predicted"]).size > 1
-        if test["reference"].isna().all():
-            return f"job {job} has no objects held out whose reference class is known"
-        reference = table.dropna(subset="reference").drop_duplicates("id")
-        reference = pd.Series(reference["reference"].to_numpy(int), reference["id"].astype(str))
-        if known is None:
-            known = reference
-        if set(reference) != set(known):
-            return f"job {job} has other reference classes than those before it"
-        common = reference.index.intersection(known.index)
-        if common.empty or not reference[common].equals(known[common]):
-            return f"job {job} is of another sample than those before it"
-        known = pd.concat([known, reference.drop(common)])
-    if known is None:
+    if not tables:
         return "no job has left predictions"
-    return None if useful else "every job puts all objects held out into one class"
+    truth = np.zeros(1 + max(table.objects.max(initial=0) for table in tables.values()), dtype=int)
+    known = np.zeros(truth.size, dtype=bool)
+    classes: set[int] = set()
+    for job, table in tables.items():
+        if not table.held_out.any():
+            return f"job {job} has no objects held out whose reference class is known"
+        objects, first = np.unique(table.objects, return_index=True)
+        reference = table.reference[first]
+        own, common = {*np.unique(reference).tolist()}, known[objects]
+        if classes and own != classes:
+            return f"job {job} has other reference classes than those before it"
+        if classes and not (common.any() and (truth[objects] == reference)[common].all()):
+            return f"job {job} is of another sample than those before it"
+        classes = own
+        truth[objects], known[objects] = reference, True
+    if not any(table.useful for table in tables.values()):
+        return "every job puts all objects held out into one class"
+    return None
 
 
 @dataclass(frozen=True)
@@ -204,8 +255,10 @@ class _Tests:
         Names of the configurations.
     truth : ndarray of int, shape (U,)
         Classes of the objects that any configuration was tested on, 0 ... K - 1.
-    cells : ndarray of float32, shape (U, P, K)
-        1 for the class that a panel predicts for an object; 0 everywhere where it was not tested.
+    predicted : ndarray of int, shape (P, U)
+        The class that a panel predicts for an object; -1 where it was not tested.
+    n_classes : int
+        K.
     first : ndarray of int, shape (C,)
         The first panel of each configuration.
     useful : ndarray of bool, shape (C,)
@@ -214,33 +267,37 @@ class _Tests:
 
     jobs: list[str]
     truth: np.ndarray
-    cells: np.ndarray
+    predicted: np.ndarray
+    n_classes: int
     first: np.ndarray
     useful: np.ndarray
 
     @classmethod
-    def of(cls, predictions: Mapping[str, pd.DataFrame]) -> Self:
+    def of(cls, tables: Mapping[str, _Table]) -> Self:
         """Gather the predictions; the order of rows does not matter."""
-        panels: list[pd.DataFrame] = []
-        first, useful = [], []
-        for table in predictions.values():
-            test = table[table["split"] == "test"]
-            useful.append(np.unique(test["predicted"]).size > 1)
-            test = test.assign(id=test["id"].astype(str)).dropna(subset="reference")
+        panels: list[list[np.ndarray]] = []
+        first = []
+        for table in tables.values():
             first.append(len(panels))
-            panels += [rows for _, rows in test.groupby("repeat")] if "repeat" in test else [test]
-        rows = pd.concat(panels, keys=range(len(panels)), names=["panel"]).reset_index("panel")
-        ids, places = np.unique(rows["id"].to_numpy(str), return_inverse=True)
-        classes = np.union1d(rows["reference"].to_numpy(int), rows["predicted"].to_numpy(int))
+            for repeat in np.unique(table.repeat[table.held_out]):
+                rows = table.held_out & (table.repeat == repeat)
+                panels.append([table.objects[rows], table.reference[rows], table.predicted[rows]])
+        objects, reference, chosen = (np.concatenate(column) for column in zip(*panels, strict=True))
+        ids, places = np.unique(objects, return_inverse=True)
+        classes = np.union1d(reference, chosen)
         truth = np.empty(len(ids), dtype=int)
-        truth[places] = np.searchsorted(classes, rows["reference"].to_numpy(int))
-        cells = np.zeros((len(ids), len(panels), len(classes)), dtype=np.float32)
-        cells[places, rows["panel"], np.searchsorted(classes, rows["predicted"].to_numpy(int))] = 1
-        return cls(list(predictions), truth, cells, np.array(first), np.array(useful))
+        truth[places] = np.searchsorted(classes, reference)
+        predicted = np.full((len(panels), len(ids)), -1)
+        predicted[np.repeat(np.arange(len(panels)), [len(own) for own, *_ in panels]), places] = np.searchsorted(
+            classes, chosen
+        )
+        useful = np.array([table.useful for table in tables.values()])
+        return cls([*tables], truth, predicted, len(classes), np.array(first), useful)
 
-    @cached_property
-    def _flat(self) -> csr_array:
-        return _flat(self.cells)
+    @property
+    def n_panels(self) -> np.ndarray:
+        """The number of panels of each configuration, shape (C,)."""
+        return np.diff(np.append(self.first, len(self.predicted)))
 
     @property
     def observed(self) -> np.ndarray:
@@ -250,41 +307,49 @@ class _Tests:
     @property
     def tested(self) -> np.ndarray:
         """Which objects each configuration was tested on, bool, shape (C, U)."""
-        panels = self.cells.any(axis=2).T
-        return np.logical_or.reduceat(panels, self.first, axis=0)
+        return np.logical_or.reduceat(self.predicted >= 0, self.first, axis=0)
 
     def tables(self, weights: np.ndarray, truth: np.ndarray | None = None) -> np.ndarray:
         """Return the tables, shape (B, P, K, K), of weighted objects, shape (B, U), with classes of that shape."""
-        return _count(weights, self.truth if truth is None else truth, self._flat, self.cells.shape[2])
+        chosen = [self.predicted == name for name in range(self.n_classes)]
+        return _count(weights, self.truth if truth is None else truth, chosen)
 
     def by_configuration(self, scores: np.ndarray) -> np.ndarray:
         """Return the mean of each configuration's panels, shape (..., P) to (..., C)."""
-        n_panels = np.diff(np.append(self.first, scores.shape[-1]))
-        return np.add.reduceat(scores, self.first, axis=-1) / n_panels
+        if len(self.first) == scores.shape[-1]:
+            return scores
+        return np.add.reduceat(scores, self.first, axis=-1) / self.n_panels
 
     def blocks(self, n_draws: int) -> Iterator[int]:
         """Yield how many draws to take at a time, that memory stays bounded."""
-        n_objects, n_panels, n_classes = self.cells.shape
-        block = max(NUMBERS_A_BLOCK // max(n_objects * n_classes, n_panels * n_classes**2), 1)
+        n_panels, n_objects = self.predicted.shape
+        block = max(NUMBERS_A_BLOCK // max(n_objects * self.n_classes, n_panels * self.n_classes**2), 1)
         for start in range(0, n_draws, block):
             yield min(block, n_draws - start)
 
 
-def _flat(cells: np.ndarray) -> csr_array:
-    """Return `cells`, shape (U, P, K), as `_count` takes them: (P * K, U), sparse, since a panel fills one of K."""
-    return csr_array(cells.reshape(len(cells), -1).T)
+def _count(weights: np.ndarray, truth: np.ndarray, chosen: Sequence[np.ndarray]) -> np.ndarray:
+    """Return weighted sums by true class and predicted class, shape (B, P, K, K).
 
-
-def _count(weights: np.ndarray, truth: np.ndarray, flat: csr_array, n_classes: int) -> np.ndarray:
-    """Return sums of cells by true class, shape (B, P, K, K).
-
-    Weights have the shape (B, U) or (B, 1); classes (U,), or (B, U) where they differ between draws.
+    Parameters
+    ----------
+    weights : ndarray, shape (B, U) or (B, 1)
+        Of the objects.
+    truth : ndarray of int, shape (U,) or (B, U)
+        Classes; the latter where they differ between draws.
+    chosen : sequence of K ndarrays, shape (P, U)
+        How much of each object is put into each class.
     """
-    tables = np.zeros((len(weights), flat.shape[0] // n_classes, n_classes, n_classes))
+    # Where the two classes are outermost in memory, scores are computed from whole arrays, not from rows of K.
+    tables = np.zeros((len(chosen), len(chosen), len(weights), len(chosen[0])))
+    shares = [share.astype(np.float32) for share in chosen]
     for name in np.unique(truth):
-        sums = flat @ np.where(truth == name, weights, 0).astype(np.float32).T
-        tables[:, :, name] = sums.T.reshape(len(weights), -1, n_classes)
-    return tables
+        of_class = truth == name
+        own = np.flatnonzero(of_class) if truth.ndim == 1 else np.arange(truth.shape[1])
+        weighted = np.where(of_class, weights, 0)[:, own].astype(np.float32)
+        for place, share in enumerate(shares):
+            tables[name, place] = weighted @ share[:, own].T
+    return tables.transpose(2, 3, 0, 1)
 
 
 def _chance(tests: _Tests, measure: str, n_draws: int, rng: np.random.Generator) -> np.ndarray:
@@ -314,12 +379,17 @@ def _bootstrap(
         draws = rng.integers(n_objects, size=(n, n_objects)) + n_objects * np.arange(n)[:, None]
         weights = np.bincount(draws.ravel(), minlength=n * n_objects).reshape(n, n_objects)
         drawn, left = tests.tables(weights), tests.tables(weights == 0)
-        scores.append(tests.by_configuration(_score(drawn, measure, np.broadcast_to(usual, drawn.shape[:-1]))))
-        names = best_relabeling(drawn)
-        seen = tests.by_configuration(_score(drawn, measure, names))
-        unseen = tests.by_configuration(_score(left, measure, names))
+        if measure == "success_rate":
+            names = best_relabeling(drawn)
+            kept = success_rate(drawn, np.broadcast_to(usual, drawn.shape[:-1]))
+            seen, unseen = success_rate(drawn, names), success_rate(left, names)
+        else:
+            kept = seen = table_scores()[measure](drawn)
+            unseen = table_scores()[measure](left)
+        scores.append(tests.by_configuration(kept))
+        seen = tests.by_configuration(seen)
         chosen = np.where(tests.useful & ~np.isnan(seen), seen, -np.inf).argmax(axis=1)
-        corrected.append(unseen[np.arange(n), chosen])
+        corrected.append(tests.by_configuration(unseen)[np.arange(n), chosen])
     low, high = np.nanpercentile(np.concatenate(scores), [2.5, 97.5], axis=0)
     corrected = np.concatenate(corrected)
     return low, high, corrected[~np.isnan(corrected)]
@@ -332,48 +402,124 @@ def _likeness(
 
     Shapes (C,). The predictions of an object are swapped with all their repeats.
     """
-    names = best_relabeling(tests.observed) if measure == "success_rate" else np.arange(tests.cells.shape[2])[None]
-    renamed = np.take_along_axis(tests.cells, names[None], axis=2)
-    n_panels = np.diff(np.append(tests.first, renamed.shape[1]))
-    cells = np.add.reduceat(renamed, tests.first, axis=1) / n_panels[:, None].astype(np.float32)
-    common = (tests.tested & tests.tested[best]).T[:, :, None]
-    own, rival = cells * common, cells[:, [best]] * common
-    every = np.ones((1, len(tests.truth)))
-    n_common, n_classes, gain = common[:, :, 0].sum(axis=0), own.shape[2], _flat(rival - own)
-    if measure in COUNTS and (n_panels == 1).all():
-        return n_common, _mcnemar(own, rival, tests.truth)
-    own_table, rival_table = (_count(every, tests.truth, _flat(kind), n_classes) for kind in (own, rival))
-    compare = accuracy if measure == "success_rate" else table_scores()[measure]
-    observed = np.abs(compare(rival_table) - compare(own_table))[0]
-    n_swaps = max(n_draws, SWAPS_A_PAIR * len(tests.jobs))
-    as_far = np.zeros(observed.shape)
-    for n in tests.blocks(n_swaps):
-        swapped = _count(rng.integers(2, size=(n, len(tests.truth))), tests.truth, gain, n_classes)
-        difference = compare(rival_table - swapped) - compare(own_table + swapped)
-        as_far += np.sum(np.abs(difference) >= observed - TIE, axis=0)
-    p = np.where(np.isnan(observed), 1, (1 + as_far) / (1 + n_swaps))
-    return n_common, p
+    common = tests.tested & tests.tested[best]
+    predicted = _relabeled(tests) if measure == "success_rate" else tests.predicted
+    p = _exact(tests, predicted, measure, best, common) if measure in ADDITIVE else None
+    return common.sum(axis=1), _drawn(tests, predicted, measure, best, common, n_draws, rng) if p is None else p
 
 
-def _mcnemar(own: np.ndarray, rival: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Return the p-values of two classifiers being right as often, shape (C,), by McNemar's exact test.
+def _relabeled(tests: _Tests) -> np.ndarray:
+    """Return the predictions, shape (P, U), each panel's classes renamed as its success rate has them."""
+    names = best_relabeling(tests.observed)
+    back = np.argsort(names, axis=1)
+    return np.where(tests.predicted < 0, -1, np.take_along_axis(back, np.maximum(tests.predicted, 0), axis=1))
+
+
+def _exact(tests: _Tests, predicted: np.ndarray, measure: str, best: int, common: np.ndarray) -> np.ndarray | None:
+    """Return the p-values, shape (C,), of swapping all ways; None where these are too many to be told apart.
+
+    With each swap the difference changes by what the object is worth, times the repeats in which one of both is right
+    and the other is not. It is a sum of as many coins, tossed independently.
+    """
+    panels = predicted >= 0
+    if not (panels == np.repeat(tests.tested, tests.n_panels, axis=0)).all():
+        return None  # repeats of different objects: a swap changes how many predictions there are
+    unit = int(np.lcm.reduce(tests.n_panels))
+    right = np.add.reduceat(predicted == tests.truth, tests.first, axis=0) * (unit // tests.n_panels)[:, None]
+    steps = (right[best] - right) * common
+    balanced = measure == "balanced_accuracy"
+    groups = tests.truth[:, None] == np.arange(tests.n_classes) if balanced else np.ones((len(tests.truth), 1), bool)
+    sizes = common @ groups.astype(int)
+    n_groups = np.sum(sizes > 0, axis=1, keepdims=True)
+    worth = np.divide(1, unit * n_groups * sizes, out=np.zeros(sizes.shape), where=sizes > 0)
+    observed = np.abs(np.sum(steps @ groups.astype(int) * worth, axis=1))
+    coins = np.stack([(np.abs(steps) == step) @ groups.astype(int) for step in range(1, unit + 1)], axis=2)
+    p = np.ones(len(observed))
+    for place in np.flatnonzero(observed > TIE):
+        found = _chance_of_sum(coins[place], worth[place], observed[place])
+        if found is None:
+            return None
+        p[place] = found
+    return p
+
+
+def _chance_of_sum(coins: np.ndarray, worth: np.ndarray, observed: float) -> float | None:
+    """Return the probability that a sum of tossed coins is at least as far from 0 as observed.
 
     Parameters
     ----------
-    own, rival : ndarray, shape (U, C, K)
-        1 for the class that each configuration, and the one it is compared with, predicts for an object; 0
-        everywhere for objects that do not count.
-    truth : ndarray of int, shape (U,)
-        Classes.
+    coins : ndarray of int, shape (G, S)
+        Number of coins that are worth 1 ... S units; heads add that, tails take it away.
+    worth : ndarray, shape (G,)
+        What the unit of each group is worth.
+    observed : float
+        Above 0.
+
+    Returns
+    -------
+    float or None
+        None where more than a million sums would have to be told apart.
     """
-    right, rival_right = (kind[np.arange(len(truth)), :, truth] > 0 for kind in (own, rival))
-    better, worse = np.sum(right & ~rival_right, axis=0), np.sum(~right & rival_right, axis=0)
-    return np.minimum(2 * binom.cdf(np.minimum(better, worse), better + worse, 0.5), 1)
+    halves = [(np.zeros(1), np.ones(1)), (np.zeros(1), np.ones(1))]
+    for unit in np.unique(worth):
+        sums, p = _tosses(tuple(coins[worth == unit].sum(axis=0).tolist()))
+        smaller = int(halves[0][0].size > halves[1][0].size)
+        values, weights = halves[smaller]
+        if values.size * sums.size > MOST_SUMS:
+            return None
+        halves[smaller] = np.add.outer(values, unit * sums).ravel(), np.multiply.outer(weights, p).ravel()
+    (values, weights), (others, of_others) = sorted(halves, key=lambda half: -half[0].size)
+    order = np.argsort(values)
+    above = np.append(np.cumsum(weights[order][::-1])[::-1], 0)  # probability of a value and all that are greater
+    far = above[np.searchsorted(values[order], observed - TIE - others)]
+    return min(2 * float(far @ of_others), 1.0)
 
 
-def _score(tables: np.ndarray, measure: str, names: np.ndarray) -> np.ndarray:
-    """Return the measure; for the success rate with the relabelings given, shape (B, P, K)."""
-    return success_rate(tables, names) if measure == "success_rate" else table_scores()[measure](tables)
+@cache
+def _tosses(coins: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the sums that coins worth 1, 2, ... units can have, and the probability of each."""
+    p = np.ones(1)
+    for step, n in enumerate(coins, 1):
+        spread = np.zeros(2 * step * n + 1)
+        spread[:: 2 * step] = binom.pmf(np.arange(n + 1), n, 0.5)
+        p = np.convolve(p, spread)
+    possible = p > NEGLIGIBLE
+    return (np.arange(p.size) - p.size // 2)[possible], p[possible]
+
+
+def _drawn(
+    tests: _Tests,
+    predicted: np.ndarray,
+    measure: str,
+    best: int,
+    common: np.ndarray,
+    n_draws: int,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Return the p-values, shape (C,), of swapping at random."""
+    own = []
+    for name in range(tests.n_classes):
+        share = np.add.reduceat(predicted == name, tests.first, axis=0) / tests.n_panels[:, None]
+        own.append(share * common)
+    rival = [share[best] * common for share in own]
+    gain = [theirs - ours for theirs, ours in zip(rival, own, strict=True)]
+    every = np.ones((1, 1))
+    own_table, rival_table = (_count(every, tests.truth, kind) for kind in (own, rival))
+    compare = accuracy if measure == "success_rate" else table_scores()[measure]
+    observed = np.abs(compare(rival_table) - compare(own_table))[0]
+    n_swaps = max(n_draws, min(SWAPS_A_PAIR * len(tests.jobs), MOST_SWAPS))
+    as_far, squares = np.zeros(observed.shape), np.zeros(observed.shape)
+    for n in tests.blocks(n_swaps):
+        swapped = _count(rng.integers(2, size=(n, len(tests.truth))), tests.truth, gain)
+        difference = compare(rival_table - swapped) - compare(own_table + swapped)
+        as_far += np.sum(np.abs(difference) >= observed - TIE, axis=0)
+        squares += np.sum(difference**2, axis=0)
+    p: np.ndarray = np.where(np.isnan(observed), 1, (1 + as_far) / (1 + n_swaps))
+    if n_swaps < SWAPS_A_PAIR * len(tests.jobs):
+        with np.errstate(divide="ignore", invalid="ignore"):
+            tail = 2 * norm.sf(observed / np.sqrt(squares / n_swaps))
+        p = np.where(as_far < ENOUGH, np.minimum(p, tail), p)
+    return p
 
 
 def p_values(drawn: np.ndarray, observed: np.ndarray) -> np.ndarray:
