@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,7 +57,9 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument(
         "--sort", metavar="METRIC", help="rank by this metric (success_rate; of fits median_chi2_dof)"
     )
-    parser.add_argument("--top", type=_count, metavar="N", help="only the best N (default: all, some on screen)")
+    parser.add_argument(
+        "--top", type=_count, metavar="N", help="only the best N (default: all, some on screen and page)"
+    )
     parser.add_argument("--html", type=Path, metavar="FILE", help="write one page, complete in itself")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write a table of every metric")
     parser.add_argument("--latex", type=Path, metavar="FILE", help="write a table for a paper (booktabs)")
@@ -162,7 +165,8 @@ def compare(options: argparse.Namespace, words: list[str]) -> str:
     words : list of str
         What was typed.
     """
-    from hiexp.comparison.text import ON_SCREEN, csv_table, latex_table, report_text
+    from hiexp.comparison.text import csv_table, latex_table, report_text
+    from hiexp.run.summary import display_path
     from hiexp.writing import write_named
 
     found = read(options.sweep, options.experiment, options.uri, options.root)
@@ -178,13 +182,14 @@ def compare(options: argparse.Namespace, words: list[str]) -> str:
         comparison = comparison.best(options.top)
     if options.csv:
         write_named(options.csv, csv_table(comparison))
+        comparison = replace(comparison, table=display_path(options.csv))
     if options.latex:
         write_named(options.latex, latex_table(comparison))
     if options.html:
         from hiexp.comparison.html import write_page
 
-        write_page(comparison, options.html)
-    report = report_text(comparison, options.top or ON_SCREEN)
+        write_page(comparison, options.html, options.top)
+    report = report_text(comparison, options.top)
     return "\n".join([report, "", *_next(comparison, options, words)])
 
 

@@ -143,5 +143,5 @@ def _held_out(run: Run, name: str) -> pd.DataFrame:
     if file is None:
         raise InputError(f"{name}: run {run.name} has lost its predictions.csv, which tells the sample; run it again")
     columns = ["id", "split", "reference"]
-    table = read_predictions(file, columns, run.metrics.get("n_test"))[columns]
+    table = pd.DataFrame(read_predictions(file, columns, run.metrics.get("n_test")))[columns]
     return table[table["split"] == "test"].sort_values("id", ignore_index=True)

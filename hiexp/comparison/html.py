@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -47,8 +48,10 @@ PICTURES = {  # of each run, where it has them
 }
 STRENGTH = "epsilon2_"
 COLOURS, BROADEST = 32, 900  # of an embedded picture, the latter in pixels
-BUDGET = 4_000_000  # bytes of pictures in a page
+IN_PAGE = 300  # runs, the best, unless more are asked for
+BUDGET, BUDGET_OF_MANY = 4_000_000, 700_000  # bytes of pictures in a page; in one that leaves runs out
 MOST_PIXELS = 2**26
+INDENT = re.compile(r"\n\s+")  # a tenth of a page
 MATRICES, CLASSES = 6, 12  # confusion matrices side by side; classes in one of them
 ROWS, COLUMNS = 40, 14  # of a heat map
 
@@ -91,15 +94,26 @@ class Grid:
     rows: list[tuple[list[tuple[str, int]], list[Cell]]] = field(default_factory=list)
 
 
-def write_page(comparison: Comparison, file: Path) -> Path:
+def write_page(comparison: Comparison, file: Path, at_most: int | None = None) -> Path:
     """Write the page of a ranked comparison and return its path.
 
-    Pictures of the runs are embedded in few colours, the best runs first, until they take 4 MB; the page says
-    where those of the others lie.
+    Pictures of the runs are embedded in few colours, the best runs first, until they take 4 MB, or 0.7 MB in a page
+    that has not all of the runs; the page says where those of the others lie.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        Ranked.
+    file : Path
+        The page.
+    at_most : int, optional
+        Runs with a row; the best 300 where it is not given. Numbers of all runs together are of all of them.
     """
-    runs, measure, names = comparison.done, comparison.measure, short_names(comparison.axes)
+    shown = comparison.best(at_most or IN_PAGE)
+    runs, measure, names = shown.done, comparison.measure, short_names(comparison.axes)
+    n_more = len(comparison.done) - len(runs)
     grid, groups, strengths = heat_map(comparison), _groups(runs), _strengths(runs)
-    left, details = BUDGET, []
+    left, details = BUDGET_OF_MANY if n_more else BUDGET, []
     with ThreadPoolExecutor() as threads:  # Pillow computes without the interpreter's lock
         for run in runs:
             damaged: list[str] = []
@@ -114,6 +128,8 @@ def write_page(comparison: Comparison, file: Path) -> Path:
         measure=metric(measure).title,
         heading=heading(comparison),
         like=indistinguishable_from_best(comparison),
+        failed=comparison.others[:IN_PAGE],
+        n_more=n_more,
         chance=any(f"chance_{measure}" in run.metrics for run in runs),
         tail=tail(measure).removesuffix(" %"),
         facts=_facts(comparison),
@@ -125,7 +141,7 @@ def write_page(comparison: Comparison, file: Path) -> Path:
         intervals=any(interval(run, measure) for run in runs),
         grid=grid,
         lines="" if grid else draw_lines(comparison),
-        columns=_columns(comparison, names),
+        columns=_columns(shown, names),
         runs=details,
         n_without=sum(detail["left_out"] for detail in details),
         matrices=[detail for detail in details if detail["matrix"]][:MATRICES],
@@ -134,9 +150,9 @@ def write_page(comparison: Comparison, file: Path) -> Path:
         clustered=bool(groups),
         tree=any("cluster_tree" in run.metrics for run in runs),
         width=width_text(comparison),
-        cost=_cost(runs),
+        cost=_cost(comparison.done),
     )
-    write_named(file, text)
+    write_named(file, INDENT.sub("\n", text))
     return file
 
 
@@ -318,10 +334,9 @@ def confusion(run: Run) -> Grid | None:
     if not file:
         return None
     table = read_predictions(file, n_test=run.metrics.get("n_test"))
-    test = table[table["split"] == "test"]
-    truth = test["label"] if table["reference"].isna().all() else test["reference"]
-    known = truth.notna()
-    pairs = np.stack([truth[known], test["predicted"][known]]).astype(int)
+    truth = table["label" if np.isnan(table["reference"]).all() else "reference"]
+    known = (table["split"] == "test") & ~np.isnan(truth)
+    pairs = np.stack([truth[known], table["predicted"][known]]).astype(int)
     classes, places = np.unique(pairs, return_inverse=True)
     if not 0 < len(classes) <= CLASSES:
         return None

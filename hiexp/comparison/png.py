@@ -15,11 +15,13 @@ from hiexp.evaluation.metrics import metric
 from hiexp.plots.figure import class_line, picture
 from hiexp.printable import printable
 
+DRAWN = 300  # configurations, the best
 LABELLED = 120  # configurations whose names can be read
 LETTERS, LETTER = 80, 0.06  # of the settings of a configuration, and their width, inches
 COLOURS = ("C0", "C1", "C2", "C4", "C5", "C6", "C7", "C9")
 RULE = "#c2410c"
 CURVE_SCORES = ("balanced_accuracy", "success_rate")
+CURVES = 30  # at most, the best
 CURVE_LETTERS = 120  # of the settings of a curve
 CHANCE = "dashed: chance; dotted: its 95th percentile"
 TICKS = 8  # intervals between them, at most
@@ -37,12 +39,13 @@ def draw_scores(comparison: Comparison, file: Path) -> None:
     Parameters
     ----------
     comparison : Comparison
-        Ranked, by a score between 0 and 1; runs without it are left out.
+        Ranked, by a score between 0 and 1; runs without it are left out, and those after the best 300.
     file : Path
         The PNG to write.
     """
     measure, verdict = comparison.measure, comparison.judged()
-    runs = [run for run in comparison.done if math.isfinite(run.number(measure))]
+    scored = [run for run in comparison.done if math.isfinite(run.number(measure))]
+    runs, n_scored = scored[:DRAWN], len(scored)
     scores, low, high, chance, ruled = (
         np.array([run.number(prefix + measure) for run in runs])
         for prefix in ("", "low_", "high_", "chance95_", "yardstick_")
@@ -58,15 +61,15 @@ def draw_scores(comparison: Comparison, file: Path) -> None:
         axes = figure.subplots()
         if verdict:
             maximum = verdict["maximum"]
-            by_chance = f"best of {n} by chance, 5-95 %"
+            by_chance = f"best of {n_scored} by chance, 5-95 %"
             axes.axvspan(maximum["p05"], maximum["p95"], color="0.85", zorder=0, label=by_chance)
             axes.axvline(maximum["p50"], color="0.55", zorder=1)
         if np.isfinite(low).any():
             axes.hlines(range(n), low, high, color="0.15", lw=1, zorder=4, label="95 % interval")
         axes.barh(range(n), scores, color=colours, height=0.8, alpha=0.8, zorder=2)
         if np.isfinite(ruled).any():
-            of_all = [rule(run) for run, value in zip(runs, ruled, strict=True) if np.isfinite(value)]
-            label = f"{printable(of_all[0], LETTERS)}, nothing learned"
+            rules = [rule(run) for run, value in zip(runs, ruled, strict=True) if np.isfinite(value)]
+            label = f"{printable(rules[0], LETTERS)}, nothing learned"
             axes.vlines(ruled, np.arange(n) - 0.5, np.arange(n) + 0.5, color=RULE, lw=2, zorder=3, label=label)
         axes.plot(chance, range(n), "|", color="0.15", ms=9, zorder=5, label="one configuration by chance, 95 %")
         for name, colour in legend.items():
@@ -74,7 +77,8 @@ def draw_scores(comparison: Comparison, file: Path) -> None:
         axes.set_yticks(range(len(labels)), labels, fontsize=8)
         score = metric(measure).title
         axes.set(xlim=(0, 1), ylim=(n - 0.4, -0.6), xlabel=score)
-        axes.set_title(f"{score.capitalize()} by configuration ({n})")
+        of_all = f"best {n} of {n_scored}" if n < n_scored else f"{n}"
+        axes.set_title(f"{score.capitalize()} by configuration ({of_all})")
         axes.grid(axis="x", alpha=0.3)
         entry = 0.8 + LETTER * max(map(len, axes.get_legend_handles_labels()[1]))
         figure.legend(loc="outside lower center", ncols=max(1, min(3, int(width / entry))), fontsize=8)
@@ -93,9 +97,9 @@ def _colours(comparison: Comparison, runs: Sequence[Run]) -> tuple[list[str], di
 def draw_learning_curve(comparison: Comparison, file: Path) -> None:
     """Draw scores over the number of training objects; nothing where no three test sizes were tried.
 
-    A line for each setting that differs beside ``test_size`` and ``random_state``: the mean over the splits; points
-    are single runs. Dashed: the mean under permuted classes, dotted: the value that the best 5 % of permutations
-    reach.
+    A line for each setting that differs beside ``test_size`` and ``random_state``, for the 30 with the best runs: the
+    mean over the splits; points are single runs. Dashed: the mean under permuted classes, dotted: the value that the
+    best 5 % of permutations reach.
 
     Parameters
     ----------
@@ -110,7 +114,8 @@ def draw_learning_curve(comparison: Comparison, file: Path) -> None:
     ticks = _ticks(sorted({round(size) for rows in curves.values() for size in rows["n_training"]}))
     with picture(file, 10, 4.6 + 0.2 * len(curves)) as figure:
         figure.set_layout_engine("constrained")
-        figure.suptitle("Scores by number of training objects")
+        more = f", the {len(curves)} settings with the best runs" if len(curves) == CURVES else ""
+        figure.suptitle(f"Scores by number of training objects{more}")
         for axes, score in zip(figure.subplots(1, 2, sharex=True), CURVE_SCORES, strict=True):
             for place, (name, rows) in enumerate(curves.items()):
                 line = class_line(place)
@@ -149,8 +154,6 @@ def _curves(comparison: Comparison) -> dict[str, pd.DataFrame]:
         ],
         columns=["curve", "size", *names],
     ).dropna()
-    return {
-        name: curve.drop(columns="curve")
-        for name, curve in rows.groupby("curve")
-        if curve["size"].nunique() >= FEWEST_SIZES
-    }
+    n_sizes = rows.groupby("curve", sort=False)["size"].nunique()
+    best = n_sizes.index[n_sizes >= FEWEST_SIZES][:CURVES]
+    return {name: curve.drop(columns="curve") for name, curve in rows[rows["curve"].isin(best)].groupby("curve")}

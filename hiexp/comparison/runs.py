@@ -21,6 +21,7 @@ from hiexp.run.files import (
     HYDRA_FILE,
     METRICS_FILE,
     PAIRS_FILE,
+    RANKING_FILE,
     SWEEP_HYDRA_FILE,
     VERDICT_FILE,
 )
@@ -38,6 +39,7 @@ from hiexp.run.reading import (
     read_verdict,
 )
 from hiexp.run.reproduce import reproduce_command, sweep_command
+from hiexp.run.summary import display_path
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -136,6 +138,8 @@ class Comparison:
         What the same configurations score with random training labels, as `against_controls` has it.
     damaged : tuple of str
         Which files of the sweep could not be read, and why.
+    table : str
+        The file that has every run, where there are too many of them to be shown; empty where there is none.
     """
 
     title: str
@@ -147,6 +151,7 @@ class Comparison:
     pairs: list[Pair] = field(default_factory=list)
     controls: Controls | None = None
     damaged: tuple[str, ...] = ()
+    table: str = ""
 
     @property
     def done(self) -> list[Run]:
@@ -219,7 +224,9 @@ class Comparison:
 def typed_settings(command: str) -> dict[str, str]:
     """Return the keys and values that stand in a command."""
     try:
-        typed = shlex.split(command)[3:]
+        # A sweep has thousands of commands; where nothing in them is quoted, words are what spaces part.
+        plain = command.isascii() and not {"'", '"', "\\"} & {*command}
+        typed = (command.split() if plain else shlex.split(command))[3:]
     except ValueError:  # a store may have half a command
         return {}
     words = [word.lstrip("+~").partition("=") for word in typed if "=" in word]
@@ -258,6 +265,7 @@ def read_sweep(folder: str | Path) -> Comparison:
         verdict=_read(read_verdict, folder / VERDICT_FILE, damaged),
         pairs=_read(read_pairs, folder / PAIRS_FILE, damaged) or [],
         damaged=tuple(damaged),
+        table=printable(display_path(folder / RANKING_FILE)) if (folder / RANKING_FILE).exists() else "",
     )
 
 

@@ -14,7 +14,9 @@ from hiexp.csv_tables import csv_text
 from hiexp.evaluation.metrics import groups_of_width, metric, shown_in
 from hiexp.printable import counted, printable
 
-ON_SCREEN = 60  # runs in the table, unless more are asked for
+ON_SCREEN = 60  # runs in the table, or with more runs lines in all, unless more are asked for
+AFTER, FEWEST = 7, 10  # lines that follow a report on the screen; runs that are shown in any case
+FAILURES = 12  # named on the screen
 CELL = 22  # characters of a setting on the screen
 NAMED = 12  # settings that there is no room for
 ENOUGH = 19  # controls that allow p = 0.05
@@ -196,19 +198,43 @@ def failures_text(comparison: Comparison) -> list[str]:
     for run in comparison.others:
         settings = run.words(comparison.axes)
         lines.append(f"{run.state.upper()}  {run.name}  {run.reason}{f'  ({settings})' * bool(settings)}")
-    return [*lines, *(f"LEFT OUT  {reason}" for reason in comparison.damaged)]
+    lines = [*lines, *(f"LEFT OUT  {reason}" for reason in comparison.damaged)]
+    left_out = len(lines) - FAILURES
+    if left_out > 1:
+        return [*lines[:FAILURES], f"... and {left_out} more, each with its error.txt in its folder"]
+    return lines
 
 
-def report_text(comparison: Comparison, at_most: int = ON_SCREEN) -> str:
-    """Return all that the screen says of a ranked comparison, with at most so many runs in the table."""
+def report_text(comparison: Comparison, at_most: int | None = None) -> str:
+    """Return all that the screen says of a ranked comparison.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        Ranked.
+    at_most : int, optional
+        Runs in the table. Where it is not given all of 60 or fewer are; of more runs as many that everything, and
+        what a command says next, is 60 lines.
+    """
     width = shutil.get_terminal_size((120, 24)).columns
+    texts = (verdict_text, yardstick_text, control_text, width_text)
+    after = [[line for text in texts for line in textwrap.wrap(text(comparison), width)]]
+    after += [pairs_text(comparison), failures_text(comparison)]
     parts = [textwrap.wrap(heading(comparison), width)]
     if comparison.done:
-        parts.append([screen_table(comparison, width, at_most)])
-    texts = (verdict_text, yardstick_text, control_text, width_text)
-    parts.append([line for text in texts for line in textwrap.wrap(text(comparison), width)])
-    parts += [pairs_text(comparison), failures_text(comparison)]
-    return "\n\n".join("\n".join(part) for part in parts if part)
+        n_runs = at_most or ON_SCREEN
+        table = screen_table(comparison, width, n_runs).splitlines()
+        if at_most is None and len(comparison.done) > ON_SCREEN:
+            whole = _in_parts([*parts, table, *after])
+            n_runs = max(n_runs + ON_SCREEN - AFTER - len(whole), FEWEST)
+            table = screen_table(comparison, width, n_runs).splitlines()
+        parts.append(table)
+    return "\n".join(_in_parts([*parts, *after]))
+
+
+def _in_parts(parts: Sequence[Sequence[str]]) -> list[str]:
+    """Return lines with an empty one between parts."""
+    return [line for part in parts if part for line in ("", *part)][1:]
 
 
 def control_text(comparison: Comparison) -> str:
@@ -254,7 +280,8 @@ def screen_table(comparison: Comparison, width: int, at_most: int) -> str:
     if left_out:
         lines += textwrap.wrap(f"no room for {_list(left_out)}: --csv FILE has all", width)
     if len(comparison.done) > at_most:
-        lines += [f"... and {len(comparison.done) - at_most} more: --top {len(comparison.done)}"]
+        all_of_them = f" or {comparison.table}" * bool(comparison.table)
+        lines += [f"... and {len(comparison.done) - at_most} more: --top {len(comparison.done)}{all_of_them}"]
     return "\n".join(lines)
 
 

@@ -78,7 +78,10 @@ class SweepVerdict:
 
 
 def judge_sweep(
-    predictions: Mapping[str, pd.DataFrame], measure: str = "success_rate", n_draws: int = 1000, seed: int = 0
+    predictions: Mapping[str, pd.DataFrame | Mapping[str, np.ndarray]],
+    measure: str = "success_rate",
+    n_draws: int = 1000,
+    seed: int = 0,
 ) -> SweepVerdict | None:
     """Compare the best of a sweep with chance and with the other configurations.
 
@@ -103,8 +106,8 @@ def judge_sweep(
 
     Parameters
     ----------
-    predictions : mapping of str to DataFrame
-        The ``predictions.csv`` of each job, by the job's name. Objects count where ``split`` is "test" and
+    predictions : mapping of str to DataFrame, or to mapping of str to ndarray
+        Columns of the ``predictions.csv`` of each job, by the job's name. Objects count where ``split`` is "test" and
         ``reference`` is known; with a column ``repeat``, a score is the mean over the repeats.
     measure : {"accuracy", "balanced_accuracy", "macro_f1", "success_rate"}
         The score to rank by.
@@ -202,17 +205,17 @@ class _Table:
     useful: bool
 
 
-def _tables(predictions: Mapping[str, pd.DataFrame]) -> dict[str, _Table]:
+def _tables(predictions: Mapping[str, pd.DataFrame | Mapping[str, np.ndarray]]) -> dict[str, _Table]:
     if not predictions:
         return {}
-    names = np.array([str(name) for table in predictions.values() for name in table["id"]], dtype=object)
+    names = np.array([str(name) for table in predictions.values() for name in table["id"].tolist()], dtype=object)
     objects, _ = pd.factorize(names, sort=True)
-    ends = np.cumsum([len(table) for table in predictions.values()])
+    ends = np.cumsum([len(table["id"]) for table in predictions.values()])
     found = {}
     for (job, table), own in zip(predictions.items(), np.split(objects, ends[:-1]), strict=True):
-        held_out = table["split"].to_numpy(object) == "test"
-        reference, predicted = (table[name].to_numpy(float) for name in ("reference", "predicted"))
-        repeat = table["repeat"].to_numpy(float) if "repeat" in table else np.zeros(len(table))
+        held_out = np.asarray(table["split"], dtype=object) == "test"
+        reference, predicted = (np.asarray(table[name], dtype=float) for name in ("reference", "predicted"))
+        repeat = np.asarray(table["repeat"], dtype=float) if "repeat" in table else np.zeros(len(own))
         useful = np.unique(predicted[held_out]).size > 1
         known = ~np.isnan(reference)
         held_out = held_out[known]
@@ -478,7 +481,7 @@ def _chance_of_sum(coins: np.ndarray, worth: np.ndarray, observed: float) -> flo
 @cache
 def _tosses(coins: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
     """Return the sums that coins worth 1, 2, ... units can have, and the probability of each."""
-    p = np.ones(1)
+    p: np.ndarray = np.ones(1)
     for step, n in enumerate(coins, 1):
         spread = np.zeros(2 * step * n + 1)
         spread[:: 2 * step] = binom.pmf(np.arange(n + 1), n, 0.5)

@@ -17,21 +17,18 @@ import stat
 from collections.abc import Callable, Sequence
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import numpy as np
 import yaml
 from annotated_types import MinLen
 from pydantic import AfterValidator, ConfigDict, TypeAdapter, ValidationError
-from typing_extensions import TypedDict  # pydantic asks for it before Python 3.12
+from typing_extensions import TypedDict, get_type_hints, is_typeddict  # pydantic asks for it before Python 3.12
 
 from hiexp.csv_tables import unescaped
 from hiexp.errors import InputError
 from hiexp.nested import leaves
 from hiexp.printable import printable
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 MOST_BYTES = 2**25  # of a file of settings or scores
 MOST_BYTES_OF_A_TABLE = 2**30
@@ -156,8 +153,11 @@ def read_metrics(file: Path) -> dict[str, float]:
             raise InputError(f"{file} is damaged: {_short(name)} is {_short(value)} and no number; {AGAIN}")
         if LARGEST < abs(value) < math.inf:
             raise InputError(f"{file} is damaged: {_short(name)} is {_short(value)}, which is no score; {AGAIN}")
-        metrics[printable(name)] = math.nan if math.isinf(value) else value
+        metrics[_name(name)] = math.nan if math.isinf(value) else value
     return metrics
+
+
+_name = lru_cache(SHARED)(printable)  # of a metric, which all runs have
 
 
 def read_job_settings(file: Path) -> JobSettings:
@@ -204,46 +204,45 @@ def read_predictions(
     file: Path,
     columns: Sequence[str] = ("id", "split", "reference", "label", "predicted"),
     n_test: float | None = None,
-) -> pd.DataFrame:
-    """Return columns of a ``predictions.csv``, and its ``repeat`` if it has one.
+) -> dict[str, np.ndarray]:
+    """Return columns of a ``predictions.csv`` by name, and its ``repeat`` if it has one.
 
-    A sweep has thousands of such tables, and pandas takes five times as long to read a small one.
+    A sweep has thousands of such tables, and pandas takes several times as long to read a small one.
 
     Parameters
     ----------
     file : Path
         A run's table.
     columns : sequence of str
-        What the table must have. Classes among them, ``reference``, ``label`` and ``predicted``, are whole numbers
-        or NaN; those predicted of the objects held out are there. The others are texts.
+        What the table must have, ``split`` among them. Classes, ``reference``, ``label`` and ``predicted``, are whole
+        numbers or NaN; those predicted of the objects held out are there. The others are texts.
     n_test : float, optional
         How many objects the run has held out, by its metrics: a table that was cut may have fewer.
     """
-    import pandas as pd
-
     content = _content(file, MOST_BYTES_OF_A_TABLE)
     try:
-        names, *rows = [row for row in csv.reader(io.StringIO(content.decode(), newline="")) if row] or [[]]
-    except (csv.Error, UnicodeDecodeError) as error:
+        names, *rows = filter(None, csv.reader(io.StringIO(content.decode(), newline="")))
+    except ValueError:  # no line, or no UTF-8
+        names, rows = [], []
+    except csv.Error as error:
         raise InputError(f"{file} is damaged: {_first_line(error)}; {AGAIN}") from error
     missing = [name for name in columns if name not in names]
     if missing:
         raise InputError(f"{file} is damaged: it has no column {missing[0]}; {AGAIN}")
-    cells = dict(zip(names, zip(*rows, strict=False), strict=False)) if rows else dict.fromkeys(names, ())
-    held_out = np.array([split == "test" for split in cells.get("split", ())], dtype=bool)
-    whole = all(len(row) == len(names) for row in rows) and all(cells.get("split", ()))
-    if not whole or held_out.sum() < (n_test or 0):
+    whole = {*map(len, rows)} <= {len(names)}
+    cells = dict(zip(names, zip(*rows, strict=True) if rows and whole else [()] * len(names), strict=True))
+    held_out = np.array([split == "test" for split in cells["split"]], dtype=bool)
+    if not whole or not all(cells["split"]) or held_out.sum() < (n_test or 0):
         raise InputError(f"{file} is damaged: it ends after {len(rows)} rows; {AGAIN}")
-    table: dict[str, Any] = {}
-    for name in dict.fromkeys([*columns, *({"repeat"} & {*names})]):
+    table = {}
+    for name in (*columns, *(["repeat"] if "repeat" in names else [])):
         if name in CLASS_COLUMNS:
             needed = held_out if name in ("predicted", "repeat") else np.zeros(len(rows), dtype=bool)
             table[name] = _classes(file, name, cells[name], needed)
-        elif "'" in "".join(cells[name]):
-            table[name] = np.array([*map(unescaped, cells[name])], dtype=object)
         else:
-            table[name] = np.array(cells[name], dtype=object)
-    return pd.DataFrame(table, copy=False)
+            quoted = "'" in "".join(cells[name])
+            table[name] = np.array([*map(unescaped, cells[name])] if quoted else cells[name], dtype=object)
+    return table
 
 
 def _classes(file: Path, name: str, cells: Sequence[str], needed: np.ndarray) -> np.ndarray:
@@ -329,13 +328,32 @@ def _hydra(file: Path, kind: Any) -> Any:
     """Return what is needed of Hydra's own settings; the rest, nearly all of it, is not parsed where that can be."""
 
     def parse(text: str) -> object:
-        parts = _parts(text.removeprefix(HYDRA), "  ") if text.startswith(HYDRA) else None
-        if parts is None:
-            found = _load_yaml(text)
-            return found.get("hydra") if isinstance(found, dict) else found
-        return {key: _part(parts[key])[key] for key in kind.__required_keys__ & {*parts}}
+        needed = _needed(text, HYDRA, kind)
+        if needed is not None:
+            return needed
+        found = _load_yaml(text)
+        return found.get("hydra") if isinstance(found, dict) else found
 
     return _checked(file, _parsed(file, parse), kind)
+
+
+def _needed(text: str, head: str, kind: Any) -> dict[str, Any] | None:
+    """Return what a block of YAML says under the keys of a kind of dict; None where its keys cannot be told apart."""
+    indent = " " * (len(head) - len(head.lstrip()) + 2)
+    parts = _parts(text.removeprefix(head), indent) if text.startswith(head) else None
+    if parts is None:
+        return None
+    found = {}
+    for key, inner in _fields(kind).items():
+        if key in parts:
+            block = _needed(parts[key], f"{indent}{key}:\n", inner) if is_typeddict(inner) else None
+            found[key] = _part(parts[key])[key] if block is None else block
+    return found
+
+
+@cache
+def _fields(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind)
 
 
 def _parts(text: str, indent: str = "") -> dict[str, str] | None:

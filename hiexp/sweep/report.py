@@ -13,6 +13,7 @@ from hiexp.comparison.runs import Comparison, Run
 from hiexp.comparison.text import csv_table
 from hiexp.comparison.verdict import with_verdict
 from hiexp.evaluation.metrics import table_scores
+from hiexp.printable import printable
 from hiexp.run.files import LEARNING_CURVE_PICTURE, PAGE_FILE, RANKING_FILE, RANKING_PICTURE
 from hiexp.run.summary import display_path
 from hiexp.writing import staged, write_whole
@@ -34,7 +35,8 @@ def judged(comparison: Comparison, folder: Path, seed: int, n_draws: int | None,
     paired : str or None
         The key.
     """
-    comparison = replace(comparison, runs=tuple(map(_ended, comparison.runs)))
+    table = printable(display_path(folder / RANKING_FILE))
+    comparison = replace(comparison, runs=tuple(map(_ended, comparison.runs)), table=table)
     comparison = with_verdict(comparison, folder, seed, n_draws) if n_draws else comparison
     return with_pairs(comparison, paired, folder) if paired else comparison
 
