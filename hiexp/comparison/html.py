@@ -18,7 +18,7 @@ from jinja2 import Environment, PackageLoader
 from PIL import Image
 
 from hiexp.comparison.runs import Comparison, Run
-from hiexp.comparison.svg import draw_lines, draw_ranking
+from hiexp.comparison.svg import AT_MOST, draw_lines, draw_ranking
 from hiexp.comparison.text import (
     control_text,
     heading,
@@ -130,6 +130,7 @@ def write_page(comparison: Comparison, file: Path, at_most: int | None = None) -
         like=indistinguishable_from_best(comparison),
         failed=comparison.others[:IN_PAGE],
         n_more=n_more,
+        n_drawn=AT_MOST,
         chance=any(f"chance_{measure}" in run.metrics for run in runs),
         tail=tail(measure).removesuffix(" %"),
         facts=_facts(comparison),

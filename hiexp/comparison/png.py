@@ -21,7 +21,7 @@ LETTERS, LETTER = 80, 0.06  # of the settings of a configuration, and their widt
 COLOURS = ("C0", "C1", "C2", "C4", "C5", "C6", "C7", "C9")
 RULE = "#c2410c"
 CURVE_SCORES = ("balanced_accuracy", "success_rate")
-CURVES = 30  # at most, the best
+CURVES = 20  # that can be told apart; the best
 CURVE_LETTERS = 120  # of the settings of a curve
 CHANCE = "dashed: chance; dotted: its 95th percentile"
 TICKS = 8  # intervals between them, at most
@@ -97,7 +97,7 @@ def _colours(comparison: Comparison, runs: Sequence[Run]) -> tuple[list[str], di
 def draw_learning_curve(comparison: Comparison, file: Path) -> None:
     """Draw scores over the number of training objects; nothing where no three test sizes were tried.
 
-    A line for each setting that differs beside ``test_size`` and ``random_state``, for the 30 with the best runs: the
+    A line for each setting that differs beside ``test_size`` and ``random_state``, for the 20 with the best runs: the
     mean over the splits; points are single runs. Dashed: the mean under permuted classes, dotted: the value that the
     best 5 % of permutations reach.
 

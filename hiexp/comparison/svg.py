@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from html import escape
 
 from hiexp.comparison.runs import Comparison, Run
@@ -35,10 +35,11 @@ def draw_ranking(comparison: Comparison) -> str:
         return ""
     step = min(max(ROOM / len(runs), NARROW), BROAD)
     names = short_names(comparison.axes)
-    labels = [
-        len(name) + max(len(printable(run.settings.get(key, ""), LETTERS)) for run in runs)
-        for key, name in names.items()
-    ]
+    labels = []
+    for key, name in names.items():
+        values = {run.settings.get(key, "") for run in runs}
+        longest = max(len(printable(value, LETTERS)) for value in values)
+        labels.append(len(_values_text(name, values)) if len(values) > VALUES else len(name) + longest)
     left = SIGN * max(labels, default=8) + 24
     width = left + step * len(runs) + 12
     verdict = comparison.judged()
@@ -106,7 +107,7 @@ def _settings(
     """Return a row of dots for each value of a setting, and where they end."""
     values = sorted({run.settings.get(key, "") for run in runs}, key=natural_order)
     if len(values) > VALUES:
-        return [_text(left - 8, top + 12, f"{name}: {len(values)} values", "end")], top + ROW
+        return [_text(left - 8, top + 12, _values_text(name, values), "end")], top + ROW
     parts = []
     for line, value in enumerate(values):
         y = top + ROW * line
@@ -121,6 +122,10 @@ def _settings(
                 )
     parts.append(_tag("text", name, x=0, y=top + 12.5, class_="axis"))
     return parts, top + ROW * len(values)
+
+
+def _values_text(name: str, values: Collection[str]) -> str:
+    return f"{name}: {len(values)} values"
 
 
 def draw_lines(comparison: Comparison) -> str:

@@ -337,7 +337,7 @@ def _count(weights: np.ndarray, truth: np.ndarray, chosen: Sequence[np.ndarray])
     Parameters
     ----------
     weights : ndarray, shape (B, U) or (B, 1)
-        Of the objects.
+        Weight of each object.
     truth : ndarray of int, shape (U,) or (B, U)
         Classes; the latter where they differ between draws.
     chosen : sequence of K ndarrays, shape (P, U)
@@ -347,11 +347,14 @@ def _count(weights: np.ndarray, truth: np.ndarray, chosen: Sequence[np.ndarray])
     tables = np.zeros((len(chosen), len(chosen), len(weights), len(chosen[0])))
     shares = [share.astype(np.float32) for share in chosen]
     for name in np.unique(truth):
-        of_class = truth == name
-        own = np.flatnonzero(of_class) if truth.ndim == 1 else np.arange(truth.shape[1])
-        weighted = np.where(of_class, weights, 0)[:, own].astype(np.float32)
-        for place, share in enumerate(shares):
-            tables[name, place] = weighted @ share[:, own].T
+        if truth.ndim > 1:
+            own, weighted = shares, np.multiply(truth == name, weights, dtype=np.float32)
+        else:
+            members = np.flatnonzero(truth == name)
+            own = [share[:, members] for share in shares]
+            weighted = weights[:, members % weights.shape[1]].astype(np.float32)
+        for place, share in enumerate(own):
+            tables[name, place] = weighted @ share.T
     return tables.transpose(2, 3, 0, 1)
 
 

@@ -1,6 +1,6 @@
 """The verdict on a sweep: its invariances, its p-values under the null, its power, and a plain implementation."""
 
-from itertools import permutations
+from itertools import permutations, product
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,7 @@ from sklearn.model_selection import StratifiedShuffleSplit
 from sklearn.neighbors import KNeighborsClassifier
 
 from hiexp.errors import InputError
+from hiexp.evaluation.confusion import best_relabeling
 from hiexp.evaluation.selection import SweepVerdict, judge_sweep
 from hiexp.labels import RandomLabels
 
@@ -240,3 +241,76 @@ def test_a_verdict_is_read_as_it_was_written(tmp_path):
         *(verdict.best, verdict.maximum),
     )
     assert judge_sweep(sweep, n_draws=50, seed=1).best == verdict.best
+
+
+def swapped_every_way(score, own, rival):
+    """The p-value of two lists of predictions (a row a repeat) being as good: all swaps of objects, one by one."""
+    observed = abs(score(rival) - score(own))
+    as_far = []
+    for swap in product([False, True], repeat=own.shape[1]):
+        first, second = np.where(swap, rival, own), np.where(swap, own, rival)
+        as_far.append(abs(score(second) - score(first)) >= observed - 1e-9)
+    return np.mean(as_far)
+
+
+def holm(p):
+    order = np.argsort(p)
+    adjusted, highest = np.ones(len(p)), 0.0
+    for place, at in enumerate(order):
+        highest = max(highest, (len(p) - place) * p[at])
+        adjusted[at] = min(highest, 1)
+    return adjusted
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.sampled_from(["accuracy", "balanced_accuracy", "success_rate"]),
+    st.lists(st.integers(0, 2), min_size=4, max_size=9),
+    st.integers(1, 3),
+    st.integers(1, 5),
+    st.integers(0, 10_000),
+)
+def test_likeness_is_that_of_all_swaps(measure, truth, n_repeats, n_jobs, seed):
+    rng, truth = np.random.default_rng(seed), np.array(truth)
+    skill = rng.random(n_jobs + 1)
+    jobs = {
+        str(job): np.where(
+            rng.random((n_repeats, truth.size)) < skill[job], truth, rng.integers(3, size=(n_repeats, 1))
+        )
+        for job in range(n_jobs + 1)
+    }
+    jobs["0"][:, 0] = (jobs["0"][:, 0] + np.arange(1, n_repeats + 1)) % 3  # somebody tells classes apart
+    jobs["0"][:, 1] = (jobs["0"][:, 0] + 1) % 3
+    sweep = {
+        job: pd.concat([table(truth, row, repeat=place) for place, row in enumerate(rows)])
+        for job, rows in jobs.items()
+    }
+    rows = judge_sweep(sweep, measure, n_draws=9).configurations.set_index("job")
+    if measure == "success_rate":  # with the names that are best for each
+        for job, predicted in jobs.items():
+            counts = np.zeros((n_repeats, 3, 3))
+            for place, row in enumerate(predicted):
+                np.add.at(counts[place], (truth, row), 1)
+            jobs[job] = np.argsort(best_relabeling(counts), axis=1)[np.arange(n_repeats)[:, None], predicted]
+
+    def score(predicted):
+        right = predicted == truth
+        shares = [right[:, truth == name].mean() for name in np.unique(truth)]
+        return np.mean(shares) if measure == "balanced_accuracy" else right.mean()
+
+    best, *others = rows.index
+    expected = np.array([swapped_every_way(score, jobs[job], jobs[best]) for job in others])
+    np.testing.assert_allclose(rows.loc[others, "p_like_best"], expected, rtol=1e-9)
+    assert (rows.loc[others, "indistinguishable_from_best"] == (holm(expected) > 0.05)).all()
+
+
+def test_likeness_by_a_score_without_a_formula_is_found_in_a_large_sweep():
+    rng = np.random.default_rng(9)
+    good = np.where(rng.random(80) < 0.9, CLASSES, (CLASSES + 1) % 3)
+    sweep = {f"good {job}": table(CLASSES, np.where(rng.random(80) < 0.03, 0, good)) for job in range(75)}
+    sweep |= {f"bad {job}": table(CLASSES, rng.choice(3, 80)) for job in range(75)}
+    rows = judge_sweep(sweep, "macro_f1", n_draws=50).configurations
+    alike = rows["indistinguishable_from_best"]
+    assert alike[rows["job"].str.startswith("good")].all()
+    assert not alike[rows["job"].str.startswith("bad")].any()
+    assert rows["p_like_best"].between(0, 1).all()
