@@ -312,9 +312,11 @@ class _Tests:
         """Which objects each configuration was tested on, bool, shape (C, U)."""
         return np.logical_or.reduceat(self.predicted >= 0, self.first, axis=0)
 
-    def tables(self, weights: np.ndarray, truth: np.ndarray | None = None) -> np.ndarray:
-        """Return the tables, shape (B, P, K, K), of weighted objects, shape (B, U), with classes of that shape."""
-        chosen = [self.predicted == name for name in range(self.n_classes)]
+    def tables(
+        self, weights: np.ndarray, truth: np.ndarray | None = None, panels: np.ndarray | slice = slice(None)
+    ) -> np.ndarray:
+        """Return the tables of panels, shape (B, P, K, K), of weighted objects with classes, both of shape (B, U)."""
+        chosen = [self.predicted[panels] == name for name in range(self.n_classes)]
         return _count(weights, self.truth if truth is None else truth, chosen)
 
     def by_configuration(self, scores: np.ndarray) -> np.ndarray:
@@ -384,21 +386,23 @@ def _bootstrap(
     for n in tests.blocks(n_draws):
         draws = rng.integers(n_objects, size=(n, n_objects)) + n_objects * np.arange(n)[:, None]
         weights = np.bincount(draws.ravel(), minlength=n * n_objects).reshape(n, n_objects)
-        drawn, left = tests.tables(weights), tests.tables(weights == 0)
-        if measure == "success_rate":
-            names = best_relabeling(drawn)
-            kept = success_rate(drawn, np.broadcast_to(usual, drawn.shape[:-1]))
-            seen, unseen = success_rate(drawn, names), success_rate(left, names)
-        else:
-            kept = seen = table_scores()[measure](drawn)
-            unseen = table_scores()[measure](left)
+        drawn = tests.tables(weights)
+        names = best_relabeling(drawn) if measure == "success_rate" else np.empty(drawn.shape[:2])
+        seen = _score(drawn, measure, names)
+        kept = _score(drawn, measure, np.broadcast_to(usual, names.shape)) if measure == "success_rate" else seen
         scores.append(tests.by_configuration(kept))
         seen = tests.by_configuration(seen)
         chosen = np.where(tests.useful & ~np.isnan(seen), seen, -np.inf).argmax(axis=1)
-        corrected.append(tests.by_configuration(unseen)[np.arange(n), chosen])
+        unseen = np.empty(n)
+        for winner in np.unique(chosen):
+            own = tests.first[winner] + np.arange(tests.n_panels[winner])
+            rows = np.flatnonzero(chosen == winner)
+            left = tests.tables(weights[rows] == 0, panels=own)
+            unseen[rows] = _score(left, measure, names[np.ix_(rows, own)]).mean(axis=1)
+        corrected.append(unseen)
     low, high = np.nanpercentile(np.concatenate(scores), [2.5, 97.5], axis=0)
-    corrected = np.concatenate(corrected)
-    return low, high, corrected[~np.isnan(corrected)]
+    unbiased = np.concatenate(corrected)
+    return low, high, unbiased[~np.isnan(unbiased)]
 
 
 def _likeness(
@@ -526,6 +530,11 @@ def _drawn(
             tail = 2 * norm.sf(observed / np.sqrt(squares / n_swaps))
         p = np.where(as_far < ENOUGH, np.minimum(p, tail), p)
     return p
+
+
+def _score(tables: np.ndarray, measure: str, names: np.ndarray) -> np.ndarray:
+    """Return the measure; for the success rate with the relabelings given, shape (B, P, K)."""
+    return success_rate(tables, names) if measure == "success_rate" else table_scores()[measure](tables)
 
 
 def p_values(drawn: np.ndarray, observed: np.ndarray) -> np.ndarray:
