@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -66,7 +67,8 @@ class EndOfSweep:
         """Note which jobs are lost, and why; then rank and judge."""
         from submitit import SlurmJob
 
-        logging.basicConfig(level=logging.INFO, format="%(message)s", force=True)  # submitit has set it up for itself
+        # submitit has set it up for itself
+        logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout, force=True)
         sweep = self.ending.folder
         well = {job.number for state in (DONE, REUSED) for job in noted_jobs(sweep, state)}
         for number, name in Sweep.read(sweep).submitted.items():

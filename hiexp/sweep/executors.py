@@ -113,7 +113,12 @@ def _cluster(make: Callable[[], Any] | None, adapt: Mapping[str, int] | None) ->
     if make is None:
         yield None
         return
-    with make() as cluster:
+    try:
+        made = make()
+    except (ImportError, OSError, RuntimeError, TypeError, ValueError) as error:
+        said = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+        raise InputError(f"hydra.launcher.executor.cluster: Dask cannot start it ({said[-1]})") from error
+    with made as cluster:
         if adapt:
             cluster.adapt(**adapt)
         yield cluster

@@ -92,6 +92,8 @@ def test_submit_log_off_come_back(tmp_path):
 
     # SLURM puts the job that waits back into its queue; it goes on in its own folder.
     subprocess.run(["scontrol", "requeue", names["1"]], check=True)
+    wait_until(lambda: queue().get(names["1"]) == "PENDING")
+    subprocess.run(["scontrol", "update", f"jobid={names['1']}", "starttime=now"], check=True)  # not in two minutes
     wait_until(lambda: len((tmp_path / "fits_wait.txt").read_text().split()) == 2, seconds=240)
     (tmp_path / "go_wait").touch()
     followed = command("hiexp.status", str(sweep), "--follow", cwd=tmp_path)
@@ -118,7 +120,8 @@ def test_a_detached_sweep_whose_job_is_cancelled_in_the_queue_ends_all_the_same(
     names = submitted(sweep)
     assert "3 left (3 in SLURM's queue)" in command("hiexp.status", cwd=tmp_path).stdout
     subprocess.run(["scancel", names["1"]], check=True)
-    subprocess.run(["scontrol", "release", names["0"].partition("_")[0]], check=True)
+    for name in (names["0"].partition("_")[0], names["ending"]):
+        subprocess.run(["scontrol", "release", name], check=True)
     followed = command("hiexp.status", str(sweep), "--follow", cwd=tmp_path)
     assert followed.returncode == 1
     assert "1 done, 2 failed" in followed.stdout, followed.stdout
@@ -152,7 +155,12 @@ def test_dask_workers_that_slurm_starts_take_jobs(tmp_path):
     result = train("-m", *QUICK, "random_state=1,2,3", *there, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert "3 of 3 jobs done" in result.stdout
-    assert not [name for name, state in queue().items() if state == "RUNNING" and "dask" in name]
+    nonsense = train(
+        "-m", *QUICK, "random_state=1,2", *there, "hydra.launcher.executor.cluster.queue=no", cwd=tmp_path
+    )
+    assert nonsense.returncode == 1
+    assert "hydra.launcher.executor.cluster: Dask cannot start it" in nonsense.stderr
+    assert "Traceback" not in nonsense.stderr
 
 
 def test_only_a_scheduler_goes_on_without_the_command(tmp_path):
