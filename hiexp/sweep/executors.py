@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import submitit
 
 LOOK, ASK = 1.0, 10.0  # seconds between two looks for results, and between two questions to the scheduler
+SUBMISSION = 20.0  # seconds that a submission may take
 ARRAY = re.compile(r"^MaxArraySize\s*=\s*(\d+)", re.MULTILINE)
 
 Task = Callable[[], Any]
@@ -114,11 +115,21 @@ def _cluster(make: Callable[[], Any] | None, adapt: Mapping[str, int] | None) ->
         yield None
         return
     try:
-        made = make()
+        cluster = make()
     except (ImportError, OSError, RuntimeError, TypeError, ValueError) as error:
         said = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
         raise InputError(f"hydra.launcher.executor.cluster: Dask cannot start it ({said[-1]})") from error
-    with made as cluster:
+    # dask-jobqueue logs what a scheduler has refused, and would wait for its workers for ever.
+    until = time.monotonic() + SUBMISSION
+    while cluster.worker_spec and not any(one.status.name == "running" for one in [*cluster.workers.values()]):
+        if time.monotonic() > until:
+            cluster.shutdown_on_close = False  # there is nothing to close
+            raise InputError(
+                "hydra.launcher.executor.cluster: the scheduler has not taken the first worker, for the reason above; "
+                "correct the settings below that key (--cfg hydra shows them)"
+            )
+        time.sleep(LOOK / 5)
+    with cluster:
         if adapt:
             cluster.adapt(**adapt)
         yield cluster
