@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 LOOK, ASK = 1.0, 10.0  # seconds between two looks for results, and between two questions to the scheduler
 SUBMISSION = 20.0  # seconds that a submission may take
+GONE = "CANCELLED before it began"
 ARRAY = re.compile(r"^MaxArraySize\s*=\s*(\d+)", re.MULTILINE)
 
 Task = Callable[[], Any]
@@ -125,8 +127,8 @@ def _cluster(make: Callable[[], Any] | None, adapt: Mapping[str, int] | None) ->
         if time.monotonic() > until:
             cluster.shutdown_on_close = False  # there is nothing to close
             raise InputError(
-                "hydra.launcher.executor.cluster: the scheduler has not taken the first worker, for the reason above; "
-                "correct the settings below that key (--cfg hydra shows them)"
+                "hydra.launcher.executor.cluster: the scheduler has not taken the first worker, see above; "
+                "correct the settings (--cfg hydra shows them)"
             )
         time.sleep(LOOK / 5)
     with cluster:
@@ -209,11 +211,13 @@ class SubmititExecutor:
                     next_ones, waiting = waiting[:free], waiting[free:]
                     jobs = self.submit_all([tasks[number] for number in next_ones])
                     pending |= dict(zip(next_ones, jobs, strict=True))
+                gone: set[str] = set()
                 if pending and time.monotonic() - asked > ASK:
                     asked = time.monotonic()
                     next(iter(pending.values())).done(force_check=True)  # updates what is known of all of them
+                    gone = {name for name, state in states([*pending.values()]).items() if state == GONE}
                 for number, job in list(pending.items()):
-                    if job.done():
+                    if job.done() or job.job_id in gone:
                         del pending[number]
                         yield (number, *outcome(job))
                 if pending:
@@ -225,12 +229,25 @@ class SubmititExecutor:
 def outcome(job: submitit.Job) -> tuple[Any, str]:
     """Return what a job that has ended returned, and why it is lost if it is."""
     if not job.paths.result_pickle.exists():
-        return None, f"{job.state}, job {job.job_id}; its log is {job.paths.stderr}"
+        return None, f"{states([job])[job.job_id]}, job {job.job_id}; its log is {job.paths.stderr}"
     error = job.exception()
     if error is None:
         return job.result(), ""
     trace = str(error).split("-" * 22)[1]  # of what submitit says around it
     return None, f"{trace.strip().splitlines()[-1]} (job {job.job_id})"
+
+
+def states(jobs: Sequence[submitit.Job]) -> dict[str, str]:
+    """Return what the scheduler says of jobs, by their names: PENDING, RUNNING, CANCELLED by ..., UNKNOWN."""
+    found = {job.job_id: job.state for job in jobs}
+    if "UNKNOWN" in found.values() and shutil.which("squeue"):
+        # Of an array's job that is cancelled before it starts, SLURM's accounting never hears.
+        asked = subprocess.run(["squeue", "-h", "-r", "-o", "%i"], capture_output=True, text=True, check=False)
+        queue = set(asked.stdout.split())
+        for name in [name for name, state in found.items() if state == "UNKNOWN"]:
+            if asked.returncode == 0 and name not in queue:
+                found[name] = GONE
+    return found
 
 
 def cancel(jobs: Sequence[submitit.Job]) -> None:

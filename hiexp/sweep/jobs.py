@@ -86,6 +86,7 @@ class SweepJob:
 
     def composed(self) -> DictConfig:
         """Return its configuration, with Hydra's part."""
+        setup_globals()
         config = self.context.config_loader.load_sweep_config(self.config, list(self.overrides))
         with open_dict(config):
             config.hydra.job.id = f"{config.hydra.job.name}_{self.number}"

@@ -15,6 +15,7 @@ from hiexp.run.membership import ENDED, FAILED, REUSED, RUNNING, SWEEP_FILE, Job
 from hiexp.run.reading import read_sweep_settings
 from hiexp.run.reproduce import sweep_command
 from hiexp.run.summary import display_path, python_command
+from hiexp.sweep.executors import states
 
 SHOWN = 20  # jobs of a kind
 PAUSE = 2.0  # seconds between two looks
@@ -82,16 +83,16 @@ def read_progress(folder: Path) -> Progress:
     }
     if not sweep.submitted:
         return Progress(folder, sweep, jobs, lost, abandoned=not is_at_work(folder))
-    states = scheduler_states(folder / ".submitit", [*sweep.submitted.values(), sweep.ending])
+    said = scheduler_states(folder / ".submitit", [*sweep.submitted.values(), sweep.ending])
     begun = {job.number for job in jobs}
     ended = {job.number for job in jobs if job.state in ENDED}
     lost = {
-        int(number): f"{states[name]} (job {name})"
+        int(number): f"{said[name]} (job {name})"
         for number, name in sweep.submitted.items()
-        if int(number) not in ended and states[name].split()[0] not in GOES_ON
+        if int(number) not in ended and said[name].split()[0] not in GOES_ON
     }
     waiting = sum(int(number) not in begun | lost.keys() for number in sweep.submitted)
-    over = not is_at_work(folder) and states[sweep.ending].split()[0] not in GOES_ON
+    over = not is_at_work(folder) and said[sweep.ending].split()[0] not in GOES_ON
     return Progress(folder, sweep, jobs, lost, waiting, over)
 
 
@@ -101,8 +102,7 @@ def scheduler_states(folder: Path, names: Sequence[str]) -> dict[str, str]:
         from submitit import SlurmJob
     except ImportError:
         return dict.fromkeys(names, "UNKNOWN")
-    jobs: dict[str, SlurmJob] = {name: SlurmJob(folder=folder, job_id=name) for name in names if name}
-    return {"": "UNKNOWN"} | {name: job.state for name, job in jobs.items()}
+    return {"": "UNKNOWN"} | states([SlurmJob(folder=folder, job_id=name) for name in names if name])
 
 
 def progress_text(now: Progress) -> str:
