@@ -46,3 +46,21 @@ def peak_memory(work: Callable[[], object]) -> float:
         done.set()
         watcher.join()
     return max(most)
+
+
+def anonymous(process: int) -> int:
+    """Return the anonymous memory, bytes, of a process and all that it has started: what no file stands behind."""
+    total, family = 0, [process]
+    for one in family:
+        try:
+            status = Path(f"/proc/{one}/status").read_text()
+            family += [
+                int(child)
+                for children in Path(f"/proc/{one}/task").glob("*/children")
+                for child in children.read_text().split()
+            ]
+        except OSError:
+            continue
+        found = re.search(r"^RssAnon:\s+(\d+)", status, re.MULTILINE)
+        total += int(found[1]) * 1024 if found else 0
+    return total

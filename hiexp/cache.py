@@ -6,6 +6,7 @@ number by number, and the code. What depends on nothing that has changed is foun
 
 from __future__ import annotations
 
+import atexit
 import functools
 import hashlib
 import importlib.util
@@ -30,17 +31,25 @@ from omegaconf import Container, OmegaConf
 from hiexp.configs import PACKAGE
 from hiexp.kinds import Positive
 from hiexp.locks import locked
+from hiexp.mapped import arrays_folder, arrays_in, parts_of
+from hiexp.writing import copy
 
 log = logging.getLogger(__name__)
 
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch", "tslearn")  # numbers may differ between their versions
 DAY = 86_400  # seconds
+ROWS = 4096  # of an array that are read at a time
 ENTRY = re.compile(r"\.?[a-z_]+-[0-9a-f]{16}(-\d+)?(\.partial)?(\.npz)?")  # a result, a training, a pack of spectra
+ARRAYS, WHOLE = "arrays", "whole"  # in the folder of what is being made: arrays being filled, and the entry
 SIZES_FILE = "sizes.json"  # written last: an entry without it, or of other sizes, is not whole
 
 
 class Stored(Protocol):
-    """A value that can be written to a folder and read again."""
+    """A value that can be written to a folder and read again.
+
+    One with a class attribute ``mapped`` is mapped from its files when it is read: whoever has made it gets it so,
+    too, for it may be larger than memory should be.
+    """
 
     def save(self, folder: Path) -> None:
         """Write it into an empty folder."""
@@ -59,30 +68,36 @@ class Files:
 
     Attributes
     ----------
-    contents : mapping of str to bytes
-        By the path in the folder of a run.
+    folder : Path
+        Where they are.
+    names : tuple of str
+        Their paths in it, and in the folder of a run.
     """
 
-    contents: Mapping[str, bytes]
+    mapped = True  # read from a cache
+    folder: Path
+    names: tuple[str, ...]
 
     @classmethod
     def written(cls, write: Callable[[Path], object]) -> Self:
-        """Return what `write` leaves in an empty folder."""
-        with tempfile.TemporaryDirectory() as folder:
-            write(Path(folder))
-            return cls.load(Path(folder))
+        """Return what `write` leaves in an empty folder, which goes with the process."""
+        arrays_folder().mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(dir=arrays_folder()))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        write(folder)
+        return cls.load(folder)
 
     def save(self, folder: Path) -> None:
         """Write them; copies, so that one that is edited in a run's folder stays as it was in all others."""
-        for name, content in self.contents.items():
+        for name in self.names:
             file = folder / name
-            file.parent.mkdir(exist_ok=True)
-            file.write_bytes(content)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            copy(self.folder / name, file)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read what `save` wrote."""
-        return cls({name: (folder / name).read_bytes() for name in _sizes(folder)})
+        return cls(folder, tuple(_sizes(folder)))
 
 
 @dataclass(frozen=True)
@@ -150,14 +165,24 @@ class DiskCache:
                 except Exception as error:  # any reader error
                     log.warning("%s is damaged (%s) and made again", entry, error)
                     shutil.rmtree(entry)
-            result = make()
+            partial = entry.with_name(f".{name}.partial")  # given up to the next process if this one is killed
+            shutil.rmtree(partial, ignore_errors=True)
             try:
-                _write(entry, result)
-            except Exception as error:  # a full disk, or a library's estimator that cannot be stored
-                log.warning("The result of stage %s could not be kept in %s: %s", stage, self.folder, error)
-            with suppress(OSError):
-                remove_unused(Path(self.folder), self.keep_days)
-            return result
+                with arrays_in(partial / ARRAYS):
+                    result = make()
+                try:
+                    _write(entry, partial, result)
+                except Exception as error:  # a full disk, or a library's estimator that cannot be stored
+                    log.warning("The result of stage %s could not be kept in %s: %s", stage, self.folder, error)
+                    return result
+                with suppress(OSError):
+                    remove_unused(Path(self.folder), self.keep_days)
+                if not getattr(kind, "mapped", False):
+                    return result
+                del result  # before what is stored of it is mapped in its stead
+                return kind.load(entry)
+            finally:
+                shutil.rmtree(partial, ignore_errors=True)
 
 
 def remove_unused(folder: Path, keep_days: float) -> None:
@@ -182,17 +207,15 @@ def _read(entry: Path, kind: type[T]) -> T:
     return kind.load(entry)
 
 
-def _write(entry: Path, result: Stored) -> None:
-    """Write under a temporary name, which is given up to the next process if this one is killed, and rename."""
-    partial = entry.with_name(f".{entry.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir()
-    try:
-        result.save(partial)
-        (partial / SIZES_FILE).write_text(json.dumps(_sizes(partial)))
-        partial.rename(entry)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+def _write(entry: Path, partial: Path, result: Stored) -> None:
+    """Write under a temporary name and rename."""
+    made = partial / ARRAYS
+    whole = partial / WHOLE
+    whole.mkdir(parents=True)
+    result.save(whole)
+    shutil.rmtree(made, ignore_errors=True)  # what is stored of it has a name of its own
+    (whole / SIZES_FILE).write_text(json.dumps(_sizes(whole)))
+    whole.rename(entry)
 
 
 def _sizes(folder: Path) -> dict[str, int]:
@@ -214,7 +237,8 @@ def fingerprint(*given: object) -> str:
     for value in given:
         if isinstance(value, np.ndarray):
             digest.update(f"{value.dtype.str}{value.shape}".encode())
-            digest.update(np.ascontiguousarray(value).view(np.uint8).data)
+            for part in parts_of(np.atleast_1d(value), ROWS):
+                digest.update(np.ascontiguousarray(part).view(np.uint8).data)
         elif isinstance(value, pd.DataFrame):
             digest.update(repr([value.index.name, *value.dtypes.items()]).encode())
             digest.update(pd.util.hash_pandas_object(value).to_numpy())

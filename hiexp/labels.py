@@ -24,6 +24,7 @@ from hiexp.clustering import place
 from hiexp.errors import InputError, NoGroupsError
 from hiexp.evaluation.groups import group_scores, stability
 from hiexp.kinds import Count, Seed, Several, Whole
+from hiexp.mapped import in_parts, rows_taken
 from hiexp.spectra import UNKNOWN
 
 log = logging.getLogger(__name__)
@@ -190,8 +191,10 @@ class ClusterLabels:
         clustered = np.sort(rng.permutation(train)[:number])
         name = type(getattr(self.clusterer, "clusterer", self.clusterer)).__name__
         try:
-            seen = self.feature.fit(profiles[clustered]).transform(profiles)
-            groups, scores = self._group(name, seen[clustered], None if reference is None else reference[clustered])
+            of_clustered = rows_taken(profiles, clustered)
+            self.feature.fit(of_clustered)
+            points = in_parts(self.feature.transform, of_clustered)
+            groups, scores = self._group(name, points, None if reference is None else reference[clustered])
         except NoGroupsError:
             raise
         except ValueError as error:
@@ -201,7 +204,7 @@ class ClusterLabels:
             ) from error
         found, sizes = np.unique(groups[groups != UNKNOWN], return_counts=True)
         kept = found[sizes >= self.smallest]
-        classes = place(self.clusterer, seen[clustered], groups, seen)
+        classes = in_parts(lambda rows: place(self.clusterer, points, groups, self.feature.transform(rows)), profiles)
         classes[clustered] = groups
         classes[~np.isin(classes, kept)] = UNKNOWN
         training = _equal_numbers(groups, kept, self.members, rng)

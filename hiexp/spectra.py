@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from hiexp.errors import InputError
+from hiexp.mapped import load_rows, save_rows
 
 UNKNOWN = -1
 """Class of an object that has none."""
@@ -54,6 +55,7 @@ class Spectra:
         Spectra without a row in the catalogue and rows without a spectrum, in the same columns.
     """
 
+    mapped = True  # read from a cache
     ids: np.ndarray
     velocity: np.ndarray
     flux: np.ndarray
@@ -110,16 +112,17 @@ class Spectra:
     def save(self, folder: Path) -> None:
         """Write everything into an empty folder, for `load`."""
         for name in ARRAYS:
-            if getattr(self, name) is not None:
-                np.save(folder / f"{name}.npy", getattr(self, name))
+            values = getattr(self, name)
+            if values is not None:
+                save_rows(folder / f"{name}.npy", values)
         for name in TABLES:
             getattr(self, name).to_parquet(folder / f"{name}.parquet")
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read what `save` wrote; channels come from the disk as they are used."""
-        # Mode "c": written to, a channel changes in memory alone.
-        arrays = {file.stem: np.asarray(np.load(file, mmap_mode="c")) for file in folder.glob("*.npy")}
+        n = len(np.load(folder / "ids.npy", mmap_mode="r"))
+        arrays = {file.stem: load_rows(file, n) for file in folder.glob("*.npy")}
         return cls(**arrays, **{name: pd.read_parquet(folder / f"{name}.parquet") for name in TABLES})
 
 

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from hiexp.clustering.placing import place
 from hiexp.errors import InputError
 from hiexp.kinds import NotNegative, Positive, Seed, Several
+from hiexp.mapped import parts_of, rows_taken
 
 log = logging.getLogger(__name__)
 
@@ -74,14 +75,15 @@ class Subsampled(ClusterMixin, BaseEstimator):
         """
         X = validate_data(self, X)
         self.sampled_ = self._sample(len(X))
-        self.points_ = X[self.sampled_]
+        self.points_ = rows_taken(X, self.sampled_)
         self.clusterer_ = clone(self.clusterer)
         groups = np.asarray(self.clusterer_.fit_predict(self.points_))
         self.labels_ = np.empty(len(X), dtype=groups.dtype)
         self.labels_[self.sampled_] = groups
         others = np.setdiff1d(np.arange(len(X)), self.sampled_)
         if others.size:
-            self.labels_[others] = place(self.clusterer_, self.points_, groups, X[others])
+            for part in parts_of(others):
+                self.labels_[part] = place(self.clusterer_, self.points_, groups, X[part])
         return self
 
     def predict(self, X: np.ndarray) -> np.ndarray:

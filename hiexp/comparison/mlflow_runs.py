@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from weakref import finalize
 
 from hiexp.comparison.runs import Comparison, Run, typed_settings
 from hiexp.errors import InputError
+from hiexp.long_tables import in_stead, written_table
 from hiexp.printable import natural_order, printable
 from hiexp.run.files import VERDICT_FILE
 from hiexp.run.reading import LARGEST, read_verdict
@@ -118,12 +120,13 @@ class Store:
 
         def file(name: str) -> Path | None:
             if folder and Path(folder).is_dir():
-                return Path(folder, name) if Path(folder, name).exists() else None
+                found = written_table(Path(folder, name))
+                return found if found.exists() else None
             target = Path(self.scratch, run_id)
             target.mkdir(exist_ok=True)
-            try:
-                return Path(self.client.download_artifacts(run_id, name, str(target)))
-            except Exception:  # the errors of whatever keeps the artefacts
-                return None
+            for kept in (name, in_stead(name)):
+                with suppress(Exception):  # the errors of whatever keeps the artefacts
+                    return Path(self.client.download_artifacts(run_id, kept, str(target)))
+            return None
 
         return file

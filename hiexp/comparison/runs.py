@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from hiexp.errors import InputError
 from hiexp.evaluation.metrics import measure_of, standing
+from hiexp.long_tables import written_table
 from hiexp.printable import printable
 from hiexp.run.files import (
     CONFIG_FILE,
@@ -297,7 +298,7 @@ def _run_of_folder(job: Path) -> Run:
         state=state,
         reason="; ".join(reasons),
         folder=printable(str(job)),
-        file=lambda name: job / name if (job / name).exists() else None,
+        file=lambda name: found if (found := written_table(job / name)).exists() else None,
     )
 
 

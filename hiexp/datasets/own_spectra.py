@@ -19,7 +19,7 @@ from hiexp.datasets.layouts.files import spectra_in_file
 from hiexp.datasets.layouts.identity import file_name, known_of, name_of
 from hiexp.datasets.layouts.physical import to_channels
 from hiexp.datasets.layouts.spectrum import Given
-from hiexp.datasets.stacking import Channels, stack
+from hiexp.datasets.stacking import Spool, stack
 from hiexp.datasets.survey_catalogue import join_catalogue
 from hiexp.datasets.tables import shown
 from hiexp.errors import InputError
@@ -38,14 +38,14 @@ REASONS = 10  # beside the first, that are shown where no file can be read
 class _Spectrum(NamedTuple):
     name: str
     file: str
-    channels: Channels
     known: dict[str, float]
 
 
 class _Read(NamedTuple):
-    """What the files gave: spectra, what was skipped, how many channels each layout has, remarks by file."""
+    """What the files gave: spectra and their channels, what was skipped, each layout's channels, remarks by file."""
 
     spectra: list[_Spectrum]
+    channels: Spool
     skipped: list[dict[str, str]]
     layouts: dict[str, list[tuple[str, int]]]
     remarks: dict[str, list[str]]
@@ -148,10 +148,9 @@ def read_spectra(
     systemic = table["Vhel"].to_numpy(dtype=float)
     table = table.dropna(axis="columns", how="all")
     table["file"] = [one.file for one in read.spectra]
-    shape = len(ids), max(one.channels.velocity.size for one in read.spectra)
     spectra = Spectra(
         ids=ids,
-        **stack((one.channels for one in read.spectra), shape)._asdict(),
+        **stack(read.channels, (len(ids), read.channels.longest))._asdict(),
         catalogue=table,
         systemic=systemic,
         skipped=pd.DataFrame(read.skipped, columns=["name", "reason"]),
@@ -219,7 +218,7 @@ def _files(path: str) -> tuple[list[Path], bool]:
 
 
 def _read(files: list[Path], given: Given, pattern: re.Pattern[str] | None) -> _Read:
-    read = _Read([], [], {}, {}, set())
+    read = _Read([], Spool(), [], {}, {}, set())
     for file in tqdm(files, desc="reading spectra", unit="file", delay=1, leave=False):
         try:
             with np.errstate(all="ignore"):  # what is wild is refused in words
@@ -245,7 +244,8 @@ def _read_file(file: Path, given: Given, pattern: re.Pattern[str] | None, read: 
             of = "" if name in in_words else f"{name}: "
             read.skipped.append({"name": in_words, "reason": shown(f"{of}{error}", LONGEST_REASON)})
             continue
-        read.spectra.append(_Spectrum(name, in_words, understood.channels, known_of(raw.facts)))
+        read.channels.add(understood.channels)
+        read.spectra.append(_Spectrum(name, in_words, known_of(raw.facts)))
         read.layouts.setdefault(understood.description, []).append((in_words, raw.flux.size))
         read.used.update(understood.used)
         for remark in understood.remarks:

@@ -11,6 +11,7 @@ from sklearn.utils.validation import validate_data
 
 from hiexp.errors import InputError
 from hiexp.features.stateless import StatelessTransformer
+from hiexp.mapped import parts_of
 
 NAMES = ("A_flux", "peak_ratio", "centroid_offset", "residual", "W20_W50", "A_F", "A_C", "C_V", "K")
 BLOCK = 32  # profiles worked on at a time: their samples stay in the processor's cache
@@ -75,8 +76,8 @@ class ProfileAsymmetry(StatelessTransformer):
     def transform(self, X: np.ndarray) -> np.ndarray:
         """Return the measures, shape (N, 9), in the order of `get_feature_names_out`."""
         self._check()
-        profiles = validate_data(self, X, reset=False, dtype=float)
-        blocks = [_measure(profiles[i : i + BLOCK], self.limit) for i in range(0, len(profiles), BLOCK)]
+        profiles = validate_data(self, X, reset=False)
+        blocks = [_measure(part.astype(float), self.limit) for part in parts_of(profiles, BLOCK)]
         return np.concatenate(blocks)
 
     def get_feature_names_out(self, input_features: object = None) -> np.ndarray:

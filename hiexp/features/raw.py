@@ -11,6 +11,7 @@ from sklearn.utils.validation import validate_data
 from hiexp.errors import InputError
 from hiexp.features.stateless import StatelessTransformer
 from hiexp.kinds import Several
+from hiexp.mapped import in_parts
 
 
 def unit_range(profiles: np.ndarray) -> np.ndarray:
@@ -21,14 +22,21 @@ def unit_range(profiles: np.ndarray) -> np.ndarray:
     profiles : ndarray, shape (N, n)
         In any unit.
     """
+    return in_parts(_unit_range, profiles)
+
+
+def _unit_range(profiles: np.ndarray) -> np.ndarray:
     low = profiles.min(axis=1, keepdims=True)
     span = profiles.max(axis=1, keepdims=True) - low
     return np.divide(profiles - low, span, out=np.zeros_like(profiles, dtype=float), where=span > 0)
 
 
 def _unit_peak(profiles: np.ndarray) -> np.ndarray:
-    peak = profiles.max(axis=1, keepdims=True)
-    return np.divide(profiles, peak, out=np.zeros_like(profiles, dtype=float), where=peak > 0)
+    def scaled(part: np.ndarray) -> np.ndarray:
+        peak = part.max(axis=1, keepdims=True)
+        return np.divide(part, peak, out=np.zeros_like(part, dtype=float), where=peak > 0)
+
+    return in_parts(scaled, profiles)
 
 
 SCALINGS = {"minmax": unit_range, "peak": _unit_peak, "none": lambda profiles: profiles}

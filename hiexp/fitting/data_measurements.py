@@ -11,16 +11,19 @@ import pandas as pd
 from tqdm import tqdm
 
 from hiexp.errors import InputError
+from hiexp.fitting.batches import in_order
 from hiexp.fitting.line import FEWEST_FREE, LAGS
 from hiexp.fitting.measurements import DATA_MEASUREMENTS
 from hiexp.fitting.result import FitResult
 from hiexp.kinds import Positive, Seed, Whole
+from hiexp.mapped_tables import GrowingTable
 from hiexp.spectra import Spectra, without_nan
 from hiexp.spectral.axis import LIGHT_SPEED
 from hiexp.spectral.growth import FLAT, REACH, growth_curve
 from hiexp.spectral.lopsidedness import lopsidedness
 from hiexp.spectral.widths import edges
 
+BATCH = 1024  # spectra worked on at a time, which bounds the memory
 FEWEST_VALID = 0.5  # of a line's channels: so many may be bridged, as after a fit
 BEYOND = 1.2  # times what the curve of growth needs is cut out around a line
 SOLAR_MASSES = 2.356e5  # of HI per Jy km/s at 1 Mpc
@@ -77,19 +80,36 @@ def measure_data(
     """
     if recipe not in RECIPES:
         raise InputError(f"measurements.recipe={recipe}: choose of {', '.join(RECIPES)}")
+    starts = range(0, len(spectra), BATCH)
+    batches = (
+        (spectra.take(rows), fit.take(rows), rows.start, realisations, seed, recipe, smoothed_channels, hubble)
+        for rows in (slice(start, start + BATCH) for start in starts)
+    )
+    measured = GrowingTable(len(spectra))
+    with tqdm(total=len(spectra), desc="measuring spectra", unit=" spectra", delay=1, leave=False) as bar:
+        for part in in_order(_measure_batch, batches, len(starts)):
+            measured.add(part)
+            bar.update(len(part))
+    return replace(fit, table=pd.concat([fit.table, measured.table()], axis=1))
+
+
+def _measure_batch(
+    spectra: Spectra,
+    fit: FitResult,
+    first: int,
+    realisations: int,
+    seed: int,
+    recipe: str,
+    smoothed_channels: float,
+    hubble: float | None,
+) -> pd.DataFrame:
+    """Return the columns of some of the spectra, the first of which is number `first` of the sample."""
     spectra = _usable(spectra)
     rows = np.flatnonzero(fit.good & np.isfinite(fit.table["w20"].to_numpy(float)))
     ends = _line_ends(fit, rows)
     measured = [
-        _measure(spectra, fit, row, low, high, realisations, np.random.default_rng([seed, row]))
-        for row, low, high in tqdm(
-            zip(rows, *ends, strict=True),
-            total=len(rows),
-            desc="measuring spectra",
-            unit=" spectra",
-            delay=1,
-            leave=False,
-        )
+        _measure(spectra, fit, row, low, high, realisations, np.random.default_rng([seed, first + row]))
+        for row, low, high in zip(rows, *ends, strict=True)
     ]
     table = pd.DataFrame(measured, index=fit.table.index[rows]).reindex(fit.table.index)
     table = pd.concat(
@@ -101,8 +121,7 @@ def measure_data(
         for name, row in DATA_MEASUREMENTS.items()
         for column in ((name, f"{name}_err") if row.of_line else (name,))
     ]
-    table = table.reindex(columns=columns).astype(float)
-    return replace(fit, table=fit.table.join(table))
+    return table.reindex(columns=columns).astype(float)
 
 
 def _usable(spectra: Spectra) -> Spectra:

@@ -42,12 +42,8 @@ def fit_none(spectra: Spectra, n_samples: Several = 256, half_window: Positive =
         need them, which noise would make. Flags say what lies beside the window.
     """
     starts = tqdm(range(0, len(spectra), BATCH), desc="measuring lines", unit_scale=BATCH, delay=1, leave=False)
-    parts = [_measure(spectra.take(slice(start, start + BATCH)), n_samples, half_window) for start in starts]
-    return FitResult(
-        pd.concat([part.table for part in parts]),
-        np.concatenate([part.profiles for part in parts]),
-        np.concatenate([part.windows for part in parts]),
-    )
+    parts = (_measure(spectra.take(slice(start, start + BATCH)), n_samples, half_window) for start in starts)
+    return FitResult.joined(parts, len(spectra))
 
 
 def _measure(spectra: Spectra, n_samples: int, half_window: float) -> FitResult:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 import torch
-from joblib import Parallel, delayed
 from torch import Tensor
 from tqdm import tqdm
 
 from hiexp.devices import torch_device
 from hiexp.fitting.backend import Solution
+from hiexp.fitting.batches import in_order
 from hiexp.fitting.covariance import covariance, standard_deviations
 from hiexp.fitting.horns import measure_horns
 from hiexp.fitting.last_pass import finish, fitted_curve
@@ -28,7 +28,6 @@ from hiexp.fitting.windows import Windows, gather
 from hiexp.spectra import Spectra
 
 BATCH = {"cpu": 1024, "cuda": 16384}  # spectra worked on at a time, which bounds the memory
-SHARED = 6  # batches from which on it pays to start further processes, which takes seconds
 CORE_THRESHOLD = 0.01  # of the noise: a curve fainter than this at the ends of its core is negligible beyond
 
 
@@ -62,37 +61,17 @@ def fit_lines(spectra: Spectra, model: Model, rules: Sequence[Rule], settings: S
         for rows in (slice(start, start + BATCH[device.type]) for start in starts)
     )
     with tqdm(total=len(spectra), desc=title, unit=" spectra", delay=1, leave=False) as bar:
-        parts, lines = [], []
-        for part, found in _fit_batches(batches, len(starts), device):
-            parts.append(part)
-            lines.append(found)
-            bar.update(len(part.table))
+        lines: list[Lines] = []
+
+        def results() -> Iterator[FitResult]:
+            for part, found in in_order(_fit_batch, batches, len(starts), device.type):
+                lines.append(found)
+                yield part
+                bar.update(len(part.table))
+
+        fit = FitResult.joined(results(), len(spectra))
     cache_lines(spectra, device, lines)
-    return FitResult(
-        pd.concat([part.table for part in parts]),
-        np.concatenate([part.profiles for part in parts]),
-        np.concatenate([part.windows for part in parts]),
-        model.parameters,
-        tuple(pd.concat(tables) for tables in zip(*(part.passes for part in parts), strict=True)),
-    )
-
-
-def _fit_batches(batches: Iterable[tuple], n_batches: int, device: torch.device) -> Iterator[tuple[FitResult, Lines]]:
-    """Yield the results in order, from as many processes as torch may use threads where that pays.
-
-    The operations are many and small: threads would wait for each other's turn with the interpreter.
-    """
-    workers = torch.get_num_threads()
-    if device.type == "cpu" and workers > 1 and n_batches >= SHARED:
-        pool = Parallel(workers, return_as="generator", max_nbytes=None)
-        yield from pool(delayed(_fit_batch)(*batch) for batch in batches)
-        return
-    try:
-        torch.set_num_threads(1)
-        for batch in batches:
-            yield _fit_batch(*batch)
-    finally:
-        torch.set_num_threads(workers)
+    return fit
 
 
 @torch.no_grad()

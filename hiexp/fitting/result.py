@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -12,6 +12,9 @@ import numpy as np
 import pandas as pd
 
 from hiexp.fitting.measurements import DATA_MEASUREMENTS, MEASUREMENTS
+from hiexp.long_tables import is_long, table_parts, write_parquet
+from hiexp.mapped import empty_rows, load_rows, save_rows
+from hiexp.mapped_tables import GrowingTable, load_table, save_table
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -23,6 +26,9 @@ MAPPINGS = ("parameters", "meanings", "sample")
 @dataclass(frozen=True)
 class FitResult:
     """Measurements and line profiles of N objects.
+
+    A value: its arrays are replaced (`dataclasses.replace`), not changed in place, since they may be mapped from
+    files that several results share.
 
     Attributes
     ----------
@@ -44,6 +50,7 @@ class FitResult:
         What is known of the sample as a whole.
     """
 
+    mapped = True  # read from a cache
     table: pd.DataFrame
     profiles: np.ndarray
     windows: np.ndarray
@@ -51,6 +58,37 @@ class FitResult:
     passes: tuple[pd.DataFrame, ...] = ()
     meanings: Mapping[str, str] = field(default_factory=dict)
     sample: Mapping[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def joined(cls, parts: Iterable[FitResult], n: int) -> Self:
+        """Return the fits of N objects from those of the first, the next, ... of them, which need not exist together.
+
+        Parameters
+        ----------
+        parts : iterable of FitResult
+            In the order of the objects, at least one; all by one fit.
+        n : int
+            N.
+        """
+        tables: list[GrowingTable] = []
+        start = 0
+        for part in parts:
+            if not tables:
+                tables = [GrowingTable(n) for _ in (part.table, *part.passes)]
+                profiles = empty_rows((n, *part.profiles.shape[1:]), part.profiles.dtype)
+                windows = empty_rows((n, 2), part.windows.dtype)
+            for table, rows in zip(tables, (part.table, *part.passes), strict=True):
+                table.add(rows)
+            here = slice(start, start + len(part.table))
+            profiles[here], windows[here] = part.profiles, part.windows
+            start = here.stop
+        table, *passes = (whole.table() for whole in tables)
+        return cls(table, profiles, windows, part.parameters, tuple(passes), part.meanings, part.sample)
+
+    def take(self, rows: slice) -> Self:
+        """Return the fits of some of the objects, without the passes that went before."""
+        profiles, windows = self.profiles[rows], self.windows[rows]
+        return replace(self, table=self.table.iloc[rows], profiles=profiles, windows=windows, passes=())
 
     @property
     def good(self) -> np.ndarray:
@@ -89,31 +127,58 @@ class FitResult:
         )
 
     def write(self, folder: Path) -> None:
-        """Write the table as ``fits.ecsv`` and ``fits.parquet``, earlier passes as ``fits_pass1.parquet``, ..."""
-        table = self.with_units()
-        table.write(folder / "fits.ecsv")
-        table.write(folder / "fits.parquet")
+        """Write the table as ``fits.ecsv`` and ``fits.parquet``, earlier passes as ``fits_pass1.parquet``, ...
+
+        A long table (`is_long`) is written as Parquet alone.
+        """
+        if not is_long(len(self.table)):
+            self.with_units().write(folder / "fits.ecsv")
+        self._write_parquet(self.table, folder / "fits.parquet")
         for number, earlier in enumerate(self.passes, start=1):
-            self.with_units(earlier).write(folder / f"fits_pass{number}.parquet")
+            self._write_parquet(earlier, folder / f"fits_pass{number}.parquet")
+
+    def _write_parquet(self, table: pd.DataFrame, file: Path) -> None:
+        """Write a table with its units, a long one part by part."""
+        if not is_long(len(table)):
+            self.with_units(table).write(file)
+            return
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        # Astropy's own description of the columns, from rows that have the longest of all texts: it has their length.
+        texts = [column for _, column in table.reset_index().items() if pd.api.types.is_string_dtype(column)]
+        longest = np.unique([0, *(column.fillna("").str.len().to_numpy().argmax() for column in texts)])
+        self.with_units(table.iloc[longest]).write(file)
+        schema = pq.read_schema(file)
+
+        def parts() -> Iterator[pa.Table]:
+            for rows in table_parts(table):
+                part = self.with_units(rows)
+                columns = [pa.array(np.asarray(part[field.name]), type=field.type) for field in schema]
+                yield pa.Table.from_arrays(columns, schema=schema)
+
+        write_parquet(file, schema, parts())
 
     def save(self, folder: Path) -> None:
         """Write everything into an empty folder, for `load`."""
-        np.save(folder / "profiles.npy", self.profiles)
-        np.save(folder / "windows.npy", self.windows)
+        save_rows(folder / "profiles.npy", self.profiles)
+        save_rows(folder / "windows.npy", self.windows)
         for number, table in enumerate((self.table, *self.passes)):
-            table.to_parquet(folder / f"table{number}.parquet")
+            save_table(table, folder, f"table{number}")
         mappings = {name: dict(getattr(self, name)) for name in MAPPINGS}
         (folder / "mappings.json").write_text(json.dumps(mappings))
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Read what `save` wrote."""
-        tables = sorted(folder.glob("table*.parquet"), key=lambda file: int(file.stem.removeprefix("table")))
-        table, *passes = map(pd.read_parquet, tables)
+        """Read what `save` wrote; numbers come from the disk as they are used."""
+        names = sorted(
+            (file.stem for file in folder.glob("table*.json")), key=lambda name: int(name.removeprefix("table"))
+        )
+        table, *passes = (load_table(folder, name) for name in names)
         return cls(
             table=table,
-            profiles=np.load(folder / "profiles.npy"),
-            windows=np.load(folder / "windows.npy"),
+            profiles=load_rows(folder / "profiles.npy", len(table)),
+            windows=load_rows(folder / "windows.npy", len(table)),
             passes=tuple(passes),
             **json.loads((folder / "mappings.json").read_text()),
         )

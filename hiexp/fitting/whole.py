@@ -12,6 +12,8 @@ from hiexp.kinds import Several
 from hiexp.spectra import Spectra, without_nan
 from hiexp.spectral.widths import flux_between
 
+BATCH = 1024  # series worked on at a time, which bounds the memory
+
 
 def fit_whole(spectra: Spectra, n_samples: Several | None = None) -> FitResult:
     """Take each series from its first to its last valid sample.
@@ -39,6 +41,12 @@ def fit_whole(spectra: Spectra, n_samples: Several | None = None) -> FitResult:
     """
     if n_samples is not None and n_samples < 2:
         raise InputError(f"fit.n_samples={n_samples}: use 2 or more, or null for as many as the series have")
+    starts = range(0, len(spectra), BATCH)
+    parts = (_measure(spectra.take(slice(start, start + BATCH)), n_samples) for start in starts)
+    return FitResult.joined(parts, len(spectra))
+
+
+def _measure(spectra: Spectra, n_samples: int | None) -> FitResult:
     spectra = without_nan(spectra)
     enough = spectra.valid.sum(axis=1) >= 2
     peak = np.where(spectra.valid, spectra.flux, -np.inf).max(axis=1)

@@ -100,22 +100,28 @@ def plot_parameters(fit: FitResult, file: Path) -> None:
 
     labels = {name: row.label for name, row in MEASUREMENTS.items() if row.label}
     units = dict(fit.parameters) | {name: MEASUREMENTS[name].unit for name in labels}
-    good = fit.table.loc[fit.good, [name for name in units if name in fit.table]].astype(float)
-    good = good.where(np.isfinite(good)).dropna(axis="columns", how="all")
-    if good.empty:
+    good = fit.good
+
+    def known(name: str) -> np.ndarray:
+        values = fit.table[name].to_numpy(float)
+        return values[good & np.isfinite(values)]
+
+    # Column by column: of all of them no copy is made.
+    names = [name for name in units if name in fit.table and known(name).size]
+    number = len(names)
+    if not number:
         return
-    number = good.shape[1]
     top = 0.65 if number > 1 else 0.85  # for a title of two lines
     with panels(file, number, HISTOGRAMS_A_LINE, HISTOGRAM, left=0.8, bottom=0.5, top=top, gap=(0.45, 0.77)) as (
         figure,
         drawn,
     ):
-        for panel, name in zip(drawn, map(str, good), strict=True):
-            _draw_histogram(panel, good[name].dropna().to_numpy(), "C1" if name in fit.parameters else "C0")
+        for panel, name in zip(drawn, names, strict=True):
+            _draw_histogram(panel, known(name), "C1" if name in fit.parameters else "C0")
             label, unit = labels.get(name, short(name)), units[name].replace(" / ", "/")
             panel.set_xlabel(f"{label} ({unit})" if unit else label)
         of_model = "; orange: parameters of the model, blue: measurements" if fit.parameters else ""
-        objects = f"{len(good)} object{'s' if len(good) > 1 else ''}"
+        objects = f"{good.sum()} object{'s' if good.sum() > 1 else ''}"
         caption(figure, f"{objects}: median (line) and 16-84 % (shaded){of_model}", y="objects")
 
 

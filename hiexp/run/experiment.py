@@ -81,11 +81,13 @@ def fitted_sample(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> t
     # Any other dataset reads files, which may change between two runs.
     if getattr(dataset.func, "computed", False):
         spectra = cache.recall("dataset", Spectra, (cfg.dataset,), dataset)
+        key = fingerprint(cfg.dataset)
     else:
         spectra = dataset()
+        key = fingerprint(*(getattr(spectra, name) for name in FITTED))
     if cfg.get("ids"):
         spectra = choose(spectra, cfg.ids)
-    given = cfg.fit, fingerprint(*(getattr(spectra, name) for name in FITTED))
+    given = cfg.fit, key, cfg.get("ids")
     fit = fitted = cache.recall(
         "fit",
         FitResult,
@@ -141,6 +143,7 @@ def run_experiment(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> 
     from hiexp.evaluation.dependence import catalogue_parameters
     from hiexp.evaluation.split import split
     from hiexp.evaluation.training_sample import line_quantities
+    from hiexp.mapped import rows_taken
     from hiexp.run.outcome import Outcome
     from hiexp.run.pipeline import seen_by
 
@@ -149,8 +152,9 @@ def run_experiment(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> 
     quantities = line_quantities(spectra, fit)
     labels = instantiate(cfg.labels, _convert_="all")
     taking_part = fit.good & labels.eligible(spectra.reference, len(spectra))
-    profiles, seen = fit.profiles[taking_part], seen_by(feature_of(cfg), spectra, fit)
-    spectra, seen = spectra.without_channels().take(taking_part), seen[taking_part]
+    profiles, seen = rows_taken(fit.profiles, taking_part), seen_by(feature_of(cfg), spectra, fit)
+    seen = profiles if seen is fit.profiles else rows_taken(seen, taking_part)
+    spectra = spectra.without_channels().take(taking_part)
     parameters = catalogue_parameters(cfg.evaluation.parameters, spectra.catalogue, fit.table[taking_part])
     splitter = instantiate(cfg.evaluation.splitter)
     divisions = split(spectra, cfg.evaluation.split, splitter, cfg.evaluation.get("groups"))
@@ -231,6 +235,7 @@ def learn_part(
     from hiexp.evaluation.training_sample import TrainingSample
     from hiexp.evaluation.yardstick import regression_classes
     from hiexp.labels import Assignment
+    from hiexp.mapped import rows_taken
     from hiexp.run.outcome import Part
     from hiexp.run.pipeline import Features, extract, learn, learned_from, predict
 
@@ -256,7 +261,7 @@ def learn_part(
         predicted, probability = predict(model, features)
     # Of other repeats no model is kept.
     first = division.repeat == 1
-    sample = TrainingSample.of(features.values[training], quantities.iloc[training]) if first else None  # noqa: PD011
+    sample = TrainingSample.of(rows_taken(features.values, training), quantities.iloc[training]) if first else None
     n_draws, explained = cfg.evaluation.permutations, {}
     if assigned.clustered.size:
         explained = tree_scores(fits, classes, division.train, division.test, n_draws, cfg.seed)
@@ -324,12 +329,13 @@ def predict_fitted(
     """
     from hiexp.evaluation.dependence import catalogue_parameters
     from hiexp.evaluation.training_sample import line_quantities
+    from hiexp.mapped import rows_taken
     from hiexp.run.pipeline import seen_by
     from hiexp.run.prediction import Prediction
 
     good = fit.good
     with stopwatch(metrics, "predict_seconds"):
         seen = seen_by(trained.models[0]["feature"], spectra, fit)
-        classified = trained.classify(seen[good], line_quantities(spectra, fit)[good])
+        classified = trained.classify(rows_taken(seen, good), line_quantities(spectra, fit)[good])
     known = catalogue_parameters(parameters, spectra.catalogue[good], fit.table[good])
     return Prediction.of(spectra, fit, known, trained, classified, n_draws, seed)

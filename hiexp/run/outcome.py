@@ -24,6 +24,7 @@ from hiexp.evaluation.training_sample import TRAINING_FILE, TrainingSample
 from hiexp.evaluation.yardstick import beside
 from hiexp.fitting import FitResult
 from hiexp.labels import Assignment
+from hiexp.long_tables import table_name, write_table
 from hiexp.plots import (
     plot_classes,
     plot_confusion,
@@ -50,20 +51,23 @@ from hiexp.writing import staged
 
 log = logging.getLogger(__name__)
 
+MOST_DRAWN = 20_000  # objects that a picture of all training objects is made of
+CATALOGUE_FILE, SKIPPED_FILE, UNMATCHED_FILE = "catalogue.csv", "skipped.csv", "unmatched.csv"
+
 
 def write_sample(spectra: Spectra, fit: FitResult, folder: Path) -> None:
     """Write what is known of a sample before anything is learned from it.
 
     The fits (`FitResult.write`) and ``catalogue.csv`` always; ``skipped.csv`` and ``unmatched.csv`` where there is
-    any; pictures of the fits where any can be used.
+    any; pictures of the fits where any can be used. Of long tables there is ``.parquet`` in the stead of ``.csv``.
     """
     fit.write(folder)
-    write_csv(spectra.catalogue, folder / "catalogue.csv", index=True)
+    write_table(spectra.catalogue, folder / CATALOGUE_FILE, index=True)
     skipped = pd.concat([spectra.skipped, fit.failures()], ignore_index=True)
     if len(skipped):
-        write_csv(skipped, folder / "skipped.csv")
+        write_table(skipped, folder / SKIPPED_FILE)
     if len(spectra.unmatched):
-        write_csv(spectra.unmatched, folder / "unmatched.csv")
+        write_table(spectra.unmatched, folder / UNMATCHED_FILE)
     if fit.good.any():
         plots = folder / PLOTS_FOLDER
         plots.mkdir()
@@ -76,9 +80,9 @@ def say_missing(spectra: Spectra, fit: FitResult) -> None:
     skipped = len(spectra.skipped) + int((~fit.good).sum())
     if skipped:
         found = len(spectra) + len(spectra.skipped)
-        log.warning("Skipped %d of %d objects: skipped.csv says why", skipped, found)
+        log.warning("Skipped %d of %d objects: %s says why", skipped, found, table_name(SKIPPED_FILE, skipped))
     for reason, count in spectra.unmatched["reason"].value_counts().items():
-        log.info("%d times %s: unmatched.csv", count, reason)
+        log.info("%d times %s: %s", count, reason, table_name(UNMATCHED_FILE, len(spectra.unmatched)))
 
 
 def check_sample(fit: FitResult) -> None:
@@ -327,7 +331,7 @@ class Outcome:
             self._write(stage)
 
     def _write(self, folder: Path) -> None:
-        write_csv(self.predictions(), folder / PREDICTIONS_FILE)
+        write_table(self.predictions(), folder / PREDICTIONS_FILE)
         plots = folder / PLOTS_FOLDER
         plots.mkdir()
         write_classes(self.profiles, self.predicted, self.parameters, self.dependence, folder)
@@ -342,6 +346,7 @@ class Outcome:
         for step in (feature, classifier):
             if hasattr(step, "shapelets_"):
                 training = self.assigned.training
+                training = training[:: -(-len(training) // MOST_DRAWN)]
                 seen = self.profiles[training] if step is feature else feature.transform(self.profiles[training])
                 plot_shapelets(seen, self.assigned.classes[training], step, plots / "shapelets.png")
         from hiexp.run.model_files import save_model  # skops imports all of scikit-learn, which takes seconds

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from sklearn.utils import get_tags
 
 from hiexp.errors import InputError
 from hiexp.features import Flatten
+from hiexp.mapped import in_parts, load_rows, rows_taken, save_rows
 
 if TYPE_CHECKING:
     from hiexp.fitting import FitResult
@@ -40,7 +42,8 @@ class Features:
         """Write both into an empty folder, for `load`."""
         from hiexp.run.model_files import save_model  # skops imports all of scikit-learn, which takes seconds
 
-        np.save(folder / "values.npy", self.values)
+        save_rows(folder / "values.npy", self.values)
+        (folder / "rows.json").write_text(json.dumps(len(self.values)))
         save_model(Pipeline([("feature", self.transformer)]), folder)
 
     @classmethod
@@ -48,7 +51,10 @@ class Features:
         """Read what `save` wrote."""
         from hiexp.run.model_files import load_model
 
-        return cls(load_model(folder)["feature"], np.load(folder / "values.npy"))
+        return cls(
+            load_model(folder)["feature"],
+            load_rows(folder / "values.npy", json.loads((folder / "rows.json").read_text())),
+        )
 
 
 def takes_lines(transformer: TransformerMixin) -> bool:
@@ -92,8 +98,8 @@ def extract(
         If the transformer refuses the data.
     """
     with _refusal_named(transformer, len(training)):
-        transformer.fit(profiles[training], classes[training])
-        return Features(transformer, transformer.transform(profiles))
+        transformer.fit(rows_taken(profiles, training), classes[training])
+        return Features(transformer, in_parts(transformer.transform, profiles))
 
 
 def learn(features: Features, classifier: ClassifierMixin, training: np.ndarray, classes: np.ndarray) -> Pipeline:
@@ -113,7 +119,7 @@ def learn(features: Features, classifier: ClassifierMixin, training: np.ndarray,
             "a classifier needs two: change labels, clusterer or test_size"
         )
     steps = [("feature", features.transformer)]
-    values = features.values[training]
+    values = rows_taken(features.values, training)
     if values.ndim > 2 and get_tags(classifier).input_tags.two_d_array:
         steps.append(("flatten", Flatten().fit(values)))
         values = steps[-1][1].transform(values)
@@ -145,14 +151,21 @@ def predict(model: Pipeline, features: Features) -> tuple[np.ndarray, np.ndarray
     InputError
         If the classifier refuses the data.
     """
-    values, classifier = features.values, model["classifier"]
-    for step in model[1:-1]:
-        values = step.transform(values)
-    with _refusal_named(classifier, len(values)):
-        probability = classifier.predict_proba(values) if hasattr(classifier, "predict_proba") else None
+    classifier = model["classifier"]
+
+    def laid_out(values: np.ndarray) -> np.ndarray:
+        for step in model[1:-1]:
+            values = step.transform(values)
+        return values
+
+    def most_probable(values: np.ndarray) -> np.ndarray:
+        return classifier.predict_proba(laid_out(values))
+
+    with _refusal_named(classifier, len(features.values)):
+        probability = in_parts(most_probable, features.values) if hasattr(classifier, "predict_proba") else None
         if probability is not None and getattr(classifier, "predicts_most_probable", False):
             return classifier.classes_[probability.argmax(axis=1)], probability
-        return np.asarray(classifier.predict(values)), probability
+        return np.asarray(in_parts(lambda values: classifier.predict(laid_out(values)), features.values)), probability
 
 
 @contextmanager

@@ -17,13 +17,14 @@ from omegaconf import DictConfig, OmegaConf
 from sklearn.pipeline import Pipeline
 from tqdm import tqdm
 
-from hiexp.csv_tables import write_csv
 from hiexp.errors import InputError
 from hiexp.evaluation.dependence import dependence
 from hiexp.evaluation.scores import MANY, Scores, score
 from hiexp.evaluation.training_sample import TRAINING_FILE, TrainingSample
 from hiexp.evaluation.yardstick import Thresholds, beside
 from hiexp.fitting import FitResult
+from hiexp.long_tables import write_table
+from hiexp.mapped import rows_taken
 from hiexp.plots import plot_confusion
 from hiexp.run.files import CONFIG_FILE, METRICS_FILE, PLOTS_FOLDER, PREDICTIONS_FILE, model_folders
 from hiexp.run.model_files import checked_stage, load_model
@@ -372,7 +373,7 @@ class Prediction:
             ids=spectra.ids,
             status=fit.table["status"].to_numpy(),
             good=good,
-            profiles=fit.profiles[good],
+            profiles=rows_taken(fit.profiles, good),
             reference=spectra.reference,
             parameters=parameters,
             trained=trained,
@@ -466,11 +467,11 @@ class Prediction:
             If no object has a class, once ``predictions.csv`` says why of each.
         """
         with staged(folder) as stage:
-            write_csv(self.table(), stage / PREDICTIONS_FILE)
+            table = write_table(self.table(), stage / PREDICTIONS_FILE)
         if not self.good.any():
             raise InputError(
                 f"none of the {len(self.ids)} spectra can be classified, since none has a fit; the first: "
-                f"{self.status[0]}; {PREDICTIONS_FILE} has the reason of each"
+                f"{self.status[0]}; {table.name} has the reason of each"
             )
         with staged(folder) as stage:
             plots = stage / PLOTS_FOLDER

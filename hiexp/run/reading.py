@@ -27,6 +27,7 @@ from typing_extensions import TypedDict, get_type_hints, is_typeddict  # pydanti
 
 from hiexp.csv_tables import unescaped
 from hiexp.errors import InputError
+from hiexp.long_tables import PARQUET
 from hiexp.nested import leaves
 from hiexp.printable import printable
 
@@ -205,7 +206,7 @@ def read_predictions(
     columns: Sequence[str] = ("id", "split", "reference", "label", "predicted"),
     n_test: float | None = None,
 ) -> dict[str, np.ndarray]:
-    """Return columns of a ``predictions.csv`` by name, and its ``repeat`` if it has one.
+    """Return columns of a ``predictions.csv``, or of the Parquet of many rows, by name; its ``repeat`` if it has one.
 
     A sweep has thousands of such tables, and pandas takes several times as long to read a small one.
 
@@ -219,30 +220,48 @@ def read_predictions(
     n_test : float, optional
         How many objects the run has held out, by its metrics: a table that was cut may have fewer.
     """
+    cells = _cells(file, columns)
+    held_out = np.array([split == "test" for split in cells["split"]], dtype=bool)
+    if not all(cells["split"]) or held_out.sum() < (n_test or 0):
+        raise InputError(f"{file} is damaged: it ends after {len(held_out)} rows; {AGAIN}")
+    table = {}
+    for name, texts in cells.items():
+        if name in CLASS_COLUMNS:
+            needed = held_out if name in ("predicted", "repeat") else np.zeros(len(held_out), dtype=bool)
+            table[name] = _classes(file, name, texts, needed)
+        else:
+            table[name] = np.array(texts, dtype=object)
+    return table
+
+
+def _cells(file: Path, columns: Sequence[str]) -> dict[str, Sequence[str]]:
+    """Return columns of a table, and ``repeat`` if it has one, as texts, empty where there is nothing."""
     content = _content(file, MOST_BYTES_OF_A_TABLE)
+    rows: list[list[str]] = []
+    frame = None
     try:
-        names, *rows = filter(None, csv.reader(io.StringIO(content.decode(), newline="")))
-    except ValueError:  # no line, or no UTF-8
-        names, rows = [], []
-    except csv.Error as error:
+        if file.suffix == PARQUET:
+            import pandas as pd
+
+            frame = pd.read_parquet(io.BytesIO(content))
+            names = [*frame]
+        else:
+            names, *rows = filter(None, csv.reader(io.StringIO(content.decode(), newline="")))
+    except UnicodeDecodeError:
+        names = []
+    except Exception as error:  # csv and pyarrow raise many kinds at what is no table
         raise InputError(f"{file} is damaged: {_first_line(error)}; {AGAIN}") from error
     missing = [name for name in columns if name not in names]
     if missing:
         raise InputError(f"{file} is damaged: it has no column {missing[0]}; {AGAIN}")
-    whole = {*map(len, rows)} <= {len(names)}
-    cells = dict(zip(names, zip(*rows, strict=True) if rows and whole else [()] * len(names), strict=True))
-    held_out = np.array([split == "test" for split in cells["split"]], dtype=bool)
-    if not whole or not all(cells["split"]) or held_out.sum() < (n_test or 0):
+    wanted = [*columns, *(["repeat"] if "repeat" in names else [])]
+    if frame is not None:
+        return {name: frame[name].astype(object).where(frame[name].notna(), "").map(str).tolist() for name in wanted}
+    if {*map(len, rows)} - {len(names)}:
         raise InputError(f"{file} is damaged: it ends after {len(rows)} rows; {AGAIN}")
-    table = {}
-    for name in (*columns, *(["repeat"] if "repeat" in names else [])):
-        if name in CLASS_COLUMNS:
-            needed = held_out if name in ("predicted", "repeat") else np.zeros(len(rows), dtype=bool)
-            table[name] = _classes(file, name, cells[name], needed)
-        else:
-            quoted = "'" in "".join(cells[name])
-            table[name] = np.array([*map(unescaped, cells[name])] if quoted else cells[name], dtype=object)
-    return table
+    by_name = dict(zip(names, zip(*rows, strict=True) if rows else [()] * len(names), strict=True))
+    quoted = {name for name in wanted if name not in CLASS_COLUMNS and "'" in "".join(by_name[name])}
+    return {name: [*map(unescaped, by_name[name])] if name in quoted else by_name[name] for name in wanted}
 
 
 def _classes(file: Path, name: str, cells: Sequence[str], needed: np.ndarray) -> np.ndarray:

@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from hiexp.commandline import words_typed
 from hiexp.evaluation.metrics import METRICS, groups_of_width, shown_in
+from hiexp.long_tables import written_table
 from hiexp.run.files import PAGES_FOLDER, PLOTS_FOLDER, PREDICTIONS_FILE
 from hiexp.run.transfer import TRANSFER_FOLDER, of_transfer
 
@@ -72,9 +73,9 @@ def summary(
     if transferred is not None:
         lines += [f"The spectra that the sky is like, dataset.like={cfg.dataset.like}:"]
         lines += [*_prediction_lines(transferred, of_transfer(metrics)), ""]
-    lines.append(f"predictions  {display_path(folder / PREDICTIONS_FILE)}")
+    lines.append(f"predictions  {display_path(written_table(folder / PREDICTIONS_FILE))}")
     if transferred is not None:
-        lines.append(f"{'':13}{display_path(folder / TRANSFER_FOLDER / PREDICTIONS_FILE)}")
+        lines.append(f"{'':13}{display_path(written_table(folder / TRANSFER_FOLDER / PREDICTIONS_FILE))}")
     return "\n".join([*lines, *_places(cfg, folder), f"try next:  {command} -m {_words(job, _next_sweep(cfg, job))}"])
 
 
@@ -94,7 +95,7 @@ def fit_summary(
     spectra: Spectra, fit: FitResult, metrics: Mapping[str, float], cfg: DictConfig, job: HydraConf, folder: Path
 ) -> str:
     """Return the closing summary of a run that fits alone: how it went, places, what to type next."""
-    table = display_path(folder / "fits.ecsv")
+    table = display_path(written_table(folder / "fits.ecsv"))
     labels = _labels(spectra.reference)
     if metrics["n_good"] < FEWEST_TO_LEARN_FROM:
         following = f"hiexp.fit -m {_words(job, ['fit=busy,gaussian,double_lorentzian'])}"
@@ -135,7 +136,7 @@ def prediction_summary(
         "",
         *_prediction_lines(prediction, metrics),
         "",
-        f"predictions  {display_path(folder / PREDICTIONS_FILE)}",
+        f"predictions  {display_path(written_table(folder / PREDICTIONS_FILE))}",
         *_places(cfg, folder),
         f"try next:  {python_command()} -m hiexp.train {typed}",
     ]

@@ -13,6 +13,7 @@ from hiexp.datasets.mock.populations import signal_to_noise
 from hiexp.datasets.mock.profiles import line_profiles, window_length
 from hiexp.datasets.mock.smoothing import HANNING
 from hiexp.errors import InputError
+from hiexp.mapped import empty_rows
 from hiexp.spectral.widths import CLASS_LIMITS, asymmetry_class, edges, flux_asymmetry, horn_edges
 
 RELIABLE = 6.5  # S/N of the catalogue's code 1
@@ -98,7 +99,7 @@ def integrate(
     centre = channel_velocities(systemic, off[:, None], channel_khz)[:, 0]
     middle = (n_channels - 1) / 2
     first = np.floor(middle - off).astype(int) - window // 2
-    line = np.empty((n, window), dtype=np.float32)
+    line = empty_rows((n, window), np.float32)
     measured = np.empty((n, 3))
     for start in range(0, n, BATCH):
         rows = slice(start, start + BATCH)

@@ -18,6 +18,7 @@ from hiexp.datasets.mock.noise import (
 )
 from hiexp.datasets.mock.smoothing import HANNING
 from hiexp.errors import InputError
+from hiexp.mapped import alike_rows, empty_rows
 from hiexp.spectra import Spectra
 
 
@@ -73,7 +74,7 @@ class Receiver:
         rms = sky.truth["rms"].to_numpy()
         waves = draw_standing_waves(rng, self.ripple * rms)
         row, channel, height = draw_interference(rng, rms, self.rfi, length)
-        velocity, flux = np.empty((n, length)), np.empty((n, length), dtype=dtype)
+        velocity, flux = empty_rows((n, length), np.float64), empty_rows((n, length), dtype)
         offset = np.arange(length) - (length - 1) / 2
         khz = np.broadcast_to(self.channel_khz, n)
         kernel = np.broadcast_to(self.smoothing, (n, np.shape(self.smoothing)[-1]))
@@ -87,14 +88,15 @@ class Receiver:
             inside = (column >= 0) & (column < length)
             line, _ = np.nonzero(inside)
             flux[start + line, column[inside]] += sky.line[rows][inside]
-        add_spikes(flux, row, channel, height)
+        if row.size:
+            add_spikes(flux, row, channel, height)
         catalogue = sky.truth.assign(n_rfi=np.bincount(row, minlength=n))
         return Spectra(
             ids=ids,
             velocity=velocity,
             flux=flux,
             rms=rms,
-            valid=np.ones((n, length), dtype=bool),
+            valid=alike_rows(np.ones(length, dtype=bool), n),
             catalogue=catalogue.set_index(pd.Index(ids, name="id")),
             systemic=sky.truth["Vhel"].to_numpy(),
             reference=sky.classes,
