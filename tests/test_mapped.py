@@ -19,7 +19,9 @@ from hiexp.mapped_tables import GrowingTable, load_table, save_table
 from hiexp.spectra import Spectra
 
 CHANNELS = ("velocity", "flux", "valid", "rms", "systemic")
-profiles = arrays(np.float32, array_shapes(min_dims=2, max_dims=2, max_side=20), elements=st.floats(-9, 9, width=32))
+profiles = arrays(
+    np.float32, array_shapes(min_dims=2, max_dims=2, max_side=20), elements=st.integers(-99, 99).map(lambda n: n / 7)
+)
 
 
 @pytest.fixture

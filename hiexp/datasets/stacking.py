@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import weakref
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -89,7 +90,8 @@ class Spool:
     """
 
     def __init__(self) -> None:
-        self._file = tempfile.SpooledTemporaryFile(LARGE)  # noqa: SIM115  read and written as long as it is there
+        self._file = tempfile.SpooledTemporaryFile(LARGE)  # noqa: SIM115  closed when nobody has the spool
+        weakref.finalize(self, self._file.close)
         self._number = 0
         self.longest = 0
 

@@ -8,6 +8,7 @@ import torch
 from scipy.ndimage import uniform_filter1d
 from tqdm import tqdm
 
+from hiexp.fitting.batches import in_order
 from hiexp.fitting.flags import look_beside, words
 from hiexp.fitting.line import find_lines, tensors
 from hiexp.fitting.measurements import MEASUREMENTS, width_levels
@@ -41,9 +42,11 @@ def fit_none(spectra: Spectra, n_samples: Several = 256, half_window: Positive =
         the line. Model columns (chi2 and its kin) are NaN, there being no model, and so are horns and the widths that
         need them, which noise would make. Flags say what lies beside the window.
     """
-    starts = tqdm(range(0, len(spectra), BATCH), desc="measuring lines", unit_scale=BATCH, delay=1, leave=False)
-    parts = (_measure(spectra.take(slice(start, start + BATCH)), n_samples, half_window) for start in starts)
-    return FitResult.joined(parts, len(spectra))
+    starts = range(0, len(spectra), BATCH)
+    batches = ((spectra.take(slice(start, start + BATCH)), n_samples, half_window) for start in starts)
+    parts = in_order(_measure, batches, len(starts))
+    with tqdm(parts, "measuring lines", len(starts), unit_scale=BATCH, delay=1, leave=False) as bar:
+        return FitResult.joined(bar, len(spectra))
 
 
 def _measure(spectra: Spectra, n_samples: int, half_window: float) -> FitResult:
