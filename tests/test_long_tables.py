@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from astropy.table import Table
 
-from hiexp import long_tables
+from hiexp import long_tables, writing
 from hiexp.datasets import mock_cig
 from hiexp.fitting import fit_busy
 from hiexp.long_tables import write_table, written_table
@@ -64,3 +64,17 @@ def test_long_predictions_are_read_as_short_ones_are(tmp_path, all_long, monkeyp
     short = write_table(table, tmp_path / "predictions.csv")
     assert written_table(tmp_path / "predictions.csv") == short
     pd.testing.assert_frame_equal(found, read_predictions(short), check_dtype=False)
+
+
+def test_a_large_parquet_is_not_there_twice_and_nothing_else_is_shared(tmp_path, monkeypatch):
+    monkeypatch.setattr(writing, "SHARED_FROM", 10)
+    for name in ("table.parquet", "table.csv", "small.parquet"):
+        (tmp_path / name).write_bytes(b"small" if name.startswith("small") else b"a longer content")
+        writing.copy(tmp_path / name, tmp_path / f"again_{name}")
+        assert (tmp_path / f"again_{name}").read_bytes() == (tmp_path / name).read_bytes()
+    for name in ("table.csv", "small.parquet"):
+        (tmp_path / name).write_bytes(b"edited")
+        assert (tmp_path / f"again_{name}").read_bytes() != b"edited"
+    large = tmp_path / "again_table.parquet"
+    if large.samefile(tmp_path / "table.parquet"):  # a disk that cannot clone
+        assert not large.stat().st_mode & 0o222

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from astropy.table import Table
 
 GOOD = "ok"
+ROWS_AS_TEXT = 4096  # made at a time
 MAPPINGS = ("parameters", "meanings", "sample")
 
 
@@ -132,10 +135,21 @@ class FitResult:
         A long table (`is_long`) is written as Parquet alone.
         """
         if not is_long(len(self.table)):
-            self.with_units().write(folder / "fits.ecsv")
+            self._write_ecsv(folder / "fits.ecsv")
         self._write_parquet(self.table, folder / "fits.parquet")
         for number, earlier in enumerate(self.passes, start=1):
             self._write_parquet(earlier, folder / f"fits_pass{number}.parquet")
+
+    def _write_ecsv(self, file: Path) -> None:
+        """Write the table as text, some rows at a time: astropy takes several kilobytes of memory a row."""
+        with file.open("w", encoding="utf-8", newline="") as stream:
+            for start in range(0, max(len(self.table), 1), ROWS_AS_TEXT):
+                text = io.StringIO()
+                self.with_units(self.table.iloc[start : start + ROWS_AS_TEXT]).write(text, format="ascii.ecsv")
+                lines = text.getvalue().splitlines(keepends=True)
+                # Only the first of them has the header, and below it the names of the columns.
+                header = sum(1 for _ in itertools.takewhile(lambda line: line.startswith("#"), lines))
+                stream.writelines(lines[header + 1 :] if start else lines)
 
     def _write_parquet(self, table: pd.DataFrame, file: Path) -> None:
         """Write a table with its units, a long one part by part."""
