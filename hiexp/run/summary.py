@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from hiexp.commandline import words_typed
 from hiexp.evaluation.metrics import METRICS, groups_of_width, shown_in
-from hiexp.long_tables import written_table
+from hiexp.long_tables import table_name, written_table
 from hiexp.run.files import PAGES_FOLDER, PLOTS_FOLDER, PREDICTIONS_FILE
 from hiexp.run.transfer import TRANSFER_FOLDER, of_transfer
 
@@ -35,7 +35,8 @@ MEDIANS = ["position", "w50", "flux_int", "snr"]
 FEWEST_TO_LEARN_FROM, FEWEST_FOR_A_NETWORK = 30, 60  # objects: what is suggested below them would tell nothing
 PAGES_SHOWN = 5  # of objects
 FRACTION = "fraction_"  # how numbers of a sample begin that are fractions of it
-REASONS = 5  # told on the screen; skipped.csv has all of them
+SKIPPED_FILE = "skipped.csv"
+REASONS = 5  # told on the screen; that file has all of them
 
 
 def opening(job: HydraConf, folder: Path) -> str:
@@ -317,7 +318,8 @@ def _failure_counts(fits: FitResult | Prediction) -> list[str]:
     counts = fits.failures()["reason"].value_counts()
     lines = [f"{count:5d}  {reason}" for reason, count in counts.iloc[:REASONS].items()]
     rest = counts.iloc[REASONS:]
-    return lines + ([f"{rest.sum():5d}  for {len(rest)} other reasons: skipped.csv"] if len(rest) else [])
+    where = table_name(SKIPPED_FILE, int(counts.sum()))
+    return lines + ([f"{rest.sum():5d}  for {len(rest)} other reasons: {where}"] if len(rest) else [])
 
 
 def _flag_counts(fit: FitResult) -> list[str]:
