@@ -19,7 +19,7 @@ class GrowingTable:
     Parameters
     ----------
     n_rows : int
-        Of all parts together.
+        Rows of all parts together.
     """
 
     def __init__(self, n_rows: int) -> None:
