@@ -247,7 +247,7 @@ def _cells(file: Path, columns: Sequence[str]) -> dict[str, Sequence[str]]:
             names = [*frame]
         else:
             names, *rows = filter(None, csv.reader(io.StringIO(content.decode(), newline="")))
-    except UnicodeDecodeError:
+    except ValueError:  # no line, or no UTF-8
         names = []
     except Exception as error:  # csv and pyarrow raise many kinds at what is no table
         raise InputError(f"{file} is damaged: {_first_line(error)}; {AGAIN}") from error
