@@ -112,6 +112,10 @@ class NoCache:
 
     folder: None = None
 
+    def entry(self, stage: str, given: tuple[object, ...]) -> Path:
+        """Return where a result would be kept: nowhere."""
+        return Path(os.devnull)
+
     def recall(self, stage: str, kind: type[T], given: tuple[object, ...], make: Callable[[], T]) -> T:
         """Return ``make()``."""
         return make()
@@ -149,8 +153,8 @@ class DiskCache:
         make : callable
             Computes the result.
         """
-        name = f"{stage}-{fingerprint(*given)}"
-        entry = Path(self.folder) / name
+        entry = self.entry(stage, given)
+        name = entry.name
         with suppress(Exception):  # nobody need wait for another to read; what is damaged is looked at in turn
             return _read(entry, kind)
         with ExitStack() as stack:
@@ -183,6 +187,14 @@ class DiskCache:
                 return kind.load(entry)
             finally:
                 shutil.rmtree(partial, ignore_errors=True)
+
+    def entry(self, stage: str, given: tuple[object, ...]) -> Path:
+        """Return where a result is kept, or would be."""
+        return Path(self.folder) / f"{stage}-{fingerprint(*given)}"
+
+    def forget(self, stage: str, given: tuple[object, ...]) -> None:
+        """Remove a result that nobody will ask for again."""
+        shutil.rmtree(self.entry(stage, given), ignore_errors=True)
 
 
 def remove_unused(folder: Path, keep_days: float) -> None:

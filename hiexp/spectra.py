@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -53,6 +53,8 @@ class Spectra:
         What could not be read: columns ``name`` (of the file or the object) and ``reason``.
     unmatched : DataFrame
         Spectra without a row in the catalogue and rows without a spectrum, in the same columns.
+    first : int
+        Number of the first of them in the sample that they were taken from, by which noise is drawn.
     """
 
     mapped = True  # read from a cache
@@ -67,6 +69,7 @@ class Spectra:
     held_out: np.ndarray | None = None
     skipped: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["name", "reason"]))
     unmatched: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["name", "reason"]))
+    first: int = 0
 
     def __post_init__(self) -> None:
         """Refuse what would lose its unit or its mask on the way."""
@@ -102,6 +105,7 @@ class Spectra:
             systemic=self.systemic[rows],
             reference=None if self.reference is None else self.reference[rows],
             held_out=None if self.held_out is None else self.held_out[rows],
+            first=self.first + (rows.start or 0) if isinstance(rows, slice) else 0,
         )
 
     def without_channels(self) -> Spectra:
@@ -122,7 +126,7 @@ class Spectra:
     def load(cls, folder: Path) -> Self:
         """Read what `save` wrote; channels come from the disk as they are used."""
         n = len(np.load(folder / "ids.npy", mmap_mode="r"))
-        arrays = {file.stem: load_rows(file, n) for file in folder.glob("*.npy")}
+        arrays: dict[str, Any] = {file.stem: load_rows(file, n) for file in folder.glob("*.npy")}
         return cls(**arrays, **{name: pd.read_parquet(folder / f"{name}.parquet") for name in TABLES})
 
 

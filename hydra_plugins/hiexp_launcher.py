@@ -47,8 +47,8 @@ class ExecutorLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run jobs, or submit them where the sweep is to be left to a scheduler; return what came of each."""
+        from hiexp.executors import SubmititExecutor
         from hiexp.run.membership import Sweep
-        from hiexp.sweep.executors import SubmititExecutor
         from hiexp.sweep.jobs import SweepJob, nothing_returned
 
         setup_globals()
@@ -71,8 +71,8 @@ class ExecutorLauncher(Launcher):
 
     def _waited_for(self, executor: Any, jobs: Mapping[int, SweepJob]) -> list[JobReturn]:
         """Run jobs, tell how each ends, and return what came of them, in their order."""
+        from hiexp.executors import completed
         from hiexp.run.membership import Sweep
-        from hiexp.sweep.executors import completed
 
         folder = Path(self.config.hydra.sweep.dir)
         sweep = Sweep.read(folder)

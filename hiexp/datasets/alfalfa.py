@@ -92,7 +92,7 @@ def read_alfalfa(
     unread = pd.DataFrame({"name": packed["unread_names"], "reason": packed["unread_reasons"]})
     spectra = Spectra(
         ids=ids,
-        **{name: packed[name] for name in Channels._fields},
+        **{name: packed[name] for name in Channels._fields},  # type: ignore[arg-type]
         catalogue=table,
         systemic=table["Vhel"].to_numpy(dtype=float),
         skipped=pd.DataFrame({"name": packed["skipped_names"], "reason": packed["skipped_reasons"]}),

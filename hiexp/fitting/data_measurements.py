@@ -82,7 +82,7 @@ def measure_data(
         raise InputError(f"measurements.recipe={recipe}: choose of {', '.join(RECIPES)}")
     starts = range(0, len(spectra), BATCH)
     batches = (
-        (spectra.take(rows), fit.take(rows), rows.start, realisations, seed, recipe, smoothed_channels, hubble)
+        (spectra.take(rows), fit.take(rows), realisations, seed, recipe, smoothed_channels, hubble)
         for rows in (slice(start, start + BATCH) for start in starts)
     )
     measured = GrowingTable(len(spectra))
@@ -96,14 +96,14 @@ def measure_data(
 def _measure_batch(
     spectra: Spectra,
     fit: FitResult,
-    first: int,
     realisations: int,
     seed: int,
     recipe: str,
     smoothed_channels: float,
     hubble: float | None,
 ) -> pd.DataFrame:
-    """Return the columns of some of the spectra, the first of which is number `first` of the sample."""
+    """Return the columns of some of the spectra."""
+    first = spectra.first
     spectra = _usable(spectra)
     rows = np.flatnonzero(fit.good & np.isfinite(fit.table["w20"].to_numpy(float)))
     ends = _line_ends(fit, rows)

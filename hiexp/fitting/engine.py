@@ -57,7 +57,7 @@ def fit_lines(spectra: Spectra, model: Model, rules: Sequence[Rule], settings: S
     starts = range(0, len(spectra), BATCH[device.type])
     known = cached_lines(spectra, device)
     batches = (
-        (spectra.take(rows), None if known is None else known.take(rows), model, rules, settings, device, rows.start)
+        (spectra.take(rows), None if known is None else known.take(rows), model, rules, settings, device)
         for rows in (slice(start, start + BATCH[device.type]) for start in starts)
     )
     with tqdm(total=len(spectra), desc=title, unit=" spectra", delay=1, leave=False) as bar:
@@ -82,9 +82,8 @@ def _fit_batch(
     rules: Sequence[Rule],
     settings: Settings,
     device: torch.device,
-    first: int,
 ) -> tuple[FitResult, Lines]:
-    """Fit some of the spectra, the first of which is number `first` of the sample, and return their lines too."""
+    """Fit some of the spectra, and return their lines too."""
     channels = tensors(spectra, device)
     lines = find_lines(channels) if lines is None else lines
     status = before_fitting(channels, spectra.typical_rms, lines, settings.min_snr)
@@ -106,7 +105,7 @@ def _fit_batch(
     tables[-1] = finish(tables[-1].assign(**lines.beside(spectra, channels)), channels, lines, rows, fitted, model)
     rows = torch.tensor(np.flatnonzero(tables[-1]["status"] == GOOD), device=device)
     if settings.realisations:
-        deviations = _realise(channels, lines, rows, fitted, model, settings, first)
+        deviations = _realise(channels, lines, rows, fitted, model, settings, spectra.first)
         tables[-1] = tables[-1].join(deviations.set_index(tables[-1].index))
     profiles, windows = _sample(fitted, rows, low, high, model, settings.n_samples)
     return FitResult(tables[-1], profiles, windows, model.parameters, tuple(tables[:-1])), lines

@@ -79,7 +79,7 @@ class FitResult:
             if not tables:
                 tables = [GrowingTable(n) for _ in (part.table, *part.passes)]
                 profiles = empty_rows((n, *part.profiles.shape[1:]), part.profiles.dtype)
-                windows = empty_rows((n, 2), part.windows.dtype)
+                windows = empty_rows((n, *part.windows.shape[1:]), part.windows.dtype)
             for table, rows in zip(tables, (part.table, *part.passes), strict=True):
                 table.add(rows)
             here = slice(start, start + len(part.table))
@@ -92,6 +92,10 @@ class FitResult:
         """Return the fits of some of the objects, without the passes that went before."""
         profiles, windows = self.profiles[rows], self.windows[rows]
         return replace(self, table=self.table.iloc[rows], profiles=profiles, windows=windows, passes=())
+
+    def without_profiles(self) -> Self:
+        """Return the fits without what is neither a table nor small."""
+        return replace(self, profiles=self.profiles[:, :0], windows=self.windows[:, :0], passes=())
 
     @property
     def good(self) -> np.ndarray:

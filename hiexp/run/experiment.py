@@ -6,6 +6,7 @@ import functools
 import gc
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,12 +69,14 @@ def fit_sample(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> tupl
 
 def fitted_sample(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> tuple[Spectra, FitResult]:
     """Do what `fit_sample` does, whether or not any spectrum can be used."""
+    import pandas as pd
     from hydra.utils import instantiate
 
     from hiexp.cache import Files, fingerprint
     from hiexp.datasets.by_name import choose
     from hiexp.fitting import FitResult
     from hiexp.run.outcome import say_missing, write_sample
+    from hiexp.run.shards import Sharding
     from hiexp.spectra import TABLES, Spectra
 
     cache, dataset = instantiate(cfg.cache), instantiate(cfg.dataset, _convert_="all")
@@ -88,19 +91,24 @@ def fitted_sample(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> t
     if cfg.get("ids"):
         spectra = choose(spectra, cfg.ids)
     given = cfg.fit, key, cfg.get("ids")
-    fit = fitted = cache.recall(
-        "fit",
-        FitResult,
-        given,
-        stopwatch(metrics, "fit_seconds")(lambda: instantiate(cfg.fit, _convert_="all")(spectra)),
-    )
+    sharding = Sharding.of(cfg, cache, spectra, key, folder)
+
+    @stopwatch(metrics, "fit_seconds")
+    def fit_all() -> FitResult:
+        return sharding.run("fit", given) or instantiate(cfg.fit, _convert_="all")(spectra)
+
+    def measure_all() -> FitResult:
+        measured = sharding.run("measurements", given_measured, cache.entry("fit", given))
+        if measured is None:
+            return instantiate(cfg.measurements, _convert_="all")(spectra, fitted)
+        return replace(fitted, table=pd.concat([fitted.table, measured.table], axis=1))
+
+    fit = fitted = cache.recall("fit", FitResult, given, fit_all)
+    sharding.forget("fit", given)
     if cfg.get("measurements"):
-        fit = cache.recall(
-            "measurements",
-            FitResult,
-            (*given, cfg.measurements, spectra.catalogue),
-            lambda: instantiate(cfg.measurements, _convert_="all")(spectra, fitted),
-        )
+        given_measured = *given, cfg.measurements, spectra.catalogue
+        fit = cache.recall("measurements", FitResult, given_measured, measure_all)
+        sharding.forget("measurements", given_measured)
     if cfg.get("asymmetry"):
         measured = fit
         fit = cache.recall(

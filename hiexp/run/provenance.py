@@ -27,7 +27,7 @@ from hiexp.tracking.credentials import redacted
 
 # Where results go does not change them.
 PLACES = (
-    *("root", "cache", "tracking", "experiment_name", "sweep"),
+    *("root", "cache", "tracking", "experiment_name", "sweep", "shards"),
     *("dataset.cache", "asymmetry.cache", "feature.cache", "classifier.checkpoints"),
 )
 

@@ -14,7 +14,7 @@ import math
 import os
 import re
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Annotated, Any
@@ -246,7 +246,7 @@ def _cells(file: Path, columns: Sequence[str]) -> dict[str, Sequence[str]]:
             frame = pd.read_parquet(io.BytesIO(content))
             names = [*frame]
         else:
-            names, *rows = filter(None, csv.reader(io.StringIO(content.decode(), newline="")))
+            names, *rows = (row for row in csv.reader(io.StringIO(content.decode(), newline="")) if row)
     except ValueError:  # no line, or no UTF-8
         names = []
     except Exception as error:  # csv and pyarrow raise many kinds at what is no table
@@ -259,9 +259,12 @@ def _cells(file: Path, columns: Sequence[str]) -> dict[str, Sequence[str]]:
         return {name: frame[name].astype(object).where(frame[name].notna(), "").map(str).tolist() for name in wanted}
     if {*map(len, rows)} - {len(names)}:
         raise InputError(f"{file} is damaged: it ends after {len(rows)} rows; {AGAIN}")
-    by_name = dict(zip(names, zip(*rows, strict=True) if rows else [()] * len(names), strict=True))
-    quoted = {name for name in wanted if name not in CLASS_COLUMNS and "'" in "".join(by_name[name])}
-    return {name: [*map(unescaped, by_name[name])] if name in quoted else by_name[name] for name in wanted}
+    by_column: Iterable[Sequence[str]] = zip(*rows, strict=True) if rows else [()] * len(names)
+    by_name = dict(zip(names, by_column, strict=True))
+    for name in wanted:
+        if name not in CLASS_COLUMNS and "'" in "".join(by_name[name]):
+            by_name[name] = [str(unescaped(text)) for text in by_name[name]]
+    return {name: by_name[name] for name in wanted}
 
 
 def _classes(file: Path, name: str, cells: Sequence[str], needed: np.ndarray) -> np.ndarray:

@@ -79,6 +79,7 @@ class SampleSettings(RunSettings):
 class FitSettings(SampleSettings):
     """``conf/fit.yaml``."""
 
+    shards: Count | None
     export: Sequence[Literal["latex", "csv", "mrt", "votable", "pdf"]]
     ids: Sequence[str] | None
 

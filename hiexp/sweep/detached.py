@@ -12,9 +12,9 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from hiexp.errors import InputError
+from hiexp.executors import outcome
 from hiexp.run.membership import DONE, REUSED, Sweep, noted_jobs
 from hiexp.sweep.ending import Ending
-from hiexp.sweep.executors import outcome
 
 if TYPE_CHECKING:
     from hiexp.sweep.jobs import SweepJob

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hiexp.errors import InputError
+from hiexp.executors import states
 from hiexp.heartbeat import host_of, is_at_work
 from hiexp.printable import duration, printable
 from hiexp.run.files import SWEEP_HYDRA_FILE
@@ -15,7 +16,6 @@ from hiexp.run.membership import ENDED, FAILED, REUSED, RUNNING, SWEEP_FILE, Job
 from hiexp.run.reading import read_sweep_settings
 from hiexp.run.reproduce import sweep_command
 from hiexp.run.summary import display_path, python_command
-from hiexp.sweep.executors import states
 
 SHOWN = 20  # jobs of a kind
 PAUSE = 2.0  # seconds between two looks
