@@ -32,13 +32,14 @@ def main(cfg: DictConfig) -> None:
     if not folder.is_dir():
         raise InputError(f"runs={display_path(folder)}: no such folder")
     n_sent = 0
-    for record, place in resend_pending(folder, uri=cfg.uri):
+    artifacts = str(Path(cfg.root, "mlruns", "artifacts"))
+    for record, place in resend_pending(folder, artifacts, uri=cfg.uri):
         n_sent += 1
         log.info("sent  %s  %s", display_path(place), record.name)
     log.info("%d runs sent", n_sent) if n_sent else log.info("Nothing to sync in %s", display_path(folder))
     uri = cfg.uri or store_uri(cfg.root)
     if cfg.uri or Path(uri.removeprefix("sqlite:///")).exists():
-        tracking = MlflowTracking(uri, None, cfg.experiment_name)
+        tracking = MlflowTracking(uri, artifacts, cfg.experiment_name)
         tracking.prepare()
         n_dead = fail_orphaned_runs(tracking, Path(cfg.root))
         if n_dead:

@@ -17,7 +17,9 @@ from hiexp.long_tables import in_stead, written_table
 from hiexp.printable import natural_order, printable
 from hiexp.run.files import VERDICT_FILE
 from hiexp.run.reading import LARGEST, read_verdict
-from hiexp.tracking.mlflow_store import PARENT_TAG, SQLITE, SWEEP, found_experiments, found_runs
+from hiexp.tracking.database import POSTGRESQL, SQLITE, explained
+from hiexp.tracking.mlflow_store import PARENT_TAG, SWEEP, found_experiments, found_runs
+from hiexp.tracking.postgresql import address, has_store
 
 if TYPE_CHECKING:  # MLflow takes a second to import
     from mlflow.entities import Run as Recorded
@@ -31,7 +33,7 @@ class Store:
     Parameters
     ----------
     uri : str
-        ``sqlite:///FILE`` or ``http://...``.
+        ``sqlite:///FILE``, ``postgresql://...`` or ``http://...``.
 
     Raises
     ------
@@ -40,16 +42,17 @@ class Store:
     """
 
     def __init__(self, uri: str) -> None:
-        if uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).exists():
-            raise InputError(  # MLflow would make one
+        for name in ("mlflow", "alembic", "urllib3"):  # what goes wrong is said once, below
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+        if not _is_there(uri):  # MLflow would make one
+            raise InputError(
                 f"--uri {uri}: no such store; type this in the folder where the runs were started, or name its store"
             )
         from mlflow import MlflowClient
         from mlflow.exceptions import MlflowException
 
-        for name in ("mlflow", "alembic", "urllib3"):  # what goes wrong is said once, below
-            logging.getLogger(name).setLevel(logging.CRITICAL)
-        self.uri, self.client, self.scratch = uri, MlflowClient(uri), mkdtemp(prefix="hiexp-compare-")
+        self.uri, self.scratch = uri, mkdtemp(prefix="hiexp-compare-")
+        self.client = MlflowClient(address(uri) if uri.startswith(POSTGRESQL) else uri)
         finalize(self, shutil.rmtree, self.scratch, ignore_errors=True)
         try:
             self.experiments = found_experiments(self.client)
@@ -130,3 +133,15 @@ class Store:
             return None
 
         return file
+
+
+def _is_there(uri: str) -> bool:
+    """Return whether there is a store; a server is asked later."""
+    if uri.startswith(SQLITE):
+        return Path(uri.removeprefix(SQLITE)).exists()
+    if not uri.startswith(POSTGRESQL):
+        return True
+    try:
+        return has_store(uri)
+    except Exception as error:  # of driver, server or database
+        raise explained(error, uri) from error

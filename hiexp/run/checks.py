@@ -19,9 +19,9 @@ from hiexp.run.files import refuse_others_folder
 from hiexp.run.summary import opening
 from hiexp.run.transfer import check_transfer
 from hiexp.tracking.credentials import has_password, redacted
+from hiexp.tracking.database import POSTGRESQL, SQLITE
 
-SQLITE = "sqlite:///"
-STORES = (SQLITE, "http://", "https://", "postgresql", "mysql", "mssql")
+STORES = (SQLITE, *POSTGRESQL, "http://", "https://")
 
 log = logging.getLogger(__name__)
 
@@ -130,7 +130,8 @@ def check_places(config: DictConfig, setting: str) -> None:
     uri = str(config.tracking.get("uri") or "")
     if uri and not uri.startswith(STORES):
         raise InputError(
-            f"tracking.uri={uri}: give http://HOST:PORT of an MLflow server, or the database of a store, sqlite:///FILE"
+            f"tracking.uri={uri}: give http://HOST:PORT of an MLflow server, or the database of a store, "
+            "postgresql://HOST:PORT/DATABASE or sqlite:///FILE; others are reached through a server"
         )
     if uri.startswith(SQLITE) and re.search(r"\?|%[0-9A-Fa-f]{2}", uri):
         raise InputError(

@@ -22,7 +22,8 @@ from hiexp.heartbeat import ALIVE_FILE, LOCK_FILE
 from hiexp.locks import locked
 from hiexp.signals import uninterrupted
 from hiexp.tracking.credentials import take_credentials
-from hiexp.tracking.database import explained, prepare_database
+from hiexp.tracking.database import POSTGRESQL, SQLITE, explained, prepare_sqlite, with_driver
+from hiexp.tracking.postgresql import connected
 from hiexp.writing import write_whole
 
 if TYPE_CHECKING:
@@ -51,7 +52,6 @@ NOT_SENT = (RECORD_FILE, REFUSED_FILE, ALIVE_FILE, LOCK_FILE)
 STATUSES = ("RUNNING", "FINISHED", "FAILED", "KILLED")
 PARAMS_A_CALL, METRICS_A_CALL, PAGE = 100, 1000, 1000  # MLflow's limits
 CONNECT_SECONDS = 5
-SQLITE = "sqlite:///"
 
 
 @dataclass
@@ -208,16 +208,16 @@ class NoTracking:
 
 @dataclass(frozen=True)
 class MlflowTracking:
-    """Record runs in an MLflow store on this machine, or on a server.
+    """Record runs in an MLflow store on this machine, in a PostgreSQL database, or on an MLflow server.
 
     Parameters
     ----------
     uri : str
-        ``sqlite:///FILE``, or ``http://HOST:PORT`` of a server.
+        ``sqlite:///FILE``, ``postgresql://HOST:PORT/DATABASE``, or ``http://HOST:PORT`` of a server.
     experiment : str
         Name of the MLflow experiment that collects the runs; made if it is not there.
     artifacts : str or None
-        Folder of the artefacts; a server has its own.
+        Folder of the artefacts of a database (``mlruns/artifacts``); a server has a place of its own.
     reuse : bool
         Whether a sweep takes over what an earlier one has finished under the same settings, data and code.
     """
@@ -241,15 +241,8 @@ class MlflowTracking:
         try:
             with self._locked_client() as client:
                 self._experiment_id(client)
-        except InputError:
-            raise
         except Exception as error:
-            if self._database is not None:
-                raise explained(error, self._database) from error
-            raise InputError(
-                f"tracking.uri={self.uri}: no MLflow server answers ({_brief(error)}); start one "
-                "(mlflow server --port 5000), or record on this machine with tracking=local"
-            ) from error
+            raise self._explained(error) from error
 
     @contextmanager
     def run(self, name: str, params: Mapping, tags: Mapping[str, str], folder: Path) -> Iterator[Record]:
@@ -333,7 +326,7 @@ class MlflowTracking:
         """
         sent = []
         try:
-            for _, folder in resend_pending(runs, only=self.uri):
+            for _, folder in resend_pending(runs, self.artifacts, only=self.uri):
                 sent.append(folder)
         except InputError as error:
             log.warning("%s", error)
@@ -359,16 +352,15 @@ class MlflowTracking:
         InputError
             If the store cannot be asked.
         """
-        from mlflow.exceptions import MlflowException
         from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 
         try:
             with self._locked_client() as client:
                 return client.get_run(run_id)
-        except (MlflowException, OSError) as error:
+        except Exception as error:
             if getattr(error, "error_code", "") == ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
                 return None
-            raise InputError(f"{self.uri} cannot be asked for run {run_id} ({_brief(error)})") from error
+            raise self._explained(error) from error
 
     def close(self, run: Run, status: str) -> None:
         """Say how a run ended that could not say so itself."""
@@ -382,23 +374,41 @@ class MlflowTracking:
 
     def hint(self, python: str) -> str:
         """Return the command that shows the runs in a browser, or where a server shows them."""
-        if self._database is None:
+        if self._is_server:
             return self.uri
-        return f"{python} -m mlflow ui --backend-store-uri {shlex.quote(f'sqlite:///{self._database}')}"
+        shown = self.uri if self._file is None else f"{SQLITE}{self._file}"
+        return f"{python} -m mlflow ui --backend-store-uri {shlex.quote(with_driver(shown))}"
 
     @property
     def libraries(self) -> tuple[str, ...]:
         """Return the modules that the store needs, which take seconds to import."""
-        return ("mlflow",) if self._database is None else ("mlflow", "mlflow.store.tracking.sqlalchemy_store")
+        return ("mlflow",) if self._is_server else ("mlflow", "mlflow.store.tracking.sqlalchemy_store")
 
     @property
     def locks(self) -> bool:
         """Whether processes that write to the store take turns by a lock."""
-        return self._database is not None
+        return self._file is not None
 
     @property
-    def _database(self) -> Path | None:
+    def _file(self) -> Path | None:
         return Path(self.uri.removeprefix(SQLITE)) if self.uri.startswith(SQLITE) else None
+
+    @property
+    def _is_server(self) -> bool:
+        return not self.uri.startswith((SQLITE, *POSTGRESQL))
+
+    @property
+    def _artifacts(self) -> Path:
+        return Path(self.artifacts or "mlruns/artifacts").absolute()
+
+    def _explained(self, error: Exception) -> InputError:
+        """Return what is wrong with the store, in one line with the cure."""
+        if isinstance(error, InputError) or not self._is_server:
+            return explained(error, self.uri)
+        return InputError(
+            f"tracking.uri={self.uri}: no MLflow server answers ({_brief(error)}); start one "
+            "(mlflow server --port 5000), or record on this machine with tracking=local"
+        )
 
     @contextmanager
     def _locked_client(self) -> Iterator[MlflowClient]:
@@ -407,43 +417,50 @@ class MlflowTracking:
         # it would have waited.
         for library in self.libraries:  # before others have to wait
             import_module(library)
-        lock = nullcontext() if self._database is None else locked(self._database.with_suffix(".lock"))
-        with lock, uninterrupted():
-            if self._database is not None:
-                prepare_database(self._database, _make_tables)
-            yield self._client()
-
-    def _client(self) -> MlflowClient:
         from mlflow import MlflowClient
 
-        # The making of the tables is announced line by line otherwise.
-        logging.getLogger("mlflow.store").setLevel(logging.WARNING)
-        if self._database is None:  # MLflow would try again and again
+        # The making of the tables is announced line by line otherwise, and what goes wrong with a traceback.
+        logging.getLogger("mlflow.store").setLevel(logging.CRITICAL)
+        lock = nullcontext() if self._file is None else locked(self._file.with_suffix(".lock"))
+        with lock, uninterrupted(), self._reached() as address:
+            yield MlflowClient(address)
+
+    @contextmanager
+    def _reached(self) -> Iterator[str]:
+        """Yield the address of a store that is there, and answers: MLflow would try again and again."""
+        if self._is_server:
             place = urlsplit(self.uri)
-            socket.create_connection((place.hostname, place.port or 443), timeout=CONNECT_SECONDS).close()
-        return MlflowClient(self.uri)
+            port = place.port or (443 if place.scheme == "https" else 80)
+            socket.create_connection((place.hostname, port), timeout=CONNECT_SECONDS).close()
+            yield self.uri
+        elif self._file is not None:
+            prepare_sqlite(self._file)
+            yield self.uri
+        else:
+            with connected(self.uri, self._artifacts) as address:
+                yield address
 
     def _experiment_id(self, client: MlflowClient) -> str:
+        from mlflow.exceptions import MlflowException
+
         known = client.get_experiment_by_name(self.experiment)
         if known is not None and known.lifecycle_stage == "deleted":
             raise InputError(
                 f"experiment_name={self.experiment}: this experiment was deleted in {self.uri}; bring it back "
-                f"(MLFLOW_TRACKING_URI={shlex.quote(self.uri)} python -m mlflow experiments restore --experiment-id "
-                f"{known.experiment_id}) or choose another name"
+                f"(MLFLOW_TRACKING_URI={shlex.quote(with_driver(self.uri))} python -m mlflow experiments restore "
+                f"--experiment-id {known.experiment_id}) or choose another name"
             )
         if known is not None:
             return known.experiment_id
-        place = None if self.artifacts is None else Path(self.artifacts).absolute().as_uri()
-        return client.create_experiment(self.experiment, artifact_location=place)
-
-
-def _make_tables(uri: str) -> None:
-    """Make MLflow's tables in a database; its own experiment keeps artefacts beside it."""
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-
-    logging.getLogger("mlflow.store").setLevel(logging.ERROR)  # what goes wrong is said once, by who asks
-    # MLflow writes this address into SQL as it is, and a working folder may have quotes in its name.
-    SqlAlchemyStore(uri, (Path(uri.removeprefix(SQLITE)).parent / "artifacts").absolute().as_uri())
+        try:
+            return client.create_experiment(
+                self.experiment, artifact_location=None if self._is_server else self._artifacts.as_uri()
+            )
+        except MlflowException:  # another process may have been faster
+            known = client.get_experiment_by_name(self.experiment)
+            if known is None:
+                raise
+            return known.experiment_id
 
 
 def create_run(client: MlflowClient, experiment_id: str, record: Record) -> None:
@@ -488,7 +505,9 @@ def log_results(client: MlflowClient, record: Record, folder: Path) -> None:
     client.set_terminated(record.run_id, record.status, end_time=record.ended)
 
 
-def resend_pending(runs: Path, *, uri: str | None = None, only: str | None = None) -> Iterator[tuple[Record, Path]]:
+def resend_pending(
+    runs: Path, artifacts: str | None = None, *, uri: str | None = None, only: str | None = None
+) -> Iterator[tuple[Record, Path]]:
     """Send the records kept below a folder, sweeps before their jobs; yield each with its folder when it is sent.
 
     A record that is sent is deleted, and one that was sent and not deleted finds its run again. One that the store
@@ -499,6 +518,8 @@ def resend_pending(runs: Path, *, uri: str | None = None, only: str | None = Non
     ----------
     runs : Path
         A folder of runs.
+    artifacts : str or None
+        Folder of the artefacts of experiments that have to be made in a database (``mlruns/artifacts``).
     uri : str or None
         Where to, if not to the store that each was meant for.
     only : str or None
@@ -514,7 +535,7 @@ def resend_pending(runs: Path, *, uri: str | None = None, only: str | None = Non
     with locked(runs / ".sync.lock"):
         kept = [(record, folder) for record, folder in _kept(runs) if only in (None, record.store)]
         away = []
-        for tracking in {MlflowTracking(uri or record.store, None, record.experiment) for record, _ in kept}:
+        for tracking in {MlflowTracking(uri or record.store, artifacts, record.experiment) for record, _ in kept}:
             meant = [
                 (record, folder)
                 for record, folder in kept
@@ -531,13 +552,14 @@ def resend_pending(runs: Path, *, uri: str | None = None, only: str | None = Non
 def _send_all(tracking: MlflowTracking, kept: list[tuple[Record, Path]]) -> Iterator[tuple[Record, Path]]:
     """Send records to one store, and yield each with its folder when it is sent."""
     from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import OperationalError
 
     tracking.prepare()
     for record, folder in kept:
         try:
             tracking.send(record, folder)
         except Exception as error:
-            away = isinstance(error, OSError) or (
+            away = isinstance(error, OSError | OperationalError) or (
                 isinstance(error, MlflowException) and error.get_http_status_code() >= 500
             )
             if not away:
