@@ -23,16 +23,18 @@ ADDRESS = re.compile(
 )
 
 TOKEN = re.compile(r"(?P<scheme>https?)://[^/:@\s'\"]+@", re.IGNORECASE)  # or a user, which nobody can tell
+# PostgreSQL reads it there, too
+QUERY = re.compile(r"(?P<before>postgresql(\+\w+)?://[^\s'\"]*?[?&](ssl)?password)=[^&\s'\"]*", re.IGNORECASE)
 
 
 def redacted(text: str) -> str:
-    """Return a text without the ``user:password@`` or ``token@`` of the addresses in it."""
-    return TOKEN.sub(r"\g<scheme>://", ADDRESS.sub(r"\g<scheme>\g<driver>://", text))
+    """Return a text without the ``user:password@``, ``token@`` or ``?password=`` of the addresses in it."""
+    return TOKEN.sub(r"\g<scheme>://", ADDRESS.sub(r"\g<scheme>\g<driver>://", QUERY.sub(r"\g<before>=", text)))
 
 
 def has_password(text: str) -> bool:
     """Return whether there is an address with a password or a token in a text."""
-    return ADDRESS.search(text) is not None or TOKEN.search(text) is not None
+    return any(kind.search(text) for kind in (ADDRESS, TOKEN, QUERY))
 
 
 def take_credentials(text: str) -> str:
@@ -47,6 +49,11 @@ def take_credentials(text: str) -> str:
         raise InputError(
             f"{redacted(text)}: a token or a user without a password in an address would be written into every run; "
             "give MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+        )
+    if QUERY.search(text):
+        raise InputError(
+            f"{redacted(text)}: a password at the end of an address would be written into every run; give it by "
+            "PGPASSWORD or in ~/.pgpass"
         )
     for address in ADDRESS.finditer(text):
         variables = VARIABLES.get(address["scheme"].lower())

@@ -116,9 +116,10 @@ def _sqlite(uri: str) -> tuple[str, Cures]:
 def _postgresql(uri: str) -> tuple[str, Cures]:
     """Return the name of a store in PostgreSQL, and the cures for it."""
     parts = urlsplit(uri)
-    host = parts.hostname or parse_qs(parts.query).get("host", [""])[0]
-    port = re.search(r":(\d+)$", parts.netloc)
-    where = "".join([f" -h {host}" if host else "", f" -p {port[1]}" if port else ""])
+    host, _, port = parts.netloc.rpartition("@")[2].partition(":")
+    asked = {key: values[0] for key, values in parse_qs(parts.query).items()}
+    flags = {"-h": host or asked.get("host"), "-p": port or asked.get("port")}
+    where = "".join(f" {flag} {value}" for flag, value in flags.items() if value)
     name = parts.path.strip("/") or "NAME"
     here = "or record on this machine: leave tracking and tracking.uri out"
     return uri, (
@@ -131,10 +132,10 @@ def _postgresql(uri: str) -> tuple[str, Cures]:
         ),
         ("no pg_hba.conf entry", "the server's pg_hba.conf must let this host and user in"),
         (
-            "permission denied|must be owner",
-            f"its owner lets others make tables by  psql{where} -d {name} -c 'grant all on schema public to USER'; "
-            "tables are used by the user who has made them",
+            "permission denied for schema|no schema has been selected",
+            f"its owner lets you make tables by  psql{where} -d {name} -c 'grant all on schema public to USER'",
         ),
+        ("permission denied|must be owner", "reach it as the user who has made its tables (PGUSER)"),
         ("out-of-date database schema|can't locate revision", of_another_version(uri)),
         ("too many clients|connection slots", "raise max_connections of the server, or run fewer jobs at a time"),
         (

@@ -4,54 +4,21 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
 from dataclasses import asdict
 
 import pandas as pd
 import pytest
-import requests
 from helpers.commands import command, train
+from helpers.mlflow_server import free_port, server
 from mlflow import MlflowClient
 
 from hiexp.errors import InputError
 from hiexp.tracking.mlflow_store import SWEEP_UID_TAG, UID_TAG, MlflowTracking, Record, resend_pending
 
 QUICK = ["dataset.n_galaxies=60", "fit=none", "feature=raw", "classifier=knn", "evaluation.permutations=20"]
-
-
-def free_port():
-    with socket.socket() as place:
-        place.bind(("127.0.0.1", 0))
-        return place.getsockname()[1]
-
-
-@contextmanager
-def server(folder, port):
-    """A real MLflow server, its store below `folder`; killed at the end of the block if it is there still."""
-    words = ["server", "--port", str(port), "--workers", "1", "--backend-store-uri", f"sqlite:///{folder}/server.db"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "mlflow", *words, "--artifacts-destination", str(folder / "kept")],
-        cwd=folder,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        for _ in range(1200):
-            try:
-                assert requests.get(f"http://127.0.0.1:{port}/health", timeout=5).ok
-                break
-            except requests.ConnectionError:
-                time.sleep(0.1)
-        yield process
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
 
 
 @pytest.mark.slow
