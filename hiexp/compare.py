@@ -63,7 +63,9 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--html", type=Path, metavar="FILE", help="write one page, complete in itself")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write a table of every metric")
     parser.add_argument("--latex", type=Path, metavar="FILE", help="write a table for a paper (booktabs)")
-    parser.add_argument("--uri", help="another MLflow store than the one below root, or a server's http://...")
+    parser.add_argument(
+        "--uri", help="another MLflow store than the one below root: http://..., postgresql://... or sqlite:///FILE"
+    )
     return parser
 
 

@@ -36,6 +36,7 @@ QUICK = ["dataset.n_galaxies=60", "fit=none", "feature=raw", "classifier=knn", "
         (["root=a%20b"], "root=a%20b: MLflow reads"),
         (["root=file"], "root=file: .*choose another folder"),
         (["tracking.uri=file:///tmp/mlruns"], "tracking.uri=file:///tmp/mlruns: give http://HOST:PORT"),
+        (["tracking.uri=mysql://host/x"], "tracking.uri=mysql://host/x: give .* others are reached through a server"),
         (["tracking.uri=elsewhere"], "tracking.uri=elsewhere: give http://HOST:PORT"),
         (["tracking.uri=https://secret@127.0.0.1"], "tracking.uri=https://127.0.0.1: a password in a file"),
         (["tracking.uri=http://me:secret@127.0.0.1"], "tracking.uri=http://127.0.0.1: a password in a file"),
@@ -135,6 +136,8 @@ def test_a_password_goes_into_the_environment(monkeypatch, text, without, variab
         "http://me:se@cret@host",
         "http://me:se?cret@host",
         "https://secret@host/x",
+        "postgresql://host/d?sslmode=require&password=secret",
+        "tracking.uri=postgresql:///d?password=secret",
     ],
 )
 def test_a_password_that_cannot_is_refused_and_not_shown(text):

@@ -1,9 +1,11 @@
 import multiprocessing
+import socket
 
 import pytest
 from mlflow import MlflowClient
 
 from hiexp.comparison.mlflow_runs import Store
+from hiexp.errors import InputError
 from hiexp.tracking import mlflow_store
 from hiexp.tracking.mlflow_store import MlflowTracking, NoTracking
 
@@ -77,6 +79,17 @@ def test_the_store_can_be_made_first(tracking, tmp_path):
     tracking.prepare()
     assert (tmp_path / "store" / "mlflow.db").exists()
     assert runs(tracking)[1] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("uri", "port"), [("http://host/x", 80), ("https://host", 443), ("http://host:5000", 5000)])
+def test_an_address_without_a_port_has_that_of_its_scheme(monkeypatch, uri, port):
+    def refuse(place, timeout):
+        raise ConnectionRefusedError(str(place))
+
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    with pytest.raises(InputError, match=rf"no MLflow server answers \(\('host', {port}\)\)"):
+        MlflowTracking(uri, None, "trial").prepare()
 
 
 def test_no_tracking_leaves_nothing(tmp_path, monkeypatch):
