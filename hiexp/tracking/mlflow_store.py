@@ -53,6 +53,7 @@ NOT_SENT = (RECORD_FILE, REFUSED_FILE, ALIVE_FILE, LOCK_FILE)
 STATUSES = ("RUNNING", "FINISHED", "FAILED", "KILLED")
 PARAMS_A_CALL, METRICS_A_CALL, PAGE = 100, 1000, 1000  # MLflow's limits
 CONNECT_SECONDS = 5
+OF_SERVER = "mlflow-artifacts:"  # where a server keeps files, which MLflow finds through it alone
 
 
 @dataclass
@@ -450,6 +451,11 @@ class MlflowTracking:
                 f"experiment_name={self.experiment}: this experiment was deleted in {self.uri}; bring it back "
                 f"(MLFLOW_TRACKING_URI={shlex.quote(with_driver(self.uri))} python -m mlflow experiments restore "
                 f"--experiment-id {known.experiment_id}) or choose another name"
+            )
+        if known is not None and known.artifact_location.startswith(OF_SERVER) and not self._is_server:
+            raise InputError(
+                f"experiment_name={self.experiment}: a server keeps the files of this experiment of {self.uri}; "
+                "reach it through that server (tracking=server tracking.uri=http://HOST:PORT), or choose another name"
             )
         if known is not None:
             return known.experiment_id

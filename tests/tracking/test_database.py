@@ -118,6 +118,13 @@ def test_a_deleted_experiment_does_not_stand_in_the_way_of_others(tmp_path, made
     tracking(tmp_path, "other").prepare()
 
 
+def test_an_experiment_whose_files_a_server_keeps_is_left_to_the_server(tmp_path, made):
+    shutil.copy(made, tmp_path)
+    MlflowClient(tracking(tmp_path).uri).create_experiment("served", artifact_location="mlflow-artifacts:/9")
+    with pytest.raises(InputError, match=r"experiment_name=served: a server keeps the files.*tracking=server"):
+        tracking(tmp_path, "served").prepare()
+
+
 @pytest.mark.slow
 def test_a_full_disk_is_said_in_one_line(tmp_path):
     if os.getuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", tmp_path]).returncode:
