@@ -80,7 +80,7 @@ def dask_executor(
     cluster : callable, optional
         Makes a cluster: `distributed.LocalCluster`, or one of dask-jobqueue for SLURM, PBS or LSF.
     address : str, optional
-        Of a scheduler that runs, in the place of `cluster`: ``tcp://HOST:8786``.
+        The address of a scheduler that runs, ``tcp://HOST:8786``, in the place of `cluster`.
     adapt : mapping of str to int, optional
         ``minimum`` and ``maximum`` of workers, between which the cluster follows the jobs.
     patience : float
@@ -147,7 +147,7 @@ class SubmititExecutor:
     cluster : str
         "slurm" or "local".
     at_once : int or None
-        Of processes on this machine the most that run at the same time; SLURM has ``slurm_array_parallelism``.
+        The most processes on this machine that run at the same time; SLURM has ``slurm_array_parallelism``.
     **settings
         As `submitit.AutoExecutor.update_parameters` takes them; those that are None are left to the scheduler.
 

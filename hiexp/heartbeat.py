@@ -113,7 +113,7 @@ def without_common_locks(folder: Path) -> str | None:
     Parameters
     ----------
     folder : Path
-        Of a run or a sweep that another process is at.
+        A run's or a sweep's that another process is at.
     """
     host = host_of(folder)
     if host in (None, platform.node()) or silent_for(folder) > SILENT or is_held(folder / LOCK_FILE):

@@ -271,7 +271,8 @@ def _classes(file: Path, name: str, cells: Sequence[str], needed: np.ndarray) ->
     """Return the classes in a column of a table, NaN where there is none."""
     try:
         values = np.array([cell or "nan" for cell in cells], dtype=float)
-        wrong = (np.abs(values) >= WHOLE) | (values % 1 > 0) | (np.isnan(values) & needed)
+        with np.errstate(invalid="ignore"):  # of infinity
+            wrong = (np.abs(values) >= WHOLE) | (values % 1 > 0) | (np.isnan(values) & needed)
     except ValueError:
         wrong = np.array([not _is_number(cell or "nan") for cell in cells])
     if wrong.any():

@@ -135,7 +135,7 @@ def _taken_over(
     except InputError:  # a store on this machine that cannot be used
         raise
     except Exception as error:  # a server that has gone away must not stop a sweep
-        log.warning("Earlier runs cannot be asked for: %s", error)
+        log.warning("Earlier runs cannot be asked for: %s", str(error).partition("\n")[0])
         runs = []
     if in_sweep and results(folder, key):  # a scheduler has started the job again that was done
         (folder / ERROR_FILE).unlink(missing_ok=True)

@@ -30,7 +30,7 @@ class Ending:
     begun : bool
         Whether the store has that run.
     seed : int
-        Of permutations and bootstrap samples.
+        Seed of permutations and bootstrap samples.
     n_draws : int or None
         How many of them; None for fits.
     paired : str or None

@@ -14,7 +14,6 @@ import pandas as pd
 import pytest
 from helpers.commands import command
 from helpers.sweeps import verdict, write_sweep
-from omegaconf import OmegaConf
 
 from hiexp.comparison.controls import against_controls
 from hiexp.comparison.html import write_page
@@ -25,7 +24,8 @@ from hiexp.comparison.text import csv_table, latex_table, report_text
 from hiexp.csv_tables import unescaped
 from hiexp.errors import InputError
 from hiexp.printable import printable
-from hiexp.sweep.callback import SweepCallback
+from hiexp.run.membership import Sweep
+from hiexp.sweep.ending import Ending
 from hiexp.tracking.mlflow_store import NoTracking, Record
 
 SMALL = {"model": ["simple", "medium"], "epochs": [50, 80]}
@@ -238,13 +238,8 @@ def test_a_control_that_has_lost_its_settings_is_refused_by_name(tmp_path):
 
 def ended(folder):
     """Let a sweep come to its end in a folder, and return whether it says that all went well."""
-    callback = SweepCallback(paired="model")
-    callback.folder, callback.record, callback.tracking, callback.begun = folder, Record("x"), NoTracking(), None
-    try:
-        callback.on_multirun_end(OmegaConf.create({"seed": 0, "evaluation": {"permutations": 200}}))
-    except SystemExit as end:
-        return end.code in (None, 0)
-    return True
+    Sweep("x", None, None, (), 0.0).write(folder)
+    return not Ending(folder, NoTracking(), Record("x"), begun=True, seed=0, n_draws=200, paired="model").finish()
 
 
 def test_the_end_of_a_sweep_leaves_out_what_cannot_be_read_and_says_so(sweep, caplog):

@@ -86,7 +86,7 @@ def test_a_disk_without_locks_names_the_key_that_chooses_another(tmp_path, monke
     cfg = composed("tracking=none", f"root={tmp_path}")
     with (
         pytest.raises(InputError, match=r"root=.*takes no lock \(No locks available\).*root=FOLDER"),
-        reuse.work_lock(cfg, "key", tmp_path, reusing=True),
+        reuse.work_lock(cfg, "key", tmp_path, in_sweep=True),
     ):
         pass
 

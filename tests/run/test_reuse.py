@@ -59,7 +59,7 @@ def write(folder, files=FILES):
 
 def taken_over(cfg, key, folder):
     folder.mkdir(exist_ok=True)
-    with work_lock(cfg, key, folder, reusing=True) as metrics:
+    with work_lock(cfg, key, folder, in_sweep=True) as metrics:
         return metrics
 
 
