@@ -6,10 +6,13 @@ import logging
 import re
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
-from contextlib import contextmanager, suppress
+from contextlib import chdir, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from hiexp.errors import InputError
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
 
 LOOK, ASK = 1.0, 10.0  # seconds between two looks for results, and between two questions to the scheduler
 SUBMISSION = 20.0  # seconds that a submission may take
-GONE = "CANCELLED before it began"
+GONE = "CANCELLED before it began, or lost: SLURM has no word of it"
 ARRAY = re.compile(r"^MaxArraySize\s*=\s*(\d+)", re.MULTILINE)
 
 Task = Callable[[], Any]
@@ -43,7 +46,7 @@ def completed(executor: Executor | SubmititExecutor, tasks: Mapping[int, Task]) 
     try:
         for number, task in tasks.items():
             try:
-                pending[executor.submit(task)] = number
+                pending[executor.submit(AsTypedHere(task, Path.cwd()))] = number
             except BrokenExecutor as error:
                 yield number, None, f"{type(error).__name__}: {error}"
         while pending:
@@ -55,6 +58,29 @@ def completed(executor: Executor | SubmititExecutor, tasks: Mapping[int, Task]) 
     finally:
         for future in pending:
             future.cancel()
+
+
+@dataclass(frozen=True)
+class AsTypedHere:
+    """A task that sees the files and modules of the folder where the command was typed, wherever its worker started.
+
+    Attributes
+    ----------
+    task : callable
+        Takes nothing.
+    folder : Path
+        The working folder.
+    """
+
+    task: Task
+    folder: Path
+
+    def __call__(self) -> Any:
+        """Run it."""
+        if str(self.folder) not in sys.path:
+            sys.path.insert(0, str(self.folder))
+        with chdir(self.folder):
+            return self.task()
 
 
 def _outcome(future: Future) -> tuple[Any, str]:

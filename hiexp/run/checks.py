@@ -37,6 +37,10 @@ class ChecksCallback(Callback):
 
             settings = without_hydra(config)
             check_settings(settings, config.hydra.job.name)
+            if settings.sweep.detach:
+                raise InputError(
+                    "sweep.detach=true: sweeps alone go on by themselves; -m as the first word makes one"
+                )
             check_transfer(settings)
             check_places(config, "hydra.run.dir")
             folder = Path(config.hydra.run.dir)

@@ -69,7 +69,7 @@ def test_a_scheduler_that_runs_already_takes_jobs(tmp_path):
                 "--no-dashboard",
                 *more,
             ],
-            cwd=tmp_path,
+            cwd="/",  # jobs see what they would see where the command is typed
             stderr=subprocess.DEVNULL,
         )
         for what, more in (("scheduler", ["--host", "127.0.0.1", "--port", "0"]), ("worker", ["--nthreads", "1"]))
@@ -97,3 +97,13 @@ def test_a_scheduler_that_is_not_there_is_said_in_one_line(tmp_path):
     (said,) = [line for line in result.stderr.splitlines() if "no Dask scheduler answers" in line]
     assert "tcp://127.0.0.1:9" in said
     assert "Traceback" not in result.stderr
+
+
+def test_only_a_sweep_on_a_scheduler_goes_on_without_its_command(tmp_path):
+    result = train("-m", *QUICK, "random_state=1,2", "sweep.detach=true", cwd=tmp_path)
+    assert result.returncode == 1
+    assert "hydra/launcher=submitit_slurm" in result.stderr
+    assert not list(tmp_path.glob("runs/*/*"))
+    result = train(*QUICK, "sweep.detach=true", cwd=tmp_path)
+    assert result.returncode == 1
+    assert "-m as the first word" in result.stderr

@@ -161,10 +161,3 @@ def test_dask_workers_that_slurm_starts_take_jobs(tmp_path):
     assert nonsense.returncode == 1
     assert "invalid partition specified: no" in nonsense.stderr
     assert "the scheduler has not taken the first worker" in nonsense.stderr.splitlines()[-1]
-
-
-def test_only_a_scheduler_goes_on_without_the_command(tmp_path):
-    result = train("-m", *QUICK, "random_state=1,2", "sweep.detach=true", cwd=tmp_path)
-    assert result.returncode == 1
-    assert "hydra/launcher=submitit_slurm" in result.stderr
-    assert not list(tmp_path.glob("runs/*/*"))
