@@ -13,7 +13,7 @@ from helpers.lines import AXIS, MEASURED, busy, busy_truth, draw_busy, gaussian,
 
 from hiexp.datasets import mock_alfalfa
 from hiexp.errors import InputError
-from hiexp.fitting import engine, fit_busy
+from hiexp.fitting import batches, engine, fit_busy
 from hiexp.fitting.status import NEEDLE
 
 BAND = np.linspace(-2700, 2700, 1024)
@@ -211,7 +211,7 @@ def test_several_processes_find_what_one_does(monkeypatch):
     try:
         for workers in (1, 2):
             torch.set_num_threads(workers)
-            monkeypatch.setattr(engine, "SHARED", 2)
+            monkeypatch.setattr(batches, "SHARED", 2)
             results.append(fit_busy(spectra, realisations=2))
             assert torch.get_num_threads() == workers
     finally:

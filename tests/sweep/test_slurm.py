@@ -133,6 +133,7 @@ def test_jobs_go_on_when_who_launched_them_is_killed(tmp_path):
     words = [*fateful_sweep(tmp_path, "none", "wait"), SLURM]
     process = start_training(*words, cwd=tmp_path)
     wait_until((tmp_path / "fits_wait.txt").exists)
+    wait_until((the_sweep(tmp_path) / "0" / "metrics.json").exists)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     first = the_sweep(tmp_path)
@@ -159,5 +160,5 @@ def test_dask_workers_that_slurm_starts_take_jobs(tmp_path):
         "-m", *QUICK, "random_state=1,2", *there, "hydra.launcher.executor.cluster.queue=no", cwd=tmp_path
     )
     assert nonsense.returncode == 1
-    assert "invalid partition specified: no" in nonsense.stderr
+    assert "invalid partition specified: no" in nonsense.stdout + nonsense.stderr
     assert "the scheduler has not taken the first worker" in nonsense.stderr.splitlines()[-1]
