@@ -40,7 +40,7 @@ LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch", "tslearn")  # numbers ma
 DAY = 86_400  # seconds
 ROWS = 4096  # of an array that are read at a time
 ENTRY = re.compile(r"\.?[a-z_]+-[0-9a-f]{16}(-\d+)?(\.partial)?(\.npz)?")  # a result, a training, a pack of spectra
-ARRAYS, WHOLE = "arrays", "whole"  # in the folder of what is being made: arrays being filled, and the entry
+WHOLE = "whole"  # in the folder of what is being made: the entry
 SIZES_FILE = "sizes.json"  # written last: an entry without it, or of other sizes, is not whole
 
 
@@ -157,7 +157,7 @@ class DiskCache:
         name = entry.name
         with suppress(Exception):  # nobody need wait for another to read; what is damaged is looked at in turn
             return _read(entry, kind)
-        with ExitStack() as stack:
+        with ExitStack() as stack, ExitStack() as remains:
             try:
                 stack.enter_context(locked(entry.with_name(f".{name}.lock")))
             except OSError as error:
@@ -171,13 +171,17 @@ class DiskCache:
                     shutil.rmtree(entry)
             partial = entry.with_name(f".{name}.partial")  # given up to the next process if this one is killed
             shutil.rmtree(partial, ignore_errors=True)
+            made = entry.with_name(f".{name}-{os.getpid()}.partial")
+            remains.callback(shutil.rmtree, made, ignore_errors=True)  # what is stored of it has a name of its own
             try:
-                with arrays_in(partial / ARRAYS):
+                with arrays_in(made):
                     result = make()
                 try:
                     _write(entry, partial, result)
                 except Exception as error:  # a full disk, or a library's estimator that cannot be stored
                     log.warning("The result of stage %s could not be kept in %s: %s", stage, self.folder, error)
+                    # Files that it is made of are still to be read.
+                    atexit.register(remains.pop_all().close)
                     return result
                 with suppress(OSError):
                     remove_unused(Path(self.folder), self.keep_days)
@@ -221,11 +225,9 @@ def _read(entry: Path, kind: type[T]) -> T:
 
 def _write(entry: Path, partial: Path, result: Stored) -> None:
     """Write under a temporary name and rename."""
-    made = partial / ARRAYS
     whole = partial / WHOLE
     whole.mkdir(parents=True)
     result.save(whole)
-    shutil.rmtree(made, ignore_errors=True)  # what is stored of it has a name of its own
     (whole / SIZES_FILE).write_text(json.dumps(_sizes(whole)))
     whole.rename(entry)
 

@@ -136,6 +136,8 @@ class Sharding:
             cache = DiskCache(str(Path(cache.folder).absolute()), cache.keep_days)
             pack = cache.entry("pack", (key,))
             cache.recall("pack", Spectra, (key,), lambda: spectra)
+            if not pack.is_dir():  # there is no room for it, and a warning has said so
+                rows = rows[:1]
         return cls(cfg, cache, spectra, pack, folder, rows)
 
     def run(self, stage: str, given: tuple[object, ...], fits: Path | None = None) -> FitResult | None:
@@ -156,7 +158,7 @@ class Sharding:
             If a shard is lost; those that are done stay.
         """
         cache = self.cache
-        if len(self.rows) < 2 or not isinstance(cache, DiskCache):
+        if len(self.rows) < 2 or not isinstance(cache, DiskCache) or (fits and not fits.is_dir()):
             return None
         member: Any = OmegaConf.to_container(self.cfg[stage], resolve=True)
         key = fingerprint(*given)  # and not what it is made of, which may be a table
@@ -171,9 +173,11 @@ class Sharding:
         with _executor(self.folder) as executor:
             for number, _, reason in completed(executor, left) if executor else _one_by_one(left):
                 first, end = self.rows[number]
-                if reason:
-                    lost.append(reason)
-                    log.warning("%s: the shard of rows %d to %d is lost: %s", stage, first, end - 1, reason)
+                kept = left[number].entry.is_dir()
+                why = reason or ("" if kept else f"it could not be kept in {cache.folder}; make room there")
+                if why:
+                    lost.append(why)
+                    log.warning("%s: the shard of rows %d to %d is lost: %s", stage, first, end - 1, why)
                 else:
                     n_done += 1
                     log.info("%s: %d of %d shards done (rows %d to %d)", stage, n_done, n, first, end - 1)

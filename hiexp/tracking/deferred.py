@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hiexp.tracking.mlflow_store import MlflowTracking, Record
+from hiexp.tracking.mlflow_store import MlflowTracking, Record, now_ms
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -35,7 +34,7 @@ class DeferredTracking(MlflowTracking):
 
     def end(self, record: Record, folder: Path, *, begun: bool = False) -> None:
         """Keep the run in its folder."""
-        record.ended = int(1000 * time.time())
+        record.ended = now_ms()
         record.write(folder)
 
     def resend(self, runs: Path) -> list[Path]:

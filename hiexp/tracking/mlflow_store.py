@@ -88,7 +88,7 @@ class Record:
     metrics: dict[str, float] = field(default_factory=dict)
     curves: dict[str, Sequence[float]] = field(default_factory=dict)
     status: str = "RUNNING"
-    started: int = field(default_factory=lambda: _now())
+    started: int = field(default_factory=lambda: now_ms())
     ended: int | None = None
     run_id: str | None = None
     experiment: str = ""
@@ -121,7 +121,8 @@ class Record:
         return cls(**found)
 
 
-def _now() -> int:
+def now_ms() -> int:
+    """Return the milliseconds since 1970, as MLflow counts time."""
     return int(1000 * time.time())
 
 
@@ -291,7 +292,7 @@ class MlflowTracking:
 
     def end(self, record: Record, folder: Path, *, begun: bool = True) -> None:
         """Send what the run has come to; keep it in `folder` where that cannot be done."""
-        record.ended = _now()
+        record.ended = now_ms()
         try:
             with self._locked_client() as client:
                 if not begun:

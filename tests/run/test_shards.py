@@ -3,8 +3,13 @@
 import re
 import signal
 
+import pandas as pd
 import pytest
 from helpers.commands import command
+from helpers.configuration import composed
+
+from hiexp import cache
+from hiexp.run.experiment import fitted_sample
 
 pytestmark = pytest.mark.slow
 SAMPLE = ["dataset=mock_alfalfa", "dataset.n_galaxies=2100", "fit=gaussian", "fit.realisations=2", "tracking=none"]
@@ -63,3 +68,15 @@ def test_what_a_dead_process_has_left_undone_is_done_by_the_same_command(tmp_pat
     assert begun.count("0") == 1
     assert begun.count("1024") == 2
     assert begun.count("2048") == 1
+
+
+def test_without_room_for_shards_the_sample_is_fitted_in_one_piece(tmp_path, monkeypatch):
+    words = ["dataset=mock_alfalfa", "dataset.n_galaxies=2100", "fit=none", "measurements=none", f"root={tmp_path}"]
+    _, whole = fitted_sample(composed(*words, "cache=off", command="fit"), tmp_path / "whole", {})
+
+    def no_room(*_):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(cache, "_write", no_room)
+    _, parts = fitted_sample(composed(*words, "shards=3", command="fit"), tmp_path / "parts", {})
+    pd.testing.assert_frame_equal(whole.table, parts.table)

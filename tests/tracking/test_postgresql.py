@@ -10,7 +10,7 @@ import sys
 
 import pytest
 from helpers.cluster import wait_until
-from helpers.commands import train
+from helpers.commands import start_training, train
 from helpers.mlflow_server import free_port, server
 from helpers.postgresql import needs_postgresql, service
 from mlflow import MlflowClient
@@ -296,13 +296,7 @@ def test_a_server_before_it_that_goes_away_in_mid_sweep_gets_everything_later(pl
     uri = f"http://127.0.0.1:{port}"
     with server(tmp_path, port, with_driver(place.uri(store))) as process:
         words = ["-m", *QUICK, "random_state=1,2", "tracking=server", f"tracking.uri={uri}"]
-        sweep = subprocess.Popen(
-            [sys.executable, "-m", "hiexp.train", *words],
-            cwd=tmp_path,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        sweep = start_training(*words, cwd=tmp_path)
         wait_until(lambda: sweep.poll() is not None or list(tmp_path.glob("runs/*/*_sweep/1")))
         os.killpg(process.pid, signal.SIGKILL)
         said = sweep.communicate(timeout=200)[0]
