@@ -5,17 +5,20 @@ from __future__ import annotations
 import logging
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from contextlib import chdir, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from hiexp.errors import InputError
+from hiexp.kinds import Count, Name, Positive, Whole
 
 if TYPE_CHECKING:
     import submitit
@@ -24,6 +27,10 @@ LOOK, ASK = 1.0, 10.0  # seconds between two looks for results, and between two 
 SUBMISSION = 20.0  # seconds that a submission may take
 GONE = "CANCELLED before it began, or lost: SLURM has no word of it"
 ARRAY = re.compile(r"^MaxArraySize\s*=\s*(\d+)", re.MULTILINE)
+
+# How few and how many; Dask takes any other name without a word.
+ADAPT = tuple(f"{bound}{what}" for what in ("", "_jobs", "_cores", "_memory") for bound in ("minimum", "maximum"))
+CLUSTER = "hydra.launcher.executor.cluster"
 
 Task = Callable[[], Any]
 Ended = tuple[int, Any, str]  # which task, what it returned, and why it is lost if it is
@@ -96,8 +103,8 @@ def _outcome(future: Future) -> tuple[Any, str]:
 def dask_executor(
     cluster: Callable[[], Any] | None = None,
     address: str | None = None,
-    adapt: Mapping[str, int] | None = None,
-    patience: float = 30.0,
+    adapt: Mapping[str, int | str] | None = None,
+    patience: Positive = 30.0,
 ) -> Iterator[Executor]:
     """Yield the executor of a Dask cluster, made for the block or running already.
 
@@ -107,7 +114,7 @@ def dask_executor(
         Makes a cluster: `distributed.LocalCluster`, or one of dask-jobqueue for SLURM, PBS or LSF.
     address : str, optional
         The address of a scheduler that runs, ``tcp://HOST:8786``, in the place of `cluster`.
-    adapt : mapping of str to int, optional
+    adapt : mapping of str to int or str, optional
         ``minimum`` and ``maximum`` of workers, between which the cluster follows the jobs.
     patience : float
         Seconds to wait for a scheduler.
@@ -115,8 +122,10 @@ def dask_executor(
     Raises
     ------
     InputError
-        If Dask is not installed, or no scheduler answers.
+        If Dask is not installed, no scheduler answers, or there would be no worker.
     """
+    if cluster is None and address is None:
+        raise InputError(f"{CLUSTER}=null: choose hydra/launcher=dask, or give hydra.launcher.executor.address")
     try:
         import dask
         from distributed import Client
@@ -124,7 +133,11 @@ def dask_executor(
         raise InputError(f"hydra/launcher: Dask is not installed ({error}); pip install 'hiexp[dask]'") from error
     logging.getLogger("distributed").setLevel(logging.WARNING)  # its workers come and go without a word
     # A job that takes its worker down would do so again, and jobs may start processes of their own.
-    settings = {"distributed.scheduler.allowed-failures": 0, "distributed.worker.daemon": False}
+    settings = {
+        "distributed.scheduler.allowed-failures": 0,
+        "distributed.worker.daemon": False,
+        "distributed.worker.preload": [__name__],
+    }
     with dask.config.set(settings), _cluster(cluster, adapt) as place:
         try:
             client = Client(place or address, timeout=patience, set_as_default=False)
@@ -134,37 +147,97 @@ def dask_executor(
                 "(dask scheduler) and workers (dask worker tcp://HOST:8786), or use hydra/launcher=dask"
             ) from error
         with client:
-            yield client.get_executor(pure=False, retries=0)
+            try:
+                yield client.get_executor(pure=False, retries=0)
+            except KeyboardInterrupt:
+                logging.getLogger("distributed").setLevel(logging.CRITICAL)  # workers with a job have to be killed
+                raise
+
+
+def dask_setup(_worker: object) -> None:
+    """Let Ctrl-C be for the process that waits for the jobs: Dask calls this in each worker, which it then ends."""
+    logging.getLogger("distributed.worker.state_machine").setLevel(logging.ERROR)  # would tell of its job's end
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @contextmanager
-def _cluster(make: Callable[[], Any] | None, adapt: Mapping[str, int] | None) -> Iterator[Any]:
+def _cluster(make: Callable[[], Any] | None, adapt: Mapping[str, int | str] | None) -> Iterator[Any]:
     if make is None:
         yield None
         return
-    try:
+    with _refused(CLUSTER, "Dask cannot start it"):
         cluster = make()
-    except (ImportError, OSError, RuntimeError, TypeError, ValueError) as error:
-        said = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-        raise InputError(f"hydra.launcher.executor.cluster: Dask cannot start it ({said[-1]})") from error
     # dask-jobqueue logs what a scheduler has refused, and would wait for its workers for ever.
     until = time.monotonic() + SUBMISSION
     while cluster.worker_spec and not any(one.status.name == "running" for one in [*cluster.workers.values()]):
         if time.monotonic() > until:
             cluster.shutdown_on_close = False  # there is nothing to close
             raise InputError(
-                "hydra.launcher.executor.cluster: the scheduler has not taken the first worker, see above; "
+                f"{CLUSTER}: the scheduler has not taken the first worker, see above; "
                 "correct the settings (--cfg hydra shows them)"
             )
         time.sleep(LOOK / 5)
     with cluster:
         if adapt:
-            cluster.adapt(**adapt)
+            unknown = sorted({*adapt} - {*ADAPT})
+            if unknown:
+                raise InputError(f"hydra.launcher.executor.adapt.{unknown[0]}: there are {', '.join(ADAPT)}")
+            with _refused("hydra.launcher.executor.adapt", "the cluster does not take it"):
+                cluster.adapt(**adapt)
+        elif not cluster.worker_spec:
+            raise InputError(
+                f"{CLUSTER}.n_workers=0: there would be no worker; give one or more, or hydra.launcher.executor.adapt"
+            )
         yield cluster
 
 
-class SubmititExecutor:
-    """Processes that submitit hands to SLURM, or starts on this machine.
+@contextmanager
+def _refused(key: str, said: str) -> Iterator[None]:
+    """Raise an `InputError` for what a library has against settings."""
+    try:
+        yield
+    except Exception as error:  # of any cluster's constructor
+        lines = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+        raise InputError(f"{key}: {said} ({lines[-1].strip()})") from error
+
+
+class SubmititSettings(TypedDict, total=False):
+    """What a job is given by submitit; of what is None, the scheduler decides."""
+
+    name: Name
+    timeout_min: Count | None
+    cpus_per_task: Count | None
+    gpus_per_node: Whole | None
+    mem_gb: Positive | None
+    slurm_partition: Name | None
+    slurm_account: Name | None
+    slurm_qos: Name | None
+    slurm_constraint: Name | None
+    slurm_gres: Name | None
+    slurm_nodelist: Name | None
+    slurm_exclude: Name | None
+    slurm_mem_per_cpu: Name | None
+    slurm_comment: Name | None
+    slurm_mail_type: Name | None
+    slurm_mail_user: Name | None
+    slurm_array_parallelism: Count | None
+    slurm_signal_delay_s: Count | None
+    slurm_setup: Sequence[str] | None
+    slurm_teardown: Sequence[str] | None
+    slurm_srun_args: Sequence[str] | None
+    slurm_use_srun: bool | None
+    slurm_additional_parameters: Mapping[str, Any] | None
+
+
+@contextmanager
+def submitit_executor(
+    folder: str,
+    cluster: Literal["slurm", "local"],
+    at_once: Count | None = None,
+    **settings: Unpack[SubmititSettings],
+) -> Iterator[SubmititExecutor]:
+    """Yield what starts processes under SLURM or on this machine; what has been submitted stays there.
 
     Parameters
     ----------
@@ -174,34 +247,43 @@ class SubmititExecutor:
         "slurm" or "local".
     at_once : int or None
         The most processes on this machine that run at the same time; SLURM has ``slurm_array_parallelism``.
-    **settings
-        As `submitit.AutoExecutor.update_parameters` takes them; those that are None are left to the scheduler.
+    **settings : SubmititSettings
+        As `submitit.AutoExecutor.update_parameters` takes them.
 
     Raises
     ------
     InputError
         If submitit or SLURM is not there, or does not take a setting.
     """
+    try:
+        from submitit import AutoExecutor
+    except ImportError as error:
+        raise InputError(
+            f"hydra/launcher: submitit is not installed ({error}); pip install 'hiexp[slurm]'"
+        ) from error
+    with _refused(f"hydra/launcher=submitit_{cluster}", "refused"):
+        executor = AutoExecutor(folder=folder, cluster=cluster)
+        executor.update_parameters(**{key: value for key, value in settings.items() if value is not None})
+    yield SubmititExecutor(executor, cluster, at_once)
 
-    def __init__(self, folder: str, cluster: str, at_once: int | None = None, **settings: object) -> None:
-        try:
-            from submitit import AutoExecutor
-        except ImportError as error:
-            raise InputError(
-                f"hydra/launcher: submitit is not installed ({error}); pip install 'hiexp[slurm]'"
-            ) from error
-        self.cluster, self.at_once = cluster, at_once
-        try:
-            self.executor = AutoExecutor(folder=folder, cluster=cluster)
-            self.executor.update_parameters(**{key: value for key, value in settings.items() if value is not None})
-        except (AssertionError, NameError, RuntimeError, TypeError, ValueError) as error:
-            raise InputError(f"hydra/launcher=submitit_{cluster}: {error}") from error
 
-    def __enter__(self) -> Self:
-        return self
+@dataclass(frozen=True)
+class SubmititExecutor:
+    """Processes that submitit hands to SLURM, or starts on this machine.
 
-    def __exit__(self, *_: object) -> None:
-        """Leave what has been submitted to the scheduler."""
+    Attributes
+    ----------
+    executor : submitit.AutoExecutor
+        Its own.
+    cluster : str
+        "slurm" or "local".
+    at_once : int or None
+        The most processes on this machine that run at the same time.
+    """
+
+    executor: submitit.AutoExecutor
+    cluster: Literal["slurm", "local"]
+    at_once: int | None = None
 
     def submit_all(self, tasks: Sequence[Task]) -> list[submitit.Job]:
         """Submit tasks, in arrays no larger than the scheduler takes them, and return their jobs.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Literal, Union, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt, MinLen
@@ -34,6 +34,8 @@ def describe(hint: object) -> str:
         return " or ".join(dict.fromkeys(describe(one) for one in arguments))
     if hint is None or hint is type(None):
         return "null"
+    if origin is Callable:
+        return "settings that have a _target_"
     if inspect.isclass(origin) and issubclass(origin, Mapping):
         return "a mapping {name: value}"
     if inspect.isclass(origin) and issubclass(origin, Sequence):

@@ -53,7 +53,7 @@ def chosen_sweep(words: list[str]) -> Path:
 
 
 def main() -> None:
-    """Say how far a sweep is; exit with 1 if a job has failed or is lost."""
+    """Say how far a sweep is; exit with 1 if a job has failed or is lost, or the sweep has not come to its end."""
     options = arguments().parse_args()
     try:
         from hiexp.run.membership import FAILED
@@ -68,7 +68,7 @@ def main() -> None:
         sys.stdout.write(progress_text(now) + "\n")
     except InputError as error:
         sys.exit(f"hiexp.status: {error}")
-    if now.lost or now.of(FAILED):
+    if now.lost or now.abandoned or now.of(FAILED) or now.sweep.status not in ("", "FINISHED"):
         sys.exit(1)
 
 

@@ -36,7 +36,7 @@ def main(cfg: DictConfig) -> None:
     for record, place in resend_pending(folder, artifacts, uri=cfg.uri):
         n_sent += 1
         log.info("sent  %s  %s", display_path(place), record.name)
-    log.info("%d runs sent", n_sent) if n_sent else log.info("Nothing to sync in %s", display_path(folder))
+    log.info("%s sent", counted(n_sent, "run")) if n_sent else log.info("Nothing to sync in %s", display_path(folder))
     uri = cfg.uri or store_uri(cfg.root)
     if cfg.uri or Path(uri.removeprefix("sqlite:///")).exists():
         tracking = MlflowTracking(uri, artifacts, cfg.experiment_name)

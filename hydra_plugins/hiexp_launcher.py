@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,7 +54,8 @@ class ExecutorLauncher(Launcher):
 
         setup_globals()
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
-        with instantiate(self.executor) as executor:
+        folder = Path(self.config.hydra.sweep.dir)
+        with _refusal_noted(folder), instantiate(self.executor) as executor:
             shared = (self.hydra_context, self.config, self.task_function, Singleton.get_state())
             once = not isinstance(executor, SubmititExecutor)
             jobs = {
@@ -63,26 +65,39 @@ class ExecutorLauncher(Launcher):
             if self.config.sweep.detach:
                 submitted = executor.submit_all(list(jobs.values()))
                 names = {str(number): job.job_id for number, job in zip(jobs, submitted, strict=True)}
-                folder = Path(self.config.hydra.sweep.dir)
                 sweep = Sweep.read(folder)
                 replace(sweep, submitted=sweep.submitted | names).write(folder)
                 return [nothing_returned(job.overrides) for job in jobs.values()]
-            return self._waited_for(executor, jobs)
+            return _waited_for(executor, jobs, folder)
 
-    def _waited_for(self, executor: Any, jobs: Mapping[int, SweepJob]) -> list[JobReturn]:
-        """Run jobs, tell how each ends, and return what came of them, in their order."""
-        from hiexp.executors import completed
-        from hiexp.run.membership import Sweep
 
-        folder = Path(self.config.hydra.sweep.dir)
-        sweep = Sweep.read(folder)
-        results: dict[int, JobReturn] = {}
-        for tried in range(1, TRIES + 1):
-            left = {number: job for number, job in jobs.items() if number not in results}
-            for number, returned, reason in completed(executor, left):
-                job = jobs[number]
-                if reason and job.once and tried < TRIES and not job.has_begun():
-                    continue  # another job has taken down the worker that it was waiting at
-                results[number] = job.lost(reason) if reason else returned
-                log.info("%s:  %s", sweep.counts(folder), sweep.last_words(folder, number))
-        return [results[number] for number in jobs]
+def _waited_for(executor: Any, jobs: Mapping[int, SweepJob], folder: Path) -> list[JobReturn]:
+    """Run jobs, tell how each ends, and return what came of them, in their order."""
+    from hiexp.executors import completed
+    from hiexp.run.membership import Sweep
+
+    sweep = Sweep.read(folder)
+    results: dict[int, JobReturn] = {}
+    for tried in range(1, TRIES + 1):
+        left = {number: job for number, job in jobs.items() if number not in results}
+        for number, returned, reason in completed(executor, left):
+            job = jobs[number]
+            if reason and job.once and tried < TRIES and not job.has_begun():
+                continue  # another job has taken down the worker that it was waiting at
+            results[number] = job.lost(reason) if reason else returned
+            log.info("%s:  %s", sweep.counts(folder), sweep.last_words(folder, number))
+    return [results[number] for number in jobs]
+
+
+@contextmanager
+def _refusal_noted(folder: Path) -> Iterator[None]:
+    """Let the sweep's folder say why no job could be handed over."""
+    from hiexp.errors import InputError
+    from hiexp.run.membership import Sweep
+    from hiexp.tracking.credentials import redacted
+
+    try:
+        yield
+    except InputError as error:
+        replace(Sweep.read(folder), said=redacted(str(error))).write(folder)
+        raise

@@ -33,10 +33,11 @@ class ChecksCallback(Callback):
         """Look at a single run, once the screen says what it is about: the libraries take seconds to import."""
         with exit_on_error():
             log.info(opening(config.hydra, Path(config.hydra.run.dir)))
-            from hiexp.run.settings import check_settings
+            from hiexp.run.settings import check_launcher, check_settings
 
             settings = without_hydra(config)
             check_settings(settings, config.hydra.job.name)
+            check_launcher(config.hydra.launcher)  # shards go to it
             if settings.sweep.detach:
                 raise InputError(
                     "sweep.detach=true: sweeps alone go on by themselves; -m as the first word makes one"
@@ -54,9 +55,9 @@ class ChecksCallback(Callback):
         """Look at the places of a sweep; its settings are checked when its jobs are composed."""
         with exit_on_error():
             check_places(config, "hydra.sweep.dir")
-            n_workers = config.hydra.launcher.get("n_jobs", 1)
-            if not isinstance(n_workers, int) or n_workers == 0:
-                raise InputError(f"hydra.launcher.n_jobs={n_workers}: give a number of processes; -1: one a core")
+            from hiexp.run.settings import check_launcher
+
+            check_launcher(config.hydra.launcher)
             sweep: Any = OmegaConf.to_container(config.hydra.sweep, resolve=False)
             subdir = sweep["subdir"]
             if "${" not in str(subdir):

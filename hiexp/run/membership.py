@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal, Self, get_args
 
 from hydra.conf import HydraConf
+from pydantic import TypeAdapter
 
 from hiexp.commandline import words_typed
 from hiexp.printable import duration, natural_order
@@ -89,6 +90,8 @@ class Sweep:
         Its name of the job that ends the sweep.
     status : str
         How the sweep has ended, as MLflow says it; empty before.
+    said : str
+        Why it could not go on, where that is known.
     """
 
     uid: str
@@ -99,6 +102,7 @@ class Sweep:
     submitted: dict[str, str] = field(default_factory=dict)
     ending: str = ""
     status: str = ""
+    said: str = ""
 
     @classmethod
     def of(cls, job: HydraConf) -> Self:
@@ -108,7 +112,7 @@ class Sweep:
     @classmethod
     def read(cls, folder: Path) -> Self:
         """Return the sweep whose folder it is."""
-        return cls(**json.loads((folder / SWEEP_FILE).read_text()))
+        return TypeAdapter(cls).validate_json((folder / SWEEP_FILE).read_bytes())
 
     def write(self, folder: Path) -> None:
         """Write the file."""
@@ -159,8 +163,8 @@ def noted_jobs(folder: Path, state: State | None = None, number: int | None = No
     for name in sorted(_names(folder), key=natural_order):
         if state in (None, _state(name)) and number in (None, int(name.partition(".")[0])):
             try:
-                yield Job(**json.loads((folder / JOBS_FOLDER / name).read_text()))
-            except (FileNotFoundError, ValueError, TypeError):  # it has gone on to another state
+                yield TypeAdapter(Job).validate_json((folder / JOBS_FOLDER / name).read_bytes())
+            except (FileNotFoundError, ValueError):  # it has gone on to another state
                 continue
 
 

@@ -13,7 +13,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, Unpack, get_args, get_origin, get_type_hints
 
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
@@ -145,6 +145,18 @@ class DownloadSettings:
     by_hand: str = ""
 
 
+@dataclass(frozen=True)
+class DaskClusterSettings:
+    """What Dask's clusters have in common; their own signatures do not say what it may be."""
+
+    n_workers: Whole | None = None
+    threads_per_worker: Count | None = None
+    cores: Count | None = None
+    processes: Count | None = None
+
+
+LAUNCHER = "hydra.launcher.executor"
+
 SCHEMAS = {
     "fit": FitSettings,
     "train": TrainSettings,
@@ -201,6 +213,38 @@ def check_member(key: str, node: Mapping) -> None:
         In one line, with the key, its value and what is allowed.
     """
     _check_member(key, node, node, set())
+
+
+def check_launcher(launcher: DictConfig) -> None:
+    """Refuse settings of how jobs are started that nothing takes.
+
+    Parameters
+    ----------
+    launcher : DictConfig
+        A member of the group ``hydra/launcher``.
+
+    Raises
+    ------
+    InputError
+        In one line, with the key, its value and what is allowed.
+    """
+    n_workers = launcher.get("n_jobs", 1)
+    if not isinstance(n_workers, int) or n_workers == 0:
+        raise InputError(f"hydra.launcher.n_jobs={n_workers}: give a number of processes; -1: one a core")
+    if "executor" not in launcher.keys():  # noqa: SIM118  what is null is not "in" it
+        return
+    missing = sorted(OmegaConf.missing_keys(launcher))
+    if missing:
+        raise InputError(f"{missing[0]} is not set; add {missing[0]}=... to the command")
+    settings: Any = OmegaConf.to_container(launcher, resolve=True)
+    node = settings["executor"]
+    if not isinstance(node, Mapping) or "_target_" not in node:
+        raise InputError(f"{LAUNCHER}={_shown(node)}: give settings that have a _target_")
+    check_member(LAUNCHER, node)
+    if isinstance(cluster := node.get("cluster"), Mapping):
+        hints = _hints_of_class(DaskClusterSettings)
+        common = {name: value for name, value in cluster.items() if name in hints}
+        _check_keys(f"{LAUNCHER}.cluster.", common, cluster, hints, set())
 
 
 def _check_keys(prefix: str, node: Mapping, raw: object, hints: Mapping[str, object], read: set[str]) -> None:
@@ -338,10 +382,15 @@ def _hints(target: Callable) -> tuple[dict[str, object], bool]:
     # Annotations mean what they do where they are written, which for a class may be in a parent.
     written = inspect.unwrap(target.__init__ if inspect.isclass(target) else target)
     module = getattr(written, "__globals__", {})
-    hints, open_ended = {}, False
+    hints: dict[str, object] = {}
+    open_ended = False
     for name, parameter in signature.parameters.items():
         if parameter.kind == parameter.VAR_KEYWORD:
-            open_ended = True
+            named = _evaluated(parameter.annotation, module)
+            if get_origin(named) is Unpack:  # of a TypedDict
+                hints |= get_type_hints(get_args(named)[0], include_extras=True)
+            else:
+                open_ended = True
         elif parameter.kind != parameter.VAR_POSITIONAL:
             hints[name] = _evaluated(parameter.annotation, module)
     return hints, open_ended

@@ -15,7 +15,7 @@ from hydra.conf import HydraConf
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from hiexp.commandline import words_typed
+from hiexp.commandline import quoted, words_typed
 from hiexp.evaluation.metrics import METRICS, groups_of_width, shown_in
 from hiexp.long_tables import table_name, written_table
 from hiexp.run.files import PAGES_FOLDER, PLOTS_FOLDER, PREDICTIONS_FILE
@@ -375,7 +375,11 @@ def _places(cfg: DictConfig, folder: Path) -> list[str]:
         for place, file in enumerate(files)
     ]
     lines += [f"run folder   {display_path(folder)}", ""]
-    ui = instantiate(cfg.tracking).hint(python_command())
+    tracking = instantiate(cfg.tracking)
+    if tracking.deferred:
+        root = "" if cfg.root == "." else f" {shlex.quote(f'root={quoted(cfg.root)}')}"
+        return [*lines, f"send runs to the store:  {python_command()} -m hiexp.sync{root}"]
+    ui = tracking.hint(python_command())
     return [*lines, f"compare runs in a browser:  {ui}"] if ui else lines
 
 

@@ -40,10 +40,10 @@ def submit_after(launcher: DictConfig, sweep: Sweep, ending: Ending) -> str:
     ending : Ending
         What is to be done.
     """
-    executor = instantiate(launcher.executor)
     arrays = sorted({name.partition("_")[0] for name in sweep.submitted.values()}, key=int)
-    executor.executor.update_parameters(slurm_dependency=":".join(["afterany", *arrays]))
-    (job,) = executor.submit_all([EndOfSweep(ending, Path(launcher.executor.folder).absolute())])
+    with instantiate(launcher.executor) as executor:
+        executor.executor.update_parameters(slurm_dependency=":".join(["afterany", *arrays]))
+        (job,) = executor.submit_all([EndOfSweep(ending, Path(launcher.executor.folder).absolute())])
     replace(sweep, ending=job.job_id).write(ending.folder)
     return job.job_id
 

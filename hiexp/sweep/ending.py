@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hiexp.run.files import REUSED_FILE
-from hiexp.run.membership import Sweep
+from hiexp.run.membership import FAILED, RUNNING, Sweep, noted_jobs
 from hiexp.run.summary import display_path, python_command
 from hiexp.tracking.mlflow_store import PARENT_TAG, MlflowTracking, NoTracking, Record
 
@@ -73,7 +74,9 @@ class Ending:
         return n_failed
 
     def abort(self, status: str) -> None:
-        """Say of a sweep that did not come to its end how it ended."""
+        """Say of a sweep that did not come to its end how it ended, and of jobs that went with it."""
+        for job in list(noted_jobs(self.folder, RUNNING)):
+            replace(job, state=FAILED, said="stopped with the sweep", when=time.time()).write(self.folder)
         self.record.status = status
         self._end(status)
 

@@ -11,7 +11,7 @@ from hiexp.errors import InputError
 from hiexp.executors import states
 from hiexp.heartbeat import host_of, is_at_work
 from hiexp.printable import duration, printable
-from hiexp.run.files import SWEEP_HYDRA_FILE
+from hiexp.run.files import RANKING_FILE, SWEEP_HYDRA_FILE
 from hiexp.run.membership import ENDED, FAILED, REUSED, RUNNING, SWEEP_FILE, Job, Sweep, noted_jobs
 from hiexp.run.reading import read_sweep_settings
 from hiexp.run.reproduce import sweep_command
@@ -69,9 +69,13 @@ def read_progress(folder: Path) -> Progress:
     """
     try:
         sweep = Sweep.read(folder)
-    except (OSError, ValueError, TypeError) as error:
+    except OSError as error:
+        there = "no sweep is in this folder" if folder.is_dir() else "no such folder"
+        raise InputError(f"{printable(str(folder))}: {there}; give runs/<date>/<time>_sweep") from error
+    except ValueError as error:
         raise InputError(
-            f"{folder}: no sweep is in this folder ({SWEEP_FILE}: {error}); give runs/<date>/<time>_sweep"
+            f"{printable(str(folder / SWEEP_FILE))}: damaged, or of another version; "
+            "the command of the sweep, typed again, runs what is missing"
         ) from error
     jobs = list(noted_jobs(folder))
     if sweep.status:
@@ -128,17 +132,18 @@ def progress_text(now: Progress) -> str:
         lines.append(f"  {kind:8} #{job.number} {printable(job.settings)}  {printable(said, 200)}".rstrip())
     if len(rows) > SHOWN:
         lines.append(f"  and {len(rows) - SHOWN} more")
-    if sweep.status:
+    if (now.folder / RANKING_FILE).exists():
         lines.append(f"Ranking and verdict:  {python_command()} -m hiexp.compare --sweep {folder}")
-    elif now.abandoned:
-        lines.append(f"Nobody is at work on this sweep any more; the same command runs what is missing: {command}")
+    elif now.is_over:
+        nobody = "Nobody is at work on this sweep any more; the" if now.abandoned else "The"
+        lines.append(f"{nobody} same command runs what is missing: {printable(command)}")
     return "\n".join(lines)
 
 
 def _time(now: Progress, n_ended: int) -> str:
     """Return how long a sweep has taken and will take."""
     if now.sweep.status:
-        return f"ended ({now.sweep.status})"
+        return f"ended ({': '.join(filter(None, [now.sweep.status, printable(now.sweep.said)]))})"
     so_far = time.time() - now.sweep.started
     fresh = n_ended - len(now.of(REUSED))
     said = f"{duration(so_far)} so far"

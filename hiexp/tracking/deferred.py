@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hiexp.printable import counted
 from hiexp.tracking.mlflow_store import MlflowTracking, Record, now_ms
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ class DeferredTracking(MlflowTracking):
 
     libraries = ()
     locks = False
+    deferred = True
 
     def prepare(self) -> None:
         """Do nothing: nobody is asked."""
@@ -44,7 +46,7 @@ class DeferredTracking(MlflowTracking):
     def deliver(self, sweep: Path) -> None:
         """Send what a sweep and its jobs have kept; a warning says so if the store does not answer."""
         sent = super().resend(sweep)
-        log.info("%d runs sent to %s", len(sent), self.uri)
+        log.info("%s sent to %s", counted(len(sent), "run"), self.uri)
 
     def runs(self, tags: Mapping[str, str], status: str | None = None) -> list[Run]:
         """Return no runs."""

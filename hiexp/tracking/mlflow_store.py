@@ -164,7 +164,7 @@ def _pages(ask: Callable[[str | None], PagedList[T]]) -> list[T]:
 class NoTracking:
     """Record nothing beyond the run's own folder."""
 
-    reuse = locks = False
+    reuse = locks = deferred = False
     uri = ""
     libraries = ()
 
@@ -229,6 +229,8 @@ class MlflowTracking:
     artifacts: str | None
     experiment: str
     reuse: bool = True
+
+    deferred = False  # whether runs wait in their folders until somebody sends them
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "uri", take_credentials(self.uri))

@@ -1,14 +1,16 @@
 """Sweeps on Dask: the jobs of one command on warm workers, and what a dead worker costs."""
 
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 
 import pandas as pd
 import pytest
 from helpers.cluster import QUICK, fateful_sweep, the_sweep, wait_until
-from helpers.commands import train
+from helpers.commands import command, start_training, train
 from mlflow import MlflowClient
 
 pytestmark = pytest.mark.slow
@@ -97,6 +99,24 @@ def test_a_scheduler_that_is_not_there_is_said_in_one_line(tmp_path):
     (said,) = [line for line in result.stderr.splitlines() if "no Dask scheduler answers" in line]
     assert "tcp://127.0.0.1:9" in said
     assert "Traceback" not in result.stderr
+
+
+def test_ctrl_c_ends_jobs_and_status_says_so(tmp_path):
+    words = fateful_sweep(tmp_path, "none", "wait", "no")
+    workers = ["hydra/launcher=dask", "hydra.launcher.executor.cluster.n_workers=1"]
+    started = start_training(*words, *workers, "tracking=none", cwd=tmp_path)
+    wait_until((tmp_path / "fits_wait.txt").exists)
+    os.killpg(started.pid, signal.SIGINT)  # as a terminal does
+    said, _ = started.communicate(timeout=60)
+    assert started.returncode == 128 + signal.SIGINT
+    assert "Stopped by SIGINT." in said
+    assert "Traceback" not in said
+    assert "distributed" not in said
+    status = command("hiexp.status", cwd=tmp_path)
+    assert status.returncode == 1
+    assert re.search(r"3 jobs: \d done, 1 failed, 0 running, \d left; ended \(KILLED\)", status.stdout)
+    assert "failed   #1 +classifier.fate=wait  stopped with the sweep" in status.stdout
+    assert "The same command runs what is missing: python -m hiexp.train -m" in status.stdout
 
 
 def test_only_a_sweep_on_a_scheduler_goes_on_without_its_command(tmp_path):

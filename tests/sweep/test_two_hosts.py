@@ -112,3 +112,10 @@ def test_jobs_on_a_host_that_does_not_see_the_locks_refuse(tmp_path, dask_elsewh
     said = process.communicate(timeout=200)[0]
     assert process.returncode == 0, said
     assert "3 runs sent to sqlite:///other/mlruns/mlflow.db" in said
+
+
+def test_a_run_that_is_kept_says_how_it_is_sent(tmp_path):
+    result = train(*QUICK, "tracking=deferred", "root=there", cwd=tmp_path)
+    assert "-m hiexp.sync root=there\n" in result.stdout
+    assert "mlflow ui" not in result.stdout
+    assert command("hiexp.sync", "root=there", cwd=tmp_path).stdout.splitlines()[-1] == "1 run sent"
