@@ -47,7 +47,8 @@ def success_rate(tables: np.ndarray, columns: np.ndarray | None = None) -> np.nd
     the accuracy after that relabeling.
     """
     columns = best_relabeling(tables) if columns is None else columns
-    return accuracy(np.take_along_axis(tables, columns[..., None, :], axis=-1))
+    right = np.take_along_axis(tables, columns[..., None], axis=-1)[..., 0]
+    return _ratio(right.sum(axis=-1), tables.sum(axis=(-2, -1)))
 
 
 def best_relabeling(tables: np.ndarray) -> np.ndarray:
