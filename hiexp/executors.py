@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import shutil
 import signal
@@ -12,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
-from contextlib import chdir, contextmanager, suppress
+from contextlib import chdir, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
@@ -36,7 +37,11 @@ Task = Callable[[], Any]
 Ended = tuple[int, Any, str]  # which task, what it returned, and why it is lost if it is
 
 
-def completed(executor: Executor | SubmititExecutor, tasks: Mapping[int, Task]) -> Iterator[Ended]:
+def completed(
+    executor: Executor | SubmititExecutor,
+    tasks: Mapping[int, Task],
+    submitted: Callable[[Mapping[int, str]], None] = lambda _: None,
+) -> Iterator[Ended]:
     """Run tasks and yield each as it ends: its number, what it returned, and, of one that is lost, the reason.
 
     Parameters
@@ -45,9 +50,11 @@ def completed(executor: Executor | SubmititExecutor, tasks: Mapping[int, Task]) 
         Any of `concurrent.futures`, or submitit's.
     tasks : mapping of int to callable
         By their numbers. When the caller stops, what has not ended is cancelled.
+    submitted : callable
+        Is told SLURM's names of jobs, by the numbers of their tasks, as soon as it has them.
     """
     if isinstance(executor, SubmititExecutor):
-        yield from executor.completed(tasks)
+        yield from executor.completed(tasks, submitted)
         return
     pending: dict[Future, int] = {}
     try:
@@ -96,6 +103,8 @@ def _outcome(future: Future) -> tuple[Any, str]:
     error = future.exception()
     if error is None:
         return future.result(), ""
+    if type(error).__name__ == "KilledWorker":  # which would quote the task
+        return None, "KilledWorker: the worker that ran it died"
     return None, f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
 
 
@@ -166,7 +175,8 @@ def _cluster(make: Callable[[], Any] | None, adapt: Mapping[str, int | str] | No
     if make is None:
         yield None
         return
-    with _refused(CLUSTER, "Dask cannot start it"):
+    given = " ".join(f"{key}={value}" for key, value in getattr(make, "keywords", {}).items())
+    with _refused(CLUSTER, f"Dask cannot start it with {given}"):
         cluster = make()
     # dask-jobqueue logs what a scheduler has refused, and would wait for its workers for ever.
     until = time.monotonic() + SUBMISSION
@@ -180,16 +190,22 @@ def _cluster(make: Callable[[], Any] | None, adapt: Mapping[str, int | str] | No
         time.sleep(LOOK / 5)
     with cluster:
         if adapt:
-            unknown = sorted({*adapt} - {*ADAPT})
-            if unknown:
-                raise InputError(f"hydra.launcher.executor.adapt.{unknown[0]}: there are {', '.join(ADAPT)}")
+            _check_adapt(adapt)
             with _refused("hydra.launcher.executor.adapt", "the cluster does not take it"):
                 cluster.adapt(**adapt)
-        elif not cluster.worker_spec:
-            raise InputError(
-                f"{CLUSTER}.n_workers=0: there would be no worker; give one or more, or hydra.launcher.executor.adapt"
-            )
         yield cluster
+
+
+def _check_adapt(adapt: Mapping[str, int | str]) -> None:
+    unknown = sorted({*adapt} - {*ADAPT})
+    if unknown:
+        raise InputError(f"hydra.launcher.executor.adapt.{unknown[0]}: there are {', '.join(ADAPT)}")
+    for least, most in zip(ADAPT[::2], ADAPT[1::2], strict=True):
+        low, high = adapt.get(least), adapt.get(most)
+        if isinstance(low, int) and isinstance(high, int) and (low > high or high < 1):
+            raise InputError(
+                f"hydra.launcher.executor.adapt.{most}={high}: give a number from 1 up, {least}={low} or more"
+            )
 
 
 @contextmanager
@@ -297,9 +313,13 @@ class SubmititExecutor:
 
         jobs: list[submitit.Job] = []
         most = largest_array() if self.cluster == "slurm" else max(len(tasks), 1)
+        # Of processes here Ctrl-C would show the tracebacks.
+        screen = (
+            _errors_into(Path(self.executor.folder, "controllers.log")) if self.cluster == "local" else nullcontext()
+        )
         try:
             for first in range(0, len(tasks), most):
-                with self.executor.batch():
+                with screen, self.executor.batch():
                     jobs += [self.executor.submit(task) for task in tasks[first : first + most]]
         except (FailedJobError, OSError) as error:
             cancel(jobs)
@@ -307,7 +327,7 @@ class SubmititExecutor:
             raise InputError(f"hydra/launcher=submitit_{self.cluster}: refused: {refused[-1]}") from error
         return jobs
 
-    def completed(self, tasks: Mapping[int, Task]) -> Iterator[Ended]:
+    def completed(self, tasks: Mapping[int, Task], submitted: Callable[[Mapping[int, str]], None]) -> Iterator[Ended]:
         """Do what `completed` does."""
         waiting = list(tasks)
         pending: dict[int, submitit.Job] = {}
@@ -319,6 +339,8 @@ class SubmititExecutor:
                     next_ones, waiting = waiting[:free], waiting[free:]
                     jobs = self.submit_all([tasks[number] for number in next_ones])
                     pending |= dict(zip(next_ones, jobs, strict=True))
+                    if self.cluster == "slurm":
+                        submitted({number: job.job_id for number, job in pending.items()})
                 gone: set[str] = set()
                 if pending and time.monotonic() - asked > ASK:
                     asked = time.monotonic()
@@ -332,6 +354,20 @@ class SubmititExecutor:
                     time.sleep(LOOK)
         finally:
             cancel(list(pending.values()))
+
+
+@contextmanager
+def _errors_into(file: Path) -> Iterator[None]:
+    """Let processes that are started in the block write their errors into a file."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    kept = os.dup(2)
+    try:
+        with file.open("ab") as log:
+            os.dup2(log.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def outcome(job: submitit.Job) -> tuple[Any, str]:

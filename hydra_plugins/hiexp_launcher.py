@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,9 +65,9 @@ class ExecutorLauncher(Launcher):
             }
             if self.config.sweep.detach:
                 submitted = executor.submit_all(list(jobs.values()))
-                names = {str(number): job.job_id for number, job in zip(jobs, submitted, strict=True)}
-                sweep = Sweep.read(folder)
-                replace(sweep, submitted=sweep.submitted | names).write(folder)
+                Sweep.note_submitted(
+                    folder, {number: job.job_id for number, job in zip(jobs, submitted, strict=True)}
+                )
                 return [nothing_returned(job.overrides) for job in jobs.values()]
             return _waited_for(executor, jobs, folder)
 
@@ -80,7 +81,7 @@ def _waited_for(executor: Any, jobs: Mapping[int, SweepJob], folder: Path) -> li
     results: dict[int, JobReturn] = {}
     for tried in range(1, TRIES + 1):
         left = {number: job for number, job in jobs.items() if number not in results}
-        for number, returned, reason in completed(executor, left):
+        for number, returned, reason in completed(executor, left, partial(Sweep.note_submitted, folder)):
             job = jobs[number]
             if reason and job.once and tried < TRIES and not job.has_begun():
                 continue  # another job has taken down the worker that it was waiting at

@@ -7,8 +7,8 @@ import logging
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Self, get_args
 
@@ -118,6 +118,13 @@ class Sweep:
         """Write the file."""
         write_whole(folder / SWEEP_FILE, json.dumps(asdict(self)))
 
+    @classmethod
+    def note_submitted(cls, folder: Path, names: Mapping[int, str]) -> None:
+        """Note a scheduler's names of jobs, by their numbers, in the folder of their sweep."""
+        sweep = cls.read(folder)
+        told = {str(number): name for number, name in names.items()}
+        replace(sweep, submitted=sweep.submitted | told).write(folder)
+
     def tags(self, job: HydraConf) -> dict[str, str]:
         """Return the tags by which a job's run is found."""
         tags = {"job": str(job.job.num), SWEEP_UID_TAG: self.uid}
@@ -164,14 +171,14 @@ def noted_jobs(folder: Path, state: State | None = None, number: int | None = No
         if state in (None, _state(name)) and number in (None, int(name.partition(".")[0])):
             try:
                 yield TypeAdapter(Job).validate_json((folder / JOBS_FOLDER / name).read_bytes())
-            except (FileNotFoundError, ValueError):  # it has gone on to another state
+            except (OSError, ValueError):  # it has gone on to another state
                 continue
 
 
 def _names(folder: Path) -> list[str]:
     try:
         return [name for name in os.listdir(folder / JOBS_FOLDER) if name[0].isdigit()]  # noqa: PTH208
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
 
 

@@ -245,6 +245,10 @@ def check_launcher(launcher: DictConfig) -> None:
         hints = _hints_of_class(DaskClusterSettings)
         common = {name: value for name, value in cluster.items() if name in hints}
         _check_keys(f"{LAUNCHER}.cluster.", common, cluster, hints, set())
+        if cluster.get("n_workers") == 0 and not node.get("adapt"):
+            raise InputError(
+                f"{LAUNCHER}.cluster.n_workers=0: there would be no worker; give one or more, or {LAUNCHER}.adapt"
+            )
 
 
 def _check_keys(prefix: str, node: Mapping, raw: object, hints: Mapping[str, object], read: set[str]) -> None:

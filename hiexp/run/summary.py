@@ -102,7 +102,7 @@ def fit_summary(
         following = f"hiexp.fit -m {_words(job, ['fit=busy,gaussian,double_lorentzian'])}"
     else:
         few = ["feature=asymmetry", "classifier=random_forest"] if metrics["n_good"] < FEWEST_FOR_A_NETWORK else []
-        following = f"hiexp.train {_words(job, [labels, *few], without=('export', 'ids'))}"
+        following = f"hiexp.train {_words(job, [labels, *few], without=('export', 'ids', 'shards'))}"
     lines = [
         "",
         f"{metrics['n_good']} of {metrics['n_spectra']} spectra {_in_how_long(metrics)}",

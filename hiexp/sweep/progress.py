@@ -39,7 +39,9 @@ class Progress:
     waiting : int
         Jobs that a scheduler has not started yet.
     abandoned : bool
-        Whether nobody is there who would end the sweep.
+        Whether nobody is there who would end the sweep, and no job is at work.
+    unattended : bool
+        Whether nobody is there who would end the sweep, but a scheduler has jobs of it.
     """
 
     folder: Path
@@ -48,6 +50,7 @@ class Progress:
     lost: Mapping[int, str] = field(default_factory=dict)
     waiting: int = 0
     abandoned: bool = False
+    unattended: bool = False
 
     def of(self, *states: str) -> list[Job]:
         """Return the jobs in one of these states."""
@@ -96,8 +99,10 @@ def read_progress(folder: Path) -> Progress:
         if int(number) not in ended and said[name].split()[0] not in GOES_ON
     }
     waiting = sum(int(number) not in begun | lost.keys() for number in sweep.submitted)
-    over = not is_at_work(folder) and said[sweep.ending].split()[0] not in GOES_ON
-    return Progress(folder, sweep, jobs, lost, waiting, over)
+    left = any(int(number) not in ended | lost.keys() for number in sweep.submitted)
+    ends = bool(sweep.ending) and said[sweep.ending].split()[0] in GOES_ON
+    nobody = not (ends or is_at_work(folder))
+    return Progress(folder, sweep, jobs, lost, waiting, nobody and not left, nobody and left)
 
 
 def scheduler_states(folder: Path, names: Sequence[str]) -> dict[str, str]:
@@ -134,6 +139,8 @@ def progress_text(now: Progress) -> str:
         lines.append(f"  and {len(rows) - SHOWN} more")
     if (now.folder / RANKING_FILE).exists():
         lines.append(f"Ranking and verdict:  {python_command()} -m hiexp.compare --sweep {folder}")
+    elif now.unattended:
+        lines.append(f"Nobody waits for these jobs; the same command does, and ends the sweep: {printable(command)}")
     elif now.is_over:
         nobody = "Nobody is at work on this sweep any more; the" if now.abandoned else "The"
         lines.append(f"{nobody} same command runs what is missing: {printable(command)}")

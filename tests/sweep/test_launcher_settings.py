@@ -17,6 +17,7 @@ ONE_OF = "give a whole number from 1 up or null"
         ("dask", f"{EXECUTOR}.adapt=abc", "give a mapping {name: value} or null"),
         ("dask", f"{EXECUTOR}.cluster=3", "give settings that have a _target_ or null"),
         ("dask", f"{EXECUTOR}.cluster.n_workers=abc", "give a whole number from 0 up or null"),
+        ("dask", f"{EXECUTOR}.cluster.n_workers=0", "there would be no worker"),
         ("dask", f"{EXECUTOR}.cluster._target_=nowhere.Cluster", "cannot be imported"),
         ("dask", f"{EXECUTOR}=null", "give settings that have a _target_"),
         ("dask_slurm", f"{EXECUTOR}.cluster.cores=abc", ONE_OF),
@@ -51,7 +52,10 @@ def test_nothing_is_written_for_settings_that_cannot_be(tmp_path):
 @pytest.mark.parametrize(
     ("word", "said"),
     [
-        (f"{EXECUTOR}.cluster.n_workers=0", "there would be no worker"),
+        (
+            f"{EXECUTOR}.adapt={{minimum: 3, maximum: 1}}",
+            "adapt.maximum=1: give a number from 1 up, minimum=3 or more",
+        ),
         (f"{EXECUTOR}.adapt={{most: 3}}", "adapt.most: there are minimum, maximum"),
         (f"{EXECUTOR}.cluster.memory_limit=abc", "'abc'"),
     ],

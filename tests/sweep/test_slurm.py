@@ -129,6 +129,20 @@ def test_a_detached_sweep_whose_job_is_cancelled_in_the_queue_ends_all_the_same(
     assert statuses_of_sweeps(tmp_path) == ["FAILED"]
 
 
+def test_a_detached_sweep_is_followed_to_its_last_job_where_the_one_that_ends_it_is_cancelled(tmp_path):
+    words = fateful_sweep(tmp_path, "none", "wait", "no")
+    assert train(*words, SLURM, "sweep.detach=true", cwd=tmp_path).returncode == 0
+    wait_until((tmp_path / "fits_wait.txt").exists)
+    subprocess.run(["scancel", submitted(the_sweep(tmp_path))["ending"]], check=True)
+    status = command("hiexp.status", cwd=tmp_path)
+    assert "Nobody waits for these jobs" in status.stdout
+    (tmp_path / "go_wait").touch()
+    followed = command("hiexp.status", "--follow", cwd=tmp_path)
+    assert "3 done, 0 failed, 0 running, 0 left" in followed.stdout
+    assert "Nobody is at work on this sweep any more" in followed.stdout
+    assert followed.returncode == 1
+
+
 def test_jobs_go_on_when_who_launched_them_is_killed(tmp_path):
     words = [*fateful_sweep(tmp_path, "none", "wait"), SLURM]
     process = start_training(*words, cwd=tmp_path)
@@ -139,8 +153,12 @@ def test_jobs_go_on_when_who_launched_them_is_killed(tmp_path):
     first = the_sweep(tmp_path)
     status = command("hiexp.status", cwd=tmp_path)
     assert "1 running" in status.stdout
-    assert "Nobody is at work on this sweep any more; the same command runs what is missing" in status.stdout
+    assert "Nobody waits for these jobs; the same command does, and ends the sweep: python -m" in status.stdout
     (tmp_path / "go_wait").touch()
+    followed = command("hiexp.status", "--follow", cwd=tmp_path)
+    assert followed.returncode == 1
+    assert "2 done, 0 failed, 0 running, 0 left" in followed.stdout
+    assert "Nobody is at work on this sweep any more; the same command runs what is missing" in followed.stdout
     result = train(*words, cwd=tmp_path)
     assert result.returncode == 0, result.stdout + result.stderr
     assert "2 of 2 jobs done" in result.stdout
