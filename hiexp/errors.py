@@ -25,3 +25,7 @@ class NoGroupsError(InputError):
     def __init__(self, message: str, scores: Mapping[str, float]) -> None:
         super().__init__(message)
         self.scores = scores
+
+
+class PrunedError(Exception):
+    """A search has stopped one of its trials, which others had left behind at the same epoch."""

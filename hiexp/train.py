@@ -22,6 +22,7 @@ from hiexp.run.session import (
 )
 from hiexp.run.summary import summary, training_one_line
 from hiexp.run.target import Target
+from hiexp.sweep.trial import watch_of
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +35,8 @@ def main(cfg: DictConfig) -> float | None:
     with tracked_run(cfg) as record:
         try:
             target = Target.of(cfg, folder, record.metrics)
-            outcome = run_experiment(cfg, folder, record.metrics)
+            watch = watch_of(job) if cfg.objective and sweeping() else None
+            outcome = run_experiment(cfg, folder, record.metrics, watch)
         except NoGroupsError as nothing:
             if not sweeping():
                 raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
@@ -15,6 +15,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from hiexp.errors import InputError
+from hiexp.kinds import Count, Name, Whole
 from hiexp.run.checks import without_hydra
 from hiexp.sweep.internals import bound_processes
 
@@ -92,6 +93,59 @@ class GridSweeper(Sweeper):
             else:
                 raise InputError(f"{override.input_line}: a grid takes values, or a range(start, stop, step)")
         return [list(job) for job in itertools.product(*axes.values())]
+
+
+class SearchSweeper(GridSweeper):
+    """Run trials that Optuna proposes, steered by the score of an inner validation part.
+
+    Parameters
+    ----------
+    sampler : {"tpe", "random", "grid", "cmaes"}
+        What proposes a trial.
+    n_trials : int
+        Trials of the study in all, whichever process has begun them.
+    batch : int or None
+        Trials that are handed to the launcher together; None for as many as it does at a time.
+    storage : str
+        Database of the study, ``sqlite:///FILE`` or ``postgresql://HOST:PORT/DATABASE``.
+    study : str or None
+        Name of the study; None for one that the same command, data aside, always has.
+    pruner : {"none", "median", "halving", "hyperband"}
+        What stops trials that are behind others at the same epoch.
+    warmup_epochs : int
+        Epochs that every trial is given.
+    params : mapping of str to str or None
+        Ranges of keys, as on the command line: ``a,b,c``, ``range(1,9)``, ``interval(0.1,1)``,
+        ``int(interval(1,9))``, ``tag(log,interval(0.01,100))``; words of the command come after them.
+    branches : mapping of str to mapping, or None
+        Ranges of keys that there are with one choice alone, by that choice: ``{"classifier=svm": {...}}``.
+    """
+
+    def __init__(
+        self,
+        sampler: Literal["tpe", "random", "grid", "cmaes"],
+        n_trials: Count,
+        batch: Count | None,
+        storage: Name,
+        study: Name | None,
+        pruner: Literal["none", "median", "halving", "hyperband"],
+        warmup_epochs: Whole,
+        params: Mapping[str, Any] | None,
+        branches: Mapping[str, Mapping[str, Any]] | None,
+    ) -> None:
+        super().__init__(params)
+
+    def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
+        """Run the search and return what came of the jobs, by batch; write the sweep's configuration before."""
+        from hiexp.sweep.search import Search, plan_of
+
+        plan = plan_of(self.config, self.hydra_context.config_loader)
+        self.validate_batch_is_legal(list(plan.space.samples()))
+        folder = Path(self.config.hydra.sweep.dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        OmegaConf.save(self.config, folder / "multirun.yaml")
+        bound_processes(self.launcher, plan.batch)
+        return Search(plan, folder, self.launcher.launch).run()
 
 
 def _with_all_words(batch: Sequence[Sequence[str]]) -> Iterator[Sequence[str]]:

@@ -18,7 +18,7 @@ from jinja2 import Environment, PackageLoader
 from PIL import Image
 
 from hiexp.comparison.runs import Comparison, Run
-from hiexp.comparison.svg import AT_MOST, draw_lines, draw_ranking
+from hiexp.comparison.svg import AT_MOST, draw_importances, draw_lines, draw_ranking, draw_search
 from hiexp.comparison.text import (
     control_text,
     heading,
@@ -27,16 +27,18 @@ from hiexp.comparison.text import (
     number,
     other_scores,
     rule,
+    search_text,
     seconds,
     short_names,
     tail,
+    trials_text,
     value_text,
     verdict_text,
     width_text,
     yardstick_text,
 )
 from hiexp.errors import InputError
-from hiexp.evaluation.metrics import metric, shown_in
+from hiexp.evaluation.metrics import INNER, metric, shown_in
 from hiexp.printable import counted, duration, natural_order, printable
 from hiexp.run.files import CLASSES_PICTURE, PARAMETERS_PICTURE, PREDICTIONS_FILE
 from hiexp.run.reading import read_picture, read_predictions
@@ -112,7 +114,7 @@ def write_page(comparison: Comparison, file: Path, at_most: int | None = None) -
     shown = comparison.best(at_most or IN_PAGE)
     runs, measure, names = shown.done, comparison.measure, short_names(comparison.axes)
     n_more = len(comparison.done) - len(runs)
-    grid, groups, strengths = heat_map(comparison), _groups(runs), _strengths(runs)
+    grid, groups, strengths = None if comparison.search else heat_map(comparison), _groups(runs), _strengths(runs)
     left, details = BUDGET_OF_MANY if n_more else BUDGET, []
     with ThreadPoolExecutor() as threads:  # Pillow computes without the interpreter's lock
         for run in runs:
@@ -135,6 +137,11 @@ def write_page(comparison: Comparison, file: Path, at_most: int | None = None) -
         tail=tail(measure).removesuffix(" %"),
         facts=_facts(comparison),
         ranking=draw_ranking(comparison),
+        search=draw_search(comparison),
+        importances=draw_importances(comparison),
+        searched=search_text(comparison),
+        trials=trials_text(comparison),
+        pruned=comparison.pruned[:IN_PAGE],
         verdict=verdict_text(comparison),
         beside=yardstick_text(comparison),
         yardstick=next((rule(run) for run in runs if math.isfinite(run.number(f"yardstick_{measure}"))), ""),
@@ -182,6 +189,18 @@ def _facts(comparison: Comparison) -> list[tuple[str, str, str]]:
                 str(sum(row["indistinguishable_from_best"] for row in verdict["configurations"]) - 1),
                 f"of the other {many - 1} from the best",
             ),
+        ]
+    elif searched := comparison.searched():
+        name = comparison.measure.removeprefix(INNER)
+        facts += [
+            (
+                "the same on objects held out",
+                number(searched["score"]),
+                f"{interval(best, name)} {metric(name).title}, nothing chosen by it",
+            ),
+            ("by chance", number(searched["chance"]), f"95th percentile {number(searched['chance95'])}"),
+            ("p", number(searched["p"]), f"of {searched['n_test']} objects held out"),
+            ("optimism of the search", f"{searched['optimism']:+.3f}", "the first minus the second"),
         ]
     elif math.isfinite(best.number(f"chance_{measure}")):
         mean, high, p = (number(best.number(f"{prefix}_{measure}")) for prefix in ("chance", "chance95", "p"))

@@ -111,8 +111,8 @@ class Store:
             settings=typed_settings(tags.get("command", "")) | params,
             metrics={name: value for name, value in recorded.data.metrics.items() if not abs(value) > LARGEST},
             command=tags.get("command", ""),
-            state=STATES.get(recorded.info.status, "not finished"),
-            reason=tags.get("error", ""),
+            state="pruned" if "pruned" in tags else STATES.get(recorded.info.status, "not finished"),
+            reason=tags.get("pruned", tags.get("error", "")),
             folder=tags.get("folder", ""),
             file=self._files(recorded),
         )

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hiexp.errors import InputError
-from hiexp.evaluation.metrics import measure_of, standing
+from hiexp.evaluation.metrics import INNER, measure_of, standing
 from hiexp.long_tables import written_table
 from hiexp.printable import printable
 from hiexp.run.files import (
@@ -22,7 +22,9 @@ from hiexp.run.files import (
     HYDRA_FILE,
     METRICS_FILE,
     PAIRS_FILE,
+    PRUNED_FILE,
     RANKING_FILE,
+    SEARCH_FILE,
     SWEEP_HYDRA_FILE,
     VERDICT_FILE,
 )
@@ -30,12 +32,15 @@ from hiexp.run.membership import jobs_of
 from hiexp.run.provenance import is_place
 from hiexp.run.reading import (
     Pair,
+    Search,
+    SearchVerdict,
     Verdict,
     read_flat_config,
     read_job_settings,
     read_metrics,
     read_pairs,
     read_reason,
+    read_search,
     read_sweep_settings,
     read_verdict,
 )
@@ -65,7 +70,7 @@ class Run:
     command : str
         What has to be typed to repeat it.
     state : str
-        "done", "failed" or "not finished".
+        "done", "failed", "pruned" (stopped by its search) or "not finished".
     reason : str
         Why it has failed, or which of its files is damaged.
     folder : str
@@ -141,6 +146,8 @@ class Comparison:
         Which files of the sweep could not be read, and why.
     table : str
         The file that has every run, where there are too many of them to be shown; empty where there is none.
+    search : Search or None
+        Of a sweep that is a search its trials, and what the chosen one is worth, as ``search.json`` has it.
     """
 
     title: str
@@ -153,6 +160,7 @@ class Comparison:
     controls: Controls | None = None
     damaged: tuple[str, ...] = ()
     table: str = ""
+    search: Search | None = None
 
     @property
     def done(self) -> list[Run]:
@@ -162,7 +170,12 @@ class Comparison:
     @property
     def others(self) -> list[Run]:
         """The runs that have failed or not ended."""
-        return [run for run in self.runs if run.state != "done"]
+        return [run for run in self.runs if run.state not in ("done", "pruned")]
+
+    @property
+    def pruned(self) -> list[Run]:
+        """The runs that a search has stopped."""
+        return [run for run in self.runs if run.state == "pruned"]
 
     def to_frame(self) -> pd.DataFrame:
         """Return a row a run, in their order: state, folder and command, then settings and metrics by name."""
@@ -176,13 +189,20 @@ class Comparison:
 
     def best(self, count: int) -> Comparison:
         """Return the first `count` of the runs that have ended well, and all that have not."""
-        return replace(self, runs=(*self.done[:count], *self.others))
+        return replace(self, runs=(*self.done[:count], *self.pruned, *self.others))
 
     def judged(self) -> Verdict | None:
         """Return the verdict where it is about the measure of this ranking, and its best is among the runs."""
         if not self.verdict or self.verdict["measure"] != self.measure:
             return None
         return self.verdict if self.verdict["best"]["job"] in {run.name for run in self.done} else None
+
+    def searched(self) -> SearchVerdict | None:
+        """Return what the chosen of a search is worth, where the ranking is by what has steered it."""
+        if not self.search or self.measure != f"{INNER}{self.search['objective']}":
+            return None
+        verdict = self.search.get("verdict")
+        return verdict if verdict and verdict["job"] in {run.name for run in self.done} else None
 
     def where(self, filters: Iterable[str]) -> Comparison:
         """Return the runs that pass every filter: ``key=a,b``, ``key!=a`` for settings, ``metric>0.5`` for metrics.
@@ -197,12 +217,13 @@ class Comparison:
             runs = _passing(runs, text)
         if len(runs) == len(self.runs):
             return self
-        return replace(self, runs=runs, verdict=None, pairs=[])  # which are of all runs
+        return replace(self, runs=runs, verdict=None, pairs=[], search=None)  # which are of all runs
 
     def ranked(self, measure: str | None = None) -> Comparison:
         """Return the runs sorted by a metric, best first; those without it come last.
 
-        Where no metric is named it is the success rate, of fits alone their median chi2/dof.
+        Where no metric is named it is the success rate, of fits alone their median chi2/dof, of a search what has
+        steered it.
 
         `hiexp.evaluation.metrics.standing` says which is better.
 
@@ -213,12 +234,13 @@ class Comparison:
         """
         known = sorted({name for run in self.done for name in run.metrics})
         if measure is None:
-            measure = measure_of(known)
+            measure = f"{INNER}{self.search['objective']}" if self.search else measure_of(known)
         elif self.done and measure not in known:
             plain = [name for name in known if not name.startswith(DERIVED)]
             like = difflib.get_close_matches(measure, known, n=8, cutoff=0.4) or plain
             raise InputError(f"--sort {measure}: no run has that metric; there are {', '.join(like)}, ...")
-        runs = (*sorted(self.done, key=lambda run: standing(run.metrics, measure)), *self.others)
+        done = sorted(self.done, key=lambda run: standing(run.metrics, measure))
+        runs = (*done, *self.pruned, *self.others)
         return replace(self, runs=runs, measure=measure, axes=axes(runs))
 
 
@@ -259,6 +281,7 @@ def read_sweep(folder: str | Path) -> Comparison:
         raise InputError(f"{folder}: no jobs of a sweep are in this folder; give runs/<date>/<time>_sweep")
     damaged: list[str] = []
     typed_once = _read(read_sweep_settings, folder / SWEEP_HYDRA_FILE, damaged)
+    search = _read(read_search, folder / SEARCH_FILE, damaged)
     return Comparison(
         title=printable(f"{folder.parent.name}/{folder.name}"),
         command=sweep_command(typed_once) if typed_once else "",
@@ -267,6 +290,7 @@ def read_sweep(folder: str | Path) -> Comparison:
         pairs=_read(read_pairs, folder / PAIRS_FILE, damaged) or [],
         damaged=tuple(damaged),
         table=printable(display_path(folder / RANKING_FILE)) if (folder / RANKING_FILE).exists() else "",
+        search=search,
     )
 
 
@@ -284,7 +308,9 @@ def _run_of_folder(job: Path) -> Run:
     # It may have failed before its settings were complete.
     values = _read(read_flat_config, job / CONFIG_FILE, damaged) or {}
     numbers = {} if error.exists() else _read(read_metrics, metrics, damaged)
-    if error.exists():
+    if (job / PRUNED_FILE).exists():
+        state, reasons = "pruned", [read_reason(job / PRUNED_FILE), *damaged]
+    elif error.exists():
         state, reasons = "failed", [read_reason(error), *damaged]
     elif metrics.exists():
         state, reasons = "failed" if damaged else "done", damaged

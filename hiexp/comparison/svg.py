@@ -183,9 +183,114 @@ def draw_lines(comparison: Comparison) -> str:
     return _svg(width, TOP + PLOT + 34, parts, f"Settings and {metric(measure).title} of every run")
 
 
+def draw_search(comparison: Comparison) -> str:
+    """Return the inner score of each trial in the order of a search, and the best so far.
+
+    Behind it stands what the best so far of the same configurations reaches by chance (the middle 90 % of the draws),
+    across it the chosen configuration's score on the objects held out with its interval. Empty where nobody has
+    judged the search.
+    """
+    search, verdict = comparison.search, comparison.searched()
+    if search is None or verdict is None:
+        return ""
+    trials, band, title = search["trials"], verdict["band"], metric(comparison.measure).title
+    known = [trial["value"] for trial in trials if trial["state"] == "complete" and trial["value"] is not None]
+    ends = [*known, verdict["score"], *(band["p05"] + band["p95"] if band else [])]
+    ends += [end for end in (verdict["low"], verdict["high"]) if end is not None]
+    ticks = nice_ticks(min(ends), max(ends))
+    low, high = min(*ends, ticks[0]), max(*ends, ticks[-1])
+    left, right = 64.0, 150.0
+    step = min(max(ROOM / len(trials), 1), BROAD)
+    width = left + step * len(trials) + right
+
+    def height(value: float) -> float:
+        return TOP + PLOT * (1 - (value - low) / (high - low))
+
+    def line(values: Sequence[float]) -> str:
+        return " ".join(
+            f"{left + step * (place + 0.5):.1f},{height(value):.1f}" for place, value in enumerate(values)
+        )
+
+    parts = []
+    if band:
+        back = " ".join(reversed(line(band["p05"]).split()))
+        parts.append(_tag("polygon", points=f"{line(band['p95'])} {back}", class_="band"))
+    for value in ticks:
+        parts.append(_line(left, height(value), width - right, height(value), "grid"))
+        parts.append(_text(left - 8, height(value) + 4, f"{value:g}", "end"))
+    if band:
+        parts.append(_tag("polyline", points=line(band["p50"]), class_="median"))
+    better = max if metric(comparison.measure).greater_is_better else min
+    corners: list[tuple[float, float]] = []
+    for place, trial in enumerate(trials):
+        x, reached = left + step * (place + 0.5), trial["value"]
+        if trial["state"] == "complete" and reached is not None:
+            corners += [(x, corners[-1][1]), (x, better(corners[-1][1], reached))] if corners else [(x, reached)]
+            dot = _tag(
+                "circle",
+                _tag("title", f"trial {trial['number']}: {number(reached)}"),
+                raw=True,
+                cx=x,
+                cy=height(reached),
+                r=min(step / 2.4, 3.5),
+                class_="score",
+            )
+            parts.append(f'<a href="#run-{escape(trial["job"])}">{dot}</a>' if trial["job"] else dot)
+        else:
+            words = _tag("title", f"trial {trial['number']}: {trial['state']}")
+            parts.append(
+                _tag(
+                    "line", words, raw=True, x1=x, x2=x, y1=float(TOP + PLOT - 7), y2=float(TOP + PLOT), class_="rule"
+                )
+            )
+    if corners:
+        path = " ".join(f"{x:.1f},{height(value):.1f}" for x, value in corners)
+        parts.append(_tag("polyline", points=path, class_="best"))
+    y, edge = height(verdict["score"]), width - right + 16
+    parts.append(_line(left, y, edge + 6, y, "outer"))
+    if verdict["low"] is not None and verdict["high"] is not None:
+        parts.append(_line(edge, height(verdict["low"]), edge, height(verdict["high"]), "whisker"))
+    parts.append(_text(edge + 12, y + 4, f"{number(verdict['score'])} held out", "axis"))
+    for place in sorted({0, len(trials) - 1}):
+        parts.append(_text(left + step * (place + 0.5), TOP + PLOT + 16, str(trials[place]["number"]), "middle"))
+    parts.append(_text(left + step * len(trials) / 2, TOP + PLOT + 30, "trial", "axis middle"))
+    turned = f"rotate(-90 12 {TOP + PLOT / 2})"
+    parts.append(_tag("text", title, x=12, y=TOP + PLOT / 2, class_="axis middle", transform=turned))
+    return _svg(width, TOP + PLOT + 36, parts, f"Best {title} so far, trial by trial, and what it is by chance")
+
+
+def draw_importances(comparison: Comparison) -> str:
+    """Return a bar for each key of a search: its share of what the objective varies by; empty where none is known."""
+    groups = comparison.search["importances"] if comparison.search else []
+    rows = [
+        (f"{group['within']}: {key}" if group["within"] else key, share)
+        for group in groups
+        for key, share in group["shares"].items()
+    ]
+    if not rows:
+        return ""
+    left, length = SIGN * max(len(printable(name, 2 * LETTERS)) for name, _ in rows) + 16, 360.0
+    parts = []
+    for place, (name, share) in enumerate(rows):
+        y = 4.0 + ROW * place
+        parts.append(_text(left - 8, y + 12.5, printable(name, 2 * LETTERS), "end"))
+        parts.append(
+            _tag("rect", x=left, y=y + 3, width=max(length * share, 1.0), height=float(ROW - 6), class_="score")
+        )
+        parts.append(_text(left + length * share + 6, y + 12.5, f"{share:.2f}", ""))
+    return _svg(left + length + 50, 8 + ROW * len(rows), parts, "Importance of the keys of a search")
+
+
 def _places(values: Sequence[str]) -> tuple[list[float], dict[str, float]]:
     """Return where values lie on an axis from 0 to 1, and the labels of that axis."""
     known = sorted(set(values), key=natural_order)
+    given = [value for value in known if value]
+    if given and len(given) < len(known):  # keys of a branch, which others do not have, stand below it
+        inner, named = _places(given)
+        raised = {value: 0.12 + 0.88 * height for value, height in zip(given, inner, strict=True)}
+        return [raised.get(value, 0.0) for value in values], {"not set": 0.0} | {
+            label: 0.12 + 0.88 * height for label, height in named.items()
+        }
     try:
         numbers = {value: float(value) for value in known}
         if not all(map(math.isfinite, numbers.values())):

@@ -129,6 +129,46 @@ def verdict_text(comparison: Comparison) -> str:
     )
 
 
+def search_text(comparison: Comparison) -> str:
+    """Return what a search has found and what it is worth, in sentences; empty where nobody has judged it."""
+    verdict, search = comparison.searched(), comparison.search
+    if not verdict or not search:
+        return ""
+    name = search["objective"]
+    title = metric(name).title
+    settings = next((run.words(comparison.axes) for run in comparison.runs if run.name == verdict["job"]), "")
+    interval = "" if verdict["low"] is None else f" [{verdict['low']:.3f}, {verdict['high']:.3f}]"
+    text = (
+        f"Of {trials_text(comparison)}, run {verdict['job']}{f' ({settings})' * bool(settings)} has the best inner "
+        f"{title}, {verdict['inner']:.3f}: the score that steered the search, high by selection. On the "
+        f"{verdict['n_test']} objects held out, which steered nothing, it has {verdict['score']:.3f}{interval} "
+        f"(chance {verdict['chance']:.3f}, 95 %: {verdict['chance95']:.3f}, p = {verdict['p']:.3f}): this is what "
+        f"it is worth. Optimism of the search: {verdict['optimism']:+.3f}. Whoever chooses another run by its score "
+        "on the objects held out makes that score optimistic, too."
+    )
+    if verdict["n_seen"]:
+        text += (
+            f" But {verdict['n_seen']} of these objects have steered the search in other trials, which hold out "
+            "other objects: the score may be optimistic."
+        )
+    return text
+
+
+def trials_text(comparison: Comparison) -> str:
+    """Return how many trials there were, and what came of them."""
+    search = comparison.search
+    states = [trial["state"] for trial in search["trials"]] if search else []
+    names = {
+        "complete": "complete",
+        "pruned": "pruned",
+        "fail": "failed",
+        "interrupted": "interrupted",
+        "running": "running elsewhere",
+    }
+    counts = [f"{states.count(state)} {words}" for state, words in names.items() if states.count(state)]
+    return f"{len(states)} trial{'s' * (len(states) != 1)} ({', '.join(counts)})"
+
+
 def _differing(n_differ: int, n_others: int) -> str:
     if n_others == 1:
         return "The other one differs" if n_differ else "The other one does not differ"
@@ -193,11 +233,13 @@ def pairs_text(comparison: Comparison) -> list[str]:
 
 
 def failures_text(comparison: Comparison) -> list[str]:
-    """Return which runs have failed or not ended, why, and with what settings, and which files are left out."""
+    """Return which runs have failed or not ended, why, and with what settings, which are pruned or left out."""
     lines = []
     for run in comparison.others:
         settings = run.words(comparison.axes)
         lines.append(f"{run.state.upper()}  {run.name}  {run.reason}{f'  ({settings})' * bool(settings)}")
+    if comparison.pruned:
+        lines.append(f"PRUNED  {_list([run.name for run in comparison.pruned])}")
     lines = [*lines, *(f"LEFT OUT  {reason}" for reason in comparison.damaged)]
     left_out = len(lines) - FAILURES
     if left_out > 1:
@@ -217,7 +259,7 @@ def report_text(comparison: Comparison, at_most: int | None = None) -> str:
         what a command says next, is 60 lines.
     """
     width = shutil.get_terminal_size((120, 24)).columns
-    texts = (verdict_text, yardstick_text, control_text, width_text)
+    texts = (verdict_text, search_text, yardstick_text, control_text, width_text)
     after = [[line for text in texts for line in textwrap.wrap(text(comparison), width)]]
     after += [pairs_text(comparison), failures_text(comparison)]
     parts = [textwrap.wrap(heading(comparison), width)]

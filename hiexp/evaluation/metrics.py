@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -17,6 +17,7 @@ from hiexp.evaluation.confusion import accuracy, balanced_accuracy, macro_f1, su
 
 DEFAULT_MEASURES = ("success_rate", "median_chi2_dof", "agreement", "n_good")
 OF_SCORES = ("low_", "high_", "chance_", "chance95_")  # what runs tell of each score beside its value
+INNER = "inner_"  # of an inner validation part: what a search is steered by
 NEARLY = 0.8
 Place = Literal["run", "yardstick", "ranking", "paper", "pairs", "groups", "cost"]
 
@@ -156,6 +157,11 @@ def metric(name: str) -> Metric:
     """Return what is known of a metric; of one without a row what its name tells."""
     if name in METRICS:
         return METRICS[name]
+    if name.removeprefix(INNER) in METRICS:
+        of_test = METRICS[name.removeprefix(INNER)]
+        return replace(
+            of_test, title=f"inner {of_test.title}", short=f"inner {of_test.short or of_test.title}", shown=()
+        )
     of = next((name.removeprefix(prefix) for prefix in OF_SCORES if name.startswith(prefix)), "")
     less = name.startswith("p_") or name.endswith("_seconds") or (of in METRICS and not METRICS[of].greater_is_better)
     return Metric(name.replace("_", " "), greater_is_better=not less)

@@ -179,6 +179,40 @@ def judge_sweep(
     )
 
 
+def best_so_far_by_chance(
+    predictions: Mapping[str, pd.DataFrame | Mapping[str, np.ndarray]], measure: str, n_draws: int, seed: int
+) -> np.ndarray | None:
+    """Return what the best of the first, the first two, ... configurations reaches under permuted classes.
+
+    The configurations stay what they are: a search that had seen the permuted classes would have tried others, so
+    that this is the least that an adaptive search reaches by chance.
+
+    Parameters
+    ----------
+    predictions : mapping of str to DataFrame, or to mapping of str to ndarray
+        As of `judge_sweep`, in the order in which they were tried.
+    measure : str
+        A score of confusion tables.
+    n_draws : int
+        Permutations.
+    seed : int
+        Seed of the permutations.
+
+    Returns
+    -------
+    ndarray, shape (n_draws, C), or None
+        None where the configurations have no truth in common.
+    """
+    tables = _tables(predictions)
+    if _obstacle(tables):
+        return None
+    tests = _Tests.of(tables)
+    chance = _chance(tests, measure, n_draws, np.random.default_rng(seed))
+    # Before the first that tells classes apart there is nothing to be the best but what puts all into one.
+    useful = tests.useful | ~np.logical_or.accumulate(tests.useful)
+    return np.maximum.accumulate(np.where(useful, chance, -np.inf), axis=1)
+
+
 @dataclass(frozen=True)
 class _Table:
     """The rows of a job's predictions whose reference class is known.

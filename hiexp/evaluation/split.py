@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -90,6 +90,14 @@ def split(
         return _undivided([_given_split(spectra.held_out)], together, groups)
     if how != "random":
         raise InputError(f"evaluation.split={how}: choose random or given")
+    parts = _parts(spectra, splitter, together, "test_size or evaluation.folds")
+    return _undivided(_numbered(parts, spectra), together, groups)
+
+
+def _parts(
+    spectra: Spectra, splitter: BaseShuffleSplit | BaseCrossValidator, together: np.ndarray | None, keys: str
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return training and test indices of each split; `keys` name the settings to change where there can be none."""
     n_objects, reference = len(spectra), spectra.reference
     strata = np.zeros(n_objects, dtype=int) if reference is None else reference
     try:
@@ -100,10 +108,58 @@ def split(
         classes, counts = np.unique(strata, return_counts=True)
         held = ", ".join(f"{count} of class {name}" for name, count in zip(classes, counts, strict=True))
         raise InputError(
-            f"cannot divide {n_objects} objects ({held}): {error} Change test_size or evaluation.folds, or bring "
-            "more spectra."
+            f"cannot divide {n_objects} objects ({held}): {error} Change {keys}, or bring more spectra."
         ) from error
-    return _undivided(_numbered(parts, spectra), together, groups)
+    return parts
+
+
+def validation_divisions(
+    spectra: Spectra,
+    divisions: Sequence[Division],
+    splitter: BaseShuffleSplit | BaseCrossValidator,
+    groups: str | None = None,
+) -> list[Division]:
+    """Divide the objects that the only division trains on once more; no object held out is in any of the parts.
+
+    Parameters
+    ----------
+    spectra : Spectra
+        All N objects that take part.
+    divisions : sequence of Division
+        How they are divided for the final score.
+    splitter : scikit-learn splitter
+        For the objects to train on, stratified as the others.
+    groups : str, optional
+        Column of the catalogue, as of `split`.
+
+    Returns
+    -------
+    list of Division
+        Of indices of all N objects; ``test`` is the part for validation.
+
+    Raises
+    ------
+    InputError
+        If there are several divisions, in another of which an object held out would be validated, or there is no
+        such part.
+    """
+    if len(divisions) != 1:
+        raise InputError(
+            f"evaluation has {len(divisions)} divisions: an object held out in one would be validated in another; "
+            "use evaluation=holdout with one split"
+        )
+    outer = divisions[0].train
+    own = spectra.take(np.isin(np.arange(len(spectra)), outer))
+    together = None if groups is None else _group_numbers(own, groups)
+    parts = _parts(own, splitter, together, "evaluation.validation.test_size or test_size")
+    inner = [
+        Division(np.sort(outer[train]), np.sort(outer[test]), repeat) for repeat, (train, test) in enumerate(parts, 1)
+    ]
+    if together is not None:
+        numbers = np.zeros(len(spectra), dtype=together.dtype)
+        numbers[outer] = together
+        _undivided(inner, numbers, groups)
+    return inner
 
 
 def _undivided(divisions: list[Division], together: np.ndarray | None, groups: str | None) -> list[Division]:

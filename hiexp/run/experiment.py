@@ -26,7 +26,9 @@ if TYPE_CHECKING:  # pandas, scikit-learn and torch take seconds to import, and 
     from hiexp.fitting import FitResult
     from hiexp.labels import ClusterLabels, ReferenceLabels
     from hiexp.run.outcome import Outcome, Part
+    from hiexp.run.pipeline import EachEpoch, Learned
     from hiexp.run.prediction import Prediction, TrainedModel
+    from hiexp.run.validation import Watch
     from hiexp.spectra import Spectra
 
 log = logging.getLogger(__name__)
@@ -129,7 +131,7 @@ def fitted_sample(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> t
     return spectra, fit
 
 
-def run_experiment(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> Outcome:
+def run_experiment(cfg: DictConfig, folder: Path, metrics: dict[str, float], watch: Watch | None = None) -> Outcome:
     """Call the stages in order.
 
     Parameters
@@ -139,16 +141,22 @@ def run_experiment(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> 
     folder : Path
         Receives the tables of `write_sample` as soon as they are computed.
     metrics : dict
-        Receives ``fit_seconds``, ``train_seconds`` and the like, summed over folds.
+        Receives ``fit_seconds``, ``train_seconds`` and the like, summed over folds, and with an ``objective`` the
+        score of the inner validation part, ``inner_S``.
+    watch : callable, optional
+        Is told epoch and score of the inner validation part while a network is trained on the rest.
 
     Raises
     ------
     InputError
         If the data or the settings cannot be used.
+    PrunedError
+        If `watch` stops it.
     """
     from hydra.utils import instantiate
 
     from hiexp.evaluation.dependence import catalogue_parameters
+    from hiexp.evaluation.metrics import INNER
     from hiexp.evaluation.split import split
     from hiexp.evaluation.training_sample import line_quantities
     from hiexp.mapped import rows_taken
@@ -167,12 +175,44 @@ def run_experiment(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> 
     splitter = instantiate(cfg.evaluation.splitter)
     divisions = split(spectra, cfg.evaluation.split, splitter, cfg.evaluation.get("groups"))
     fits, quantities = fit.table[taking_part], quantities[taking_part]
+    if cfg.get("objective"):  # first, so that a trial that is pruned costs no more than that
+        with stopwatch(metrics, "validation_seconds"):
+            metrics[f"{INNER}{cfg.objective}"] = _validated(
+                cfg, cache, labels, profiles, seen, spectra, divisions, folder, watch
+            )
     ruled, measures = without_classifier(cfg, cache, profiles, spectra.reference, fits, divisions[0].train)
     parts = [
         learn_part(cfg, cache, labels, profiles, seen, spectra.reference, fits, quantities, measures, part, metrics)
         for part in divisions
     ]
     return Outcome.of(spectra, profiles, parameters, parts, ruled, cfg.evaluation.permutations, cfg.seed)
+
+
+def _validated(
+    cfg: DictConfig,
+    cache: DiskCache | NoCache,
+    labels: ReferenceLabels | ClusterLabels,
+    profiles: np.ndarray,
+    seen: np.ndarray,
+    spectra: Spectra,
+    divisions: Sequence[Division],
+    folder: Path,
+    watch: Watch | None,
+) -> float:
+    """Return the objective of an inner validation part, cut from the objects that the only division trains on."""
+    from hydra.utils import instantiate
+
+    from hiexp.evaluation.split import validation_divisions
+    from hiexp.run.validation import check_objective, validation_score
+
+    check_objective(cfg.objective, cfg.evaluation)
+    splitter = instantiate(cfg.evaluation.validation)
+    inner = validation_divisions(spectra, divisions, splitter, cfg.evaluation.get("groups"))
+
+    def learn_inner(division: Division, each_epoch: EachEpoch | None) -> Learned:
+        return learn_classes(cfg, cache, labels, profiles, seen, spectra.reference, division, {}, each_epoch)
+
+    return validation_score(cfg.objective, inner, learn_inner, spectra.ids, spectra.reference, watch, folder)
 
 
 def feature_of(cfg: DictConfig) -> TransformerMixin:
@@ -223,31 +263,23 @@ def without_classifier(
     return ruled, measured.values  # noqa: PD011
 
 
-def learn_part(
+def learn_classes(
     cfg: DictConfig,
     cache: DiskCache | NoCache,
     labels: ReferenceLabels | ClusterLabels,
     profiles: np.ndarray,
     seen: np.ndarray,
     reference: np.ndarray | None,
-    fits: pd.DataFrame,
-    quantities: pd.DataFrame,
-    measures: np.ndarray | None,
     division: Division,
     metrics: dict[str, float],
-) -> Part:
-    """Learn classes from the training part of one division of the sample, and predict those of all objects."""
+    each_epoch: EachEpoch | None = None,
+) -> Learned:
+    """Fit labels, feature and classifier on the training part of one division, and predict the classes of all."""
     from hydra.utils import instantiate
 
-    from hiexp.evaluation.groups import tree_scores
-    from hiexp.evaluation.training_sample import TrainingSample
-    from hiexp.evaluation.yardstick import regression_classes
     from hiexp.labels import Assignment
-    from hiexp.mapped import rows_taken
-    from hiexp.run.outcome import Part
-    from hiexp.run.pipeline import Features, extract, learn, learned_from, predict
+    from hiexp.run.pipeline import Features, Learned, extract, learn, learned_from, predict
 
-    log.info("%d objects to train on, %d held out", len(division.train), len(division.test))
     # Each of the next two is computed once for all runs that agree on what it is given.
     assigned = cache.recall(
         "labels",
@@ -264,9 +296,36 @@ def learn_part(
         stopwatch(metrics, "feature_seconds")(lambda: extract(feature, seen, training, classes)),
     )
     with stopwatch(metrics, "train_seconds"):
-        model = learn(features, instantiate(cfg.classifier, _convert_="all"), training, classes)
+        model = learn(features, instantiate(cfg.classifier, _convert_="all"), training, classes, each_epoch)
     with stopwatch(metrics, "predict_seconds"):
         predicted, probability = predict(model, features)
+    return Learned(assigned, features, model, predicted, probability)
+
+
+def learn_part(
+    cfg: DictConfig,
+    cache: DiskCache | NoCache,
+    labels: ReferenceLabels | ClusterLabels,
+    profiles: np.ndarray,
+    seen: np.ndarray,
+    reference: np.ndarray | None,
+    fits: pd.DataFrame,
+    quantities: pd.DataFrame,
+    measures: np.ndarray | None,
+    division: Division,
+    metrics: dict[str, float],
+) -> Part:
+    """Learn classes from the training part of one division of the sample, and predict those of all objects."""
+    from hiexp.evaluation.groups import tree_scores
+    from hiexp.evaluation.training_sample import TrainingSample
+    from hiexp.evaluation.yardstick import regression_classes
+    from hiexp.mapped import rows_taken
+    from hiexp.run.outcome import Part
+
+    log.info("%d objects to train on, %d held out", len(division.train), len(division.test))
+    learned = learn_classes(cfg, cache, labels, profiles, seen, reference, division, metrics)
+    assigned, features = learned.assigned, learned.features
+    classes, training = assigned.classes, assigned.training
     # Of other repeats no model is kept.
     first = division.repeat == 1
     sample = TrainingSample.of(rows_taken(features.values, training), quantities.iloc[training]) if first else None
@@ -274,7 +333,16 @@ def learn_part(
     if assigned.clustered.size:
         explained = tree_scores(fits, classes, division.train, division.test, n_draws, cfg.seed)
     regression = None if measures is None else regression_classes(measures, classes, training)
-    return Part(division, assigned, predicted, probability, model, sample, regression, explained)
+    return Part(
+        division,
+        assigned,
+        learned.predicted,
+        learned.probability,
+        learned.model,
+        sample,
+        regression,
+        explained,
+    )
 
 
 def predict_sample(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> Prediction:

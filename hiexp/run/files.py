@@ -20,6 +20,8 @@ from hiexp.writing import staged, write_whole
 # Of a run, beside the tables of its fits.
 RUN_FILE, CONFIG_FILE, PREDICTIONS_FILE = "run.json", "config.yaml", "predictions.csv"
 METRICS_FILE, ERROR_FILE = "metrics.json", "error.txt"  # a run's folder has one of them when it has ended
+PRUNED_FILE = "pruned.txt"  # of a trial that its search has stopped: when
+VALIDATION_FILE = "validation.csv"  # predictions of what a search is steered by
 REUSED_FILE = "reused.json"  # names the earlier run whose files these are
 PLOTS_FOLDER, PAGES_FOLDER, MODEL_FOLDER = "plots", "objects", "model"  # pages are among the plots
 PIPELINE_FILE, FOLD_FOLDER = "pipeline.skops", "fold_{}"  # in the folder of the model
@@ -28,10 +30,11 @@ CLASSES_PICTURE, PARAMETERS_PICTURE = f"{PLOTS_FOLDER}/classes.png", f"{PLOTS_FO
 HYDRA_FILE, OVERRIDES_FILE = ".hydra/hydra.yaml", ".hydra/overrides.yaml"  # by Hydra
 # Of a sweep.
 RANKING_FILE, PAGE_FILE, VERDICT_FILE = "ranking.csv", "sweep.html", "sweep.json"
+SEARCH_FILE = "search.json"
 PAIRS_FILE, PAIRED_SCORES_FILE = "pairs.json", "pairs.csv"
 RANKING_PICTURE, LEARNING_CURVE_PICTURE = "sweep.png", "learning_curve.png"
 SWEEP_HYDRA_FILE = "multirun.yaml"  # by Hydra
-OF_EACH_START = (".*", "*.log", ERROR_FILE)  # what Hydra makes before a run begins, and why one did not
+OF_EACH_START = (".*", "*.log", ERROR_FILE, PRUNED_FILE)  # what Hydra makes before a run begins, and why one did not
 NOT_RESULTS = (".*", "*.log", RUN_FILE, REUSED_FILE, RECORD_FILE)
 
 
@@ -97,7 +100,7 @@ def refuse_others_folder(folder: Path, work: str, setting: str) -> None:
 
 def begin(folder: Path, work: str) -> RunFile:
     """Make a folder a new run's own; what an earlier start said of its end is removed."""
-    for name in (METRICS_FILE, ERROR_FILE, REUSED_FILE):
+    for name in (METRICS_FILE, ERROR_FILE, PRUNED_FILE, REUSED_FILE):
         (folder / name).unlink(missing_ok=True)
     run = RunFile(uuid.uuid4().hex, work)
     run.write(folder)

@@ -26,9 +26,9 @@ PROGRESS = log.name  # what jobs of other processes may say on the screen
 
 SWEEP_FILE, JOBS_FOLDER = ".sweep.json", ".jobs"
 
-State = Literal["running", "done", "reused", "failed"]
-RUNNING, DONE, REUSED, FAILED = STATES = get_args(State)
-ENDED = (DONE, REUSED, FAILED)
+State = Literal["running", "done", "reused", "pruned", "failed"]
+RUNNING, DONE, REUSED, PRUNED, FAILED = STATES = get_args(State)
+ENDED = (DONE, REUSED, PRUNED, FAILED)
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Job:
     number : int
         Place in the sweep.
     state : str
-        "running", "done", "reused" (of an earlier run) or "failed".
+        "running", "done", "reused" (of an earlier run), "pruned" (stopped by its search) or "failed".
     folder : str
         Where its files are, in the sweep's folder.
     settings : str
@@ -145,7 +145,7 @@ class Sweep:
         """Return what is done, running and left, and how long it will take."""
         counts = counted_states(folder)
         ended, running = sum(counts[state] for state in ENDED), counts[RUNNING]
-        fresh = counts[DONE] + counts[FAILED]
+        fresh = counts[DONE] + counts[PRUNED] + counts[FAILED]
         said = f"{ended} of {self.n_jobs or '?'} done, {running} running"
         if self.n_jobs is not None:
             said += f", {self.n_jobs - ended - running} left"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,13 @@ from hiexp.mapped import in_parts, load_rows, rows_taken, save_rows
 
 if TYPE_CHECKING:
     from hiexp.fitting import FitResult
+    from hiexp.labels import Assignment
     from hiexp.spectra import Spectra
+
+
+# Is told the epoch, and given what classifies rows of the features by the network as far as it has come: their class
+# probabilities, shape (N, C), and the classes that these are of.
+EachEpoch = Callable[[int, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]], None]
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,31 @@ class Features:
             load_model(folder)["feature"],
             load_rows(folder / "values.npy", json.loads((folder / "rows.json").read_text())),
         )
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What has been learned from the training part of a division of N objects.
+
+    Attributes
+    ----------
+    assigned : Assignment
+        What the labels stage said.
+    features : Features
+        Of all objects.
+    model : Pipeline
+        Feature and classifier, fitted.
+    predicted : ndarray of int, shape (N,)
+        Classes by the classifier.
+    probability : ndarray, shape (N, C), or None
+        Class probabilities in the order of the classifier's classes; None where it has none.
+    """
+
+    assigned: Assignment
+    features: Features
+    model: Pipeline
+    predicted: np.ndarray
+    probability: np.ndarray | None
 
 
 def takes_lines(transformer: TransformerMixin) -> bool:
@@ -102,10 +133,17 @@ def extract(
         return Features(transformer, in_parts(transformer.transform, profiles))
 
 
-def learn(features: Features, classifier: ClassifierMixin, training: np.ndarray, classes: np.ndarray) -> Pipeline:
+def learn(
+    features: Features,
+    classifier: ClassifierMixin,
+    training: np.ndarray,
+    classes: np.ndarray,
+    each_epoch: EachEpoch | None = None,
+) -> Pipeline:
     """Fit a classifier on the features of the rows `training` and return the pipeline of both.
 
-    Images are laid out in rows for a classifier that takes two-dimensional arrays.
+    Images are laid out in rows for a classifier that takes two-dimensional arrays. `each_epoch` is called by a
+    classifier that has epochs, one with the attribute ``tells_epochs``.
 
     Raises
     ------
@@ -123,8 +161,17 @@ def learn(features: Features, classifier: ClassifierMixin, training: np.ndarray,
     if values.ndim > 2 and get_tags(classifier).input_tags.two_d_array:
         steps.append(("flatten", Flatten().fit(values)))
         values = steps[-1][1].transform(values)
+
+    def told(epoch: int, probabilities: Callable[[np.ndarray], np.ndarray]) -> None:
+        if each_epoch:
+            each_epoch(
+                epoch,
+                lambda rows: (probabilities(rows_taken(features.values, rows)), np.asarray(classifier.classes_)),
+            )
+
+    watched = {"each_epoch": told} if each_epoch and getattr(classifier, "tells_epochs", False) else {}
     with _refusal_named(classifier, len(training)):
-        classifier.fit(values, classes[training])
+        classifier.fit(values, classes[training], **watched)
     return Pipeline([*steps, ("classifier", classifier)])
 
 

@@ -17,13 +17,21 @@ import stat
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import (
+    Annotated,
+    Any,
+    NotRequired,  # pydantic asks for it before Python 3.12
+)
 
 import numpy as np
 import yaml
 from annotated_types import MinLen
 from pydantic import AfterValidator, ConfigDict, TypeAdapter, ValidationError
-from typing_extensions import TypedDict, get_type_hints, is_typeddict  # pydantic asks for it before Python 3.12
+from typing_extensions import (
+    TypedDict,
+    get_type_hints,
+    is_typeddict,
+)
 
 from hiexp.csv_tables import unescaped
 from hiexp.errors import InputError
@@ -129,6 +137,62 @@ class Pair(TypedDict):
     high: Number
     p: Number
     n: int
+
+
+class _Trial(TypedDict):
+    __pydantic_config__ = MORE  # type: ignore[misc]  # which is how pydantic is told
+    number: int
+    state: Words
+    value: Number | None
+    job: Words
+    repeated: bool
+
+
+class _Importance(TypedDict):
+    within: Words
+    shares: dict[Words, Number]
+
+
+class _Band(TypedDict):
+    p05: list[Number]
+    p50: list[Number]
+    p95: list[Number]
+
+
+class SearchVerdict(TypedDict):
+    """What the configuration that a search has chosen is worth, as `hiexp.comparison.search` writes it."""
+
+    job: Words
+    inner: Number
+    score: Number
+    low: Number | None
+    high: Number | None
+    chance: Number
+    chance95: Number
+    p: Number
+    n_test: int
+    n_seen: int
+    optimism: Number
+    optimism_low: Number | None
+    optimism_high: Number | None
+    band: _Band | None
+
+
+class Search(TypedDict):
+    """What ``search.json`` says."""
+
+    __pydantic_config__ = MORE  # type: ignore[misc]  # which is how pydantic is told
+    objective: Words
+    sampler: Words
+    study: Words
+    trials: list[_Trial]
+    importances: list[_Importance]
+    verdict: NotRequired[SearchVerdict]
+
+
+def read_search(file: Path) -> Search:
+    """Return what a ``search.json`` says."""
+    return _checked(file, _json(file), Search)
 
 
 def read_verdict(file: Path) -> Verdict:

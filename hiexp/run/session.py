@@ -21,10 +21,10 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from hiexp.commandline import BRIEF
-from hiexp.errors import InputError, OthersFolderError
+from hiexp.errors import InputError, OthersFolderError, PrunedError
 from hiexp.heartbeat import beating
-from hiexp.run.files import CONFIG_FILE, ERROR_FILE, METRICS_FILE, begin, refuse_others_folder, seal
-from hiexp.run.membership import DONE, FAILED, REUSED, RUNNING, State, Sweep
+from hiexp.run.files import CONFIG_FILE, ERROR_FILE, METRICS_FILE, PRUNED_FILE, begin, refuse_others_folder, seal
+from hiexp.run.membership import DONE, FAILED, PRUNED, REUSED, RUNNING, State, Sweep
 from hiexp.run.reproduce import reproduce_command
 from hiexp.run.reuse import WORK_TAG, refuse_separate_locks, work_lock
 from hiexp.run.transfer import check_transfer
@@ -145,6 +145,9 @@ def failures_noted() -> Iterator[None]:
         yield
     except OthersFolderError:  # nothing may be written there
         raise
+    except PrunedError as end:
+        write_whole(run_folder() / PRUNED_FILE, str(end))
+        report_job_ended(f"pruned: {end}", PRUNED)
     except Exception as error:
         reason = redacted(str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}")
         with suppress(OSError):  # a full disk takes no word of it either

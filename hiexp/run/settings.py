@@ -23,6 +23,7 @@ from pydantic.errors import PydanticUserError
 
 from hiexp.configs import CONFIGS
 from hiexp.errors import InputError
+from hiexp.evaluation.objective import Objective
 from hiexp.kinds import Count, Device, InnerFraction, Name, NotNegative, Positive, Seed, Several, Whole, describe
 from hiexp.run.trained import takes_model, trained_run
 
@@ -43,6 +44,7 @@ class EvaluationSettings:
     yardstick: Member | None = None
     split: Literal["random", "given"] = "random"
     groups: str | None = None
+    validation: Member | None = None
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,7 @@ class TrainSettings(SampleSettings):
     epochs: Count
     n_classes: Several
     transfer: bool = False
+    objective: Objective | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+OF_SEARCH = ("sampler", "study")  # settings of a sweeper that make it another sweep
+
 
 class WorkerLogFilter(logging.Filter):
     """Let jobs that share the screen say how they ended, and warnings, but not what they are about."""
@@ -80,14 +82,23 @@ class SweepCallback(Callback):
 
     def _start(self, config: DictConfig) -> None:
         from hiexp.run.provenance import run_tags
+        from hiexp.sweep.search import is_search, plan_of
         from hiexp.sweep.workers import start_workers
+
+        # What a search cannot be is told before anything is written.
+        plan = plan_of(config, GlobalHydra.instance().config_loader()) if is_search(config) else None
 
         self.command = sweep_command(config.hydra)  # before the folder is added to the words
         if config.sweep.detach:
             check_detached(config.hydra.launcher)
         self.tracking = instantiate(config.tracking)
-        n_jobs, axes = _grid(config)
-        start_workers(config, self.tracking.libraries, _parsed(_swept(config)), n_jobs)
+        n_jobs, axes = (plan.n_trials, plan.keys) if plan else _grid(config)
+        start_workers(
+            config,
+            self.tracking.libraries,
+            _parsed(_swept(config)),
+            min(plan.batch, plan.n_trials) if plan else n_jobs,
+        )
         self.tracking.prepare()
         # What an earlier sweep has finished without its server is as good as the rest.
         for folder in self.tracking.resend(Path(config.root) / "runs"):
@@ -107,7 +118,13 @@ class SweepCallback(Callback):
         n_draws = config.get("evaluation", {}).get("permutations")
         self.ending = Ending(self.folder, self.tracking, self.record, begun, config.seed, n_draws, self.paired)
         goes_on = "; an earlier sweep of this command goes on" if known else ""
-        log.info("%s jobs in %s%s", "Some" if n_jobs is None else n_jobs, display_path(self.folder), goes_on)
+        log.info(
+            "%s %s in %s%s",
+            "Some" if n_jobs is None else n_jobs,
+            "trials" if plan else "jobs",
+            display_path(self.folder),
+            goes_on,
+        )
         Sweep(uid, self.record.run_id, n_jobs, axes, time.time()).write(self.folder)
         atexit.register(self._on_abort)
 
@@ -209,4 +226,5 @@ def _key(config: DictConfig) -> str:
 
     words = [word for word in words_typed(config.hydra.overrides.task) if not is_place(word.partition("=")[0])]
     asked = [config.hydra.job.name, words, _swept(config), fingerprint()]
+    asked += [config.hydra.sweeper[key] for key in OF_SEARCH if config.hydra.sweeper.get(key)]
     return hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:12]

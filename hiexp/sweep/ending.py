@@ -54,13 +54,14 @@ class Ending:
 
         folder, record = self.folder, self.record
         comparison = judged(read_sweep(folder).ranked(), folder, self.seed, self.n_draws, self.paired)
-        n_all, n_failed = len(comparison.runs), len(comparison.others)
+        n_all, n_failed, n_pruned = len(comparison.runs), len(comparison.others), len(comparison.pruned)
         reused = sum(run.file(REUSED_FILE) is not None for run in comparison.done)
         lines = ["", report_text(comparison), "", *write_report(comparison, folder)]
         taken = f", {reused} of them in an earlier run (tracking.reuse=false runs them again)" if reused else ""
         lines += [
             f"sort, filter, export:  {python_command()} -m hiexp.compare --sweep {display_path(folder)}",
-            f"{n_all - n_failed} of {n_all} jobs done{taken}, {n_failed} failed; run folder {display_path(folder)}",
+            f"{len(comparison.done)} of {n_all} jobs done{taken}, {f'{n_pruned} pruned, ' * bool(n_pruned)}"
+            f"{n_failed} failed; run folder {display_path(folder)}",
         ]
         record.metrics |= verdict_metrics(comparison)
         record.metrics |= {"n_jobs": n_all, "n_failed": n_failed, "n_reused": reused}

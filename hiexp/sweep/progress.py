@@ -12,7 +12,7 @@ from hiexp.executors import states
 from hiexp.heartbeat import host_of, is_at_work
 from hiexp.printable import duration, printable
 from hiexp.run.files import RANKING_FILE, SWEEP_HYDRA_FILE
-from hiexp.run.membership import ENDED, FAILED, REUSED, RUNNING, SWEEP_FILE, Job, Sweep, noted_jobs
+from hiexp.run.membership import ENDED, FAILED, PRUNED, REUSED, RUNNING, SWEEP_FILE, Job, Sweep, noted_jobs
 from hiexp.run.reading import read_sweep_settings
 from hiexp.run.reproduce import sweep_command
 from hiexp.run.summary import display_path, python_command
@@ -117,9 +117,10 @@ def scheduler_states(folder: Path, names: Sequence[str]) -> dict[str, str]:
 def progress_text(now: Progress) -> str:
     """Return what the screen says of a sweep: counts, who is at work, who has failed, and what to type next."""
     sweep, folder = now.sweep, display_path(now.folder)
-    n_ended, n_failed, n_reused = len(now.of(*ENDED)), len(now.of(FAILED)), len(now.of(REUSED))
+    n_ended, n_failed, n_reused, n_pruned = (len(now.of(*some)) for some in (ENDED, [FAILED], [REUSED], [PRUNED]))
     at_work = [job for job in now.of(RUNNING) if job.number not in now.lost]
-    counts = [f"{n_ended - n_failed} done" + (f" ({n_reused} in an earlier run)" if n_reused else "")]
+    counts = [f"{n_ended - n_failed - n_pruned} done" + (f" ({n_reused} in an earlier run)" if n_reused else "")]
+    counts += [f"{n_pruned} pruned"] if n_pruned else []
     counts += [f"{n_failed} failed", f"{len(at_work)} running"]
     counts += [f"{len(now.lost)} lost"] if now.lost else []
     if sweep.n_jobs is not None:

@@ -10,9 +10,10 @@ from hiexp.comparison.html import write_page
 from hiexp.comparison.pairs import with_pairs
 from hiexp.comparison.png import draw_learning_curve, draw_scores
 from hiexp.comparison.runs import Comparison, Run
+from hiexp.comparison.search import with_search_verdict
 from hiexp.comparison.text import csv_table
 from hiexp.comparison.verdict import with_verdict
-from hiexp.evaluation.metrics import table_scores
+from hiexp.evaluation.metrics import INNER, table_scores
 from hiexp.printable import printable
 from hiexp.run.files import LEARNING_CURVE_PICTURE, PAGE_FILE, RANKING_FILE, RANKING_PICTURE
 from hiexp.run.summary import display_path
@@ -37,7 +38,10 @@ def judged(comparison: Comparison, folder: Path, seed: int, n_draws: int | None,
     """
     table = printable(display_path(folder / RANKING_FILE))
     comparison = replace(comparison, runs=tuple(map(_ended, comparison.runs)), table=table)
-    comparison = with_verdict(comparison, folder, seed, n_draws) if n_draws else comparison
+    if comparison.search and n_draws:
+        comparison = with_search_verdict(comparison, folder, seed, n_draws)
+    elif n_draws:
+        comparison = with_verdict(comparison, folder, seed, n_draws)
     return with_pairs(comparison, paired, folder) if paired else comparison
 
 
@@ -49,6 +53,17 @@ def _ended(run: Run) -> Run:
 
 def verdict_metrics(comparison: Comparison) -> dict[str, float]:
     """Return the numbers of the verdict for the run that stands for the sweep; none without a verdict."""
+    search = comparison.searched()
+    if search:
+        name = comparison.measure.removeprefix(INNER)
+        return {
+            f"{INNER}{name}": search["inner"],
+            name: search["score"],
+            f"chance_{name}": search["chance"],
+            f"chance95_{name}": search["chance95"],
+            f"p_{name}": search["p"],
+            f"optimism_{name}": search["optimism"],
+        }
     verdict = comparison.judged()
     if not verdict:
         return {}

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 from urllib.parse import urlsplit
 
-from hiexp.errors import InputError
+from hiexp.errors import InputError, PrunedError
 from hiexp.heartbeat import ALIVE_FILE, LOCK_FILE
 from hiexp.locks import locked
 from hiexp.signals import uninterrupted
@@ -273,6 +273,9 @@ class MlflowTracking:
             begun = self.begin(record)
             yield record
             status = "FINISHED"
+        except PrunedError as end:
+            record.tags["pruned"] = str(end)
+            raise
         except Exception as error:
             status = "FAILED"
             record.tags["error"] = str(error)[:5000]

@@ -32,6 +32,8 @@ if TYPE_CHECKING:  # Lightning is imported where a network is trained
 
 log = logging.getLogger(__name__)
 
+EachEpoch = Callable[[int, Callable[[np.ndarray], np.ndarray]], None]
+
 PREDICTION_BATCH = {"cpu": 32, "cuda": 1024}  # on a CPU so few that its cache holds their maps
 SALIENCY_STEPS = 16
 
@@ -88,6 +90,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
     """
 
     predicts_most_probable = True
+    tells_epochs = True
     imported_by_fit: ClassVar[tuple[str, ...]] = (
         "hiexp.classifiers.cnn.training",
     )  # a sweep's processes do so earlier
@@ -136,8 +139,11 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         tags.input_tags.two_d_array = False
         return tags
 
-    def fit(self, X: np.ndarray, y: np.ndarray) -> Self:
+    def fit(self, X: np.ndarray, y: np.ndarray, each_epoch: EachEpoch | None = None) -> Self:
         """Train on images, shape (N, channels, height, width), or profiles, shape (N, n), of classes `y`, shape (N,).
+
+        After each epoch that is trained `each_epoch` is called with the number of epochs so far and a function from
+        images to class probabilities by the network as it is then; what it raises ends the training.
 
         Raises
         ------
@@ -160,7 +166,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         with _arithmetic(self.threads), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(self.seed)
             self.network_ = self.build_network()
-            self._train(images, targets, device, bf16)
+            self._train(images, targets, device, bf16, each_epoch)
         self.network_.cpu().eval().requires_grad_(False)
         return self
 
@@ -170,10 +176,23 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         device = torch_device(self.device)
         network = self.network_.to(device).eval()
         with torch.inference_mode(), _arithmetic(self.threads):
-            batches = torch.from_numpy(self._prepared(X)).split(PREDICTION_BATCH[device.type])
-            logits = [network(batch.to(device)).cpu().double() for batch in batches]
+            probability = self._probability(X, device)
         network.cpu()
+        return probability
+
+    def _probability(self, X: np.ndarray, device: torch.device) -> np.ndarray:
+        batches = torch.from_numpy(self._prepared(X)).split(PREDICTION_BATCH[device.type])
+        logits = [self.network_(batch.to(device)).cpu().double() for batch in batches]
         return torch.softmax(torch.cat(logits), dim=1).numpy()
+
+    def _interim_probability(self, X: np.ndarray) -> np.ndarray:
+        """Return class probabilities in the middle of a training, which goes on as if nobody had asked."""
+        device = torch_device(self.device)
+        self.network_.eval()
+        with torch.no_grad():
+            probability = self._probability(X, device)
+        self.network_.train()
+        return probability
 
     def predict(self, X: np.ndarray) -> np.ndarray:
         """Return the most probable class of each image, shape (N,)."""
@@ -238,7 +257,14 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         if self.threads < 1:
             raise InputError(f"classifier.threads={self.threads}: train on at least one")
 
-    def _train(self, images: np.ndarray, targets: np.ndarray, device: torch.device, bf16: bool) -> None:
+    def _train(
+        self,
+        images: np.ndarray,
+        targets: np.ndarray,
+        device: torch.device,
+        bf16: bool,
+        each_epoch: EachEpoch | None,
+    ) -> None:
         """Train the network, or take it from a checkpoint of an earlier training."""
         checkpoints = self._checkpoints(images, targets, device, bf16)
         with ExitStack() as stack:
@@ -257,7 +283,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
                 self.history_ = checkpoint.history
             else:
                 save = _saver(checkpoints) if checkpoints else None
-                self._continue(checkpoint, images, targets, device, bf16, save)
+                self._continue(checkpoint, images, targets, device, bf16, save, each_epoch)
 
     def _is_complete(self, checkpoint: Checkpoint) -> bool:
         return checkpoint.epochs == self.epochs or stopped_early(checkpoint.history, self.early_stopping)
@@ -270,6 +296,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         device: torch.device,
         bf16: bool,
         save: Callable[[Checkpoint], None] | None,
+        each_epoch: EachEpoch | None,
     ) -> None:
         """Train the network from a checkpoint on, or from the beginning."""
         from hiexp.classifiers.cnn.training import Examples, Training
@@ -290,6 +317,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
             patience=self.early_stopping,
             save=save,
             save_seconds=self.checkpoint_seconds,
+            each_epoch=(lambda epoch: each_epoch(epoch, self._interim_probability)) if each_epoch else None,
         )
         if checkpoint:
             training.restore(checkpoint)

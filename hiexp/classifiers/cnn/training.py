@@ -62,6 +62,8 @@ class Training(pl.LightningModule):
         Function that is given a checkpoint every `save_seconds`, and one at the end.
     save_seconds : float
         Seconds of training between two checkpoints.
+    each_epoch : callable or None
+        Is told how many epochs have been trained, after each; what it raises ends the training.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class Training(pl.LightningModule):
         patience: int | None,
         save: Callable[[Checkpoint], None] | None,
         save_seconds: float,
+        each_epoch: Callable[[int], None] | None = None,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
@@ -93,6 +96,7 @@ class Training(pl.LightningModule):
         self.patience = patience
         self.save = save
         self.save_seconds = save_seconds
+        self.each_epoch = each_epoch
         names = ["train_loss", "train_accuracy"]
         names += ["validation_loss", "validation_accuracy"] if validation else []
         self.history: History = {name: [] for name in names}
@@ -204,6 +208,8 @@ class Training(pl.LightningModule):
             self.saved_at = time.monotonic()
         self.progress.set_postfix(loss=f"{self.history['train_loss'][-1]:.3f}", refresh=False)
         self.progress.update()
+        if self.each_epoch:
+            self.each_epoch(self.epochs_done)
 
     def _validate(self, validation: Examples) -> None:
         self.network.eval()
