@@ -119,8 +119,8 @@ def _unknown_key(key: str) -> str:
     if key.startswith("hydra."):
         of_joblib = "; hydra.launcher.n_jobs needs hydra/launcher=joblib" if key.startswith("hydra.launcher.") else ""
         return f"{key}: there is no such key; --cfg hydra shows those of Hydra{of_joblib}"
-    if key == "experiment":
-        return "experiment: a preset is added to the rest, by +experiment=NAME"
+    if key in ("experiment", "search"):
+        return f"{key}: a preset is added to the rest, by +{key}=NAME"
     if command == "predict" and key.partition(".")[0] in OF_THE_RUN:
         return f"{key}: hiexp.predict takes {', '.join(OF_THE_RUN)} as the run has them; for others train another run"
     if (CONFIGS / key).is_dir():

@@ -205,10 +205,9 @@ def _facts(comparison: Comparison) -> list[tuple[str, str, str]]:
     elif math.isfinite(best.number(f"chance_{measure}")):
         mean, high, p = (number(best.number(f"{prefix}_{measure}")) for prefix in ("chance", "chance95", "p"))
         facts.append(("that run by chance", mean, f"{tail(measure).removesuffix(' %')}th percentile {high}, p = {p}"))
-    if math.isfinite(best.number(f"yardstick_{measure}")):
-        facts.append(
-            ("without learning", value_text(best, f"yardstick_{measure}"), f"{rule(best)}, the same objects")
-        )
+    ruled = f"yardstick_{measure.removeprefix(INNER)}"
+    if math.isfinite(best.number(ruled)):
+        facts.append(("without learning", value_text(best, ruled), f"{rule(best)}, the same objects"))
     for row in comparison.pairs[:1]:
         interval_of_pairs = f"[{row['low']:+.3f}, {row['high']:+.3f}], {metric(row['score']).title}, {row['n']} pairs"
         facts.append((row["pair"], f"{row['mean']:+.3f}", interval_of_pairs))

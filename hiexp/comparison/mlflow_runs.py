@@ -8,15 +8,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from weakref import finalize
 
 from hiexp.comparison.runs import Comparison, Run, typed_settings
 from hiexp.errors import InputError
 from hiexp.long_tables import in_stead, written_table
 from hiexp.printable import natural_order, printable
-from hiexp.run.files import VERDICT_FILE
-from hiexp.run.reading import LARGEST, read_verdict
+from hiexp.run.files import SEARCH_FILE, VERDICT_FILE
+from hiexp.run.reading import LARGEST, read_search, read_verdict
 from hiexp.tracking.database import POSTGRESQL, SQLITE, explained
 from hiexp.tracking.mlflow_store import PARENT_TAG, SWEEP, found_experiments, found_runs
 from hiexp.tracking.postgresql import address, has_store
@@ -89,18 +89,17 @@ class Store:
         children.sort(key=lambda run: (run.info.status == "FINISHED", run.info.start_time))
         by_job = {run.data.tags.get("job", run.info.run_id[:8]): run for run in children}
         runs = [self._run(run, job) for job, run in sorted(by_job.items(), key=lambda item: natural_order(item[0]))]
-        file, damaged = self._files(parent)(VERDICT_FILE), []
-        try:
-            verdict = read_verdict(file) if file else None
-        except InputError as error:
-            verdict = None
-            damaged.append(printable(str(error)))
+        damaged: list[str] = []
+        files = self._files(parent)
+        verdict = _read(read_verdict, files(VERDICT_FILE), damaged)
+        search = _read(read_search, files(SEARCH_FILE), damaged)
         return Comparison(
             title=printable("/".join(Path(tags.get("folder", parent.info.run_name)).parts[-2:])),
             command=printable(tags.get("command", "")),
             runs=tuple(runs),
             verdict=verdict,
             damaged=tuple(damaged),
+            search=search,
         )
 
     def _run(self, recorded: Recorded, name: str) -> Run:
@@ -133,6 +132,15 @@ class Store:
             return None
 
         return file
+
+
+def _read(read: Callable[[Path], Any], file: Path | None, damaged: list[str]) -> Any:
+    """Return what a file says, or None where there is none or it is damaged; the latter is noted."""
+    try:
+        return read(file) if file else None
+    except InputError as error:
+        damaged.append(printable(str(error)))
+        return None
 
 
 def _is_there(uri: str) -> bool:

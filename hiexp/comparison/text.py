@@ -11,7 +11,7 @@ import numpy as np
 
 from hiexp.comparison.runs import Comparison, Run
 from hiexp.csv_tables import csv_text
-from hiexp.evaluation.metrics import groups_of_width, metric, shown_in
+from hiexp.evaluation.metrics import INNER, groups_of_width, metric, shown_in
 from hiexp.printable import counted, printable
 
 ON_SCREEN = 60  # runs in the table, or with more runs lines in all, unless more are asked for
@@ -183,7 +183,7 @@ def rule(run: Run) -> str:
 
 def yardstick_text(comparison: Comparison) -> str:
     """Return what yardsticks score on the objects of the best run, in a sentence; empty where nothing is known."""
-    measure, known = comparison.measure, []
+    measure, known = comparison.measure.removeprefix(INNER), []
     for best in comparison.done[:1]:
         yardsticks = {
             "yardstick": f"{rule(best)}, nothing learned,",
@@ -197,7 +197,8 @@ def yardstick_text(comparison: Comparison) -> str:
                 less = f"the run minus that: {mean:+.3f} [{low:+.3f}, {high:+.3f}], p = {p:.3f}"
                 known.append(f"{words} has {score:.3f} ({less})")
         if known:
-            chosen = ", before any correction for the run's selection" * (len(comparison.done) > 1)
+            selected = len(comparison.done) > 1 and not comparison.searched()
+            chosen = ", before any correction for the run's selection" * selected
             return f"On the objects of run {best.name} {' and '.join(known)}{chosen}."
     return ""
 

@@ -53,32 +53,31 @@ def _ended(run: Run) -> Run:
 
 def verdict_metrics(comparison: Comparison) -> dict[str, float]:
     """Return the numbers of the verdict for the run that stands for the sweep; none without a verdict."""
-    search = comparison.searched()
-    if search:
-        name = comparison.measure.removeprefix(INNER)
-        return {
-            f"{INNER}{name}": search["inner"],
-            name: search["score"],
-            f"chance_{name}": search["chance"],
-            f"chance95_{name}": search["chance95"],
-            f"p_{name}": search["p"],
-            f"optimism_{name}": search["optimism"],
+    searched, verdict = comparison.searched(), comparison.judged()
+    if searched:
+        measure, best = comparison.measure.removeprefix(INNER), searched["job"]
+        numbers = {
+            f"{INNER}{measure}": searched["inner"],
+            measure: searched["score"],
+            f"chance_{measure}": searched["chance"],
+            f"chance95_{measure}": searched["chance95"],
+            f"p_{measure}": searched["p"],
+            f"optimism_{measure}": searched["optimism"],
         }
-    verdict = comparison.judged()
-    if not verdict:
+    elif verdict:
+        measure, best = verdict["measure"], verdict["best"]["job"]
+        numbers = {
+            measure: verdict["best"]["score"],
+            f"corrected_{measure}": verdict["best"]["corrected"],
+            f"chance_{measure}": verdict["maximum"]["mean"],
+            f"chance95_{measure}": verdict["maximum"]["p95"],
+            f"p_{measure}": verdict["best"]["p_family"],
+        }
+    else:
         return {}
-    best, chance, measure = verdict["best"], verdict["maximum"], verdict["measure"]
-    of_best = next(run.metrics for run in comparison.done if run.name == best["job"])
-    beside = {
-        name: of_best[name] for name in (f"yardstick_{measure}", f"{measure}_minus_yardstick") if name in of_best
-    }
-    return beside | {
-        measure: best["score"],
-        f"corrected_{measure}": best["corrected"],
-        f"chance_{measure}": chance["mean"],
-        f"chance95_{measure}": chance["p95"],
-        f"p_{measure}": best["p_family"],
-    }
+    of_best = next(run.metrics for run in comparison.done if run.name == best)
+    beside = (f"yardstick_{measure}", f"{measure}_minus_yardstick")
+    return {name: of_best[name] for name in beside if name in of_best} | numbers
 
 
 def write_report(comparison: Comparison, folder: Path) -> list[str]:

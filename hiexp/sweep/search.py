@@ -39,7 +39,7 @@ from hiexp.sweep.study import (
     sampler_of,
 )
 from hiexp.sweep.trial import WatchedTrial
-from hiexp.tracking.credentials import redacted
+from hiexp.tracking.credentials import has_password, redacted
 from hiexp.writing import write_whole
 
 if TYPE_CHECKING:
@@ -119,6 +119,11 @@ def plan_of(config: DictConfig, loader: Any) -> Plan:
     settings: Any = OmegaConf.to_container(config.hydra.sweeper, resolve=True)
     check_member("hydra.sweeper", settings)
     check_optuna(settings["sampler"])
+    if has_password(settings["storage"]):  # of a file; words of the command have lost theirs
+        raise InputError(
+            f"hydra.sweeper.storage={redacted(settings['storage'])}: a password in a file of settings would be "
+            "written into every run; give it by PGUSER and PGPASSWORD"
+        )
     if config.hydra.job.name != "train":
         raise InputError(
             f"hydra/sweeper=optuna: hiexp.{config.hydra.job.name} learns nothing that could be searched; use "

@@ -132,7 +132,8 @@ def reclaim(study: Study) -> int:
         storage = study._storage  # a trial that another process has begun has no public way
         storage.set_trial_user_attr(trial._trial_id, INTERRUPTED, True)
         study.tell(trial.number, state=TrialState.FAIL)
-        study.enqueue_trial(trial.params)
+        if WORDS in trial.user_attrs:  # or it was killed before it knew what to set
+            study.enqueue_trial(trial.params)
         n_dead += 1
     return n_dead
 

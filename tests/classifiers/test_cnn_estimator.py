@@ -9,7 +9,7 @@ from sklearn.utils import get_tags
 
 from hiexp.classifiers import CNNClassifier, ConvNet
 from hiexp.classifiers.cnn import training
-from hiexp.errors import InputError
+from hiexp.errors import InputError, PrunedError
 
 
 def test_it_learns_what_can_be_learned():
@@ -190,3 +190,25 @@ def test_a_gpu_predicts_in_fp32():
     classifier.set_params(device="cuda")
     np.testing.assert_allclose(classifier.predict_proba(X), on_cpu, atol=2e-6)
     np.testing.assert_allclose(classifier.saliency(X[:4]), saliency, atol=1e-4 * np.abs(saliency).max())
+
+
+def test_each_epoch_is_told_and_the_training_goes_on_as_if_nobody_had_asked():
+    X, y = two_kinds_of_image()
+    told = []
+    plain = CNNClassifier(SMALL, epochs=3, learning_rate=0.01).fit(X, y)
+    watched = CNNClassifier(SMALL, epochs=3, learning_rate=0.01)
+    watched.fit(X, y, each_epoch=lambda epoch, probabilities: told.append((epoch, probabilities(X))))
+    np.testing.assert_array_equal(plain.predict_proba(X), watched.predict_proba(X))
+    assert [epoch for epoch, _ in told] == [1, 2, 3]
+    np.testing.assert_array_equal(told[-1][1], watched.predict_proba(X))
+    assert not np.array_equal(told[0][1], told[-1][1])
+
+
+def test_what_is_told_of_an_epoch_may_end_the_training():
+    def stop(epoch, probabilities):
+        if epoch == 2:
+            raise PrunedError("enough")
+
+    X, y = two_kinds_of_image()
+    with pytest.raises(PrunedError, match="enough"):
+        CNNClassifier(SMALL, epochs=5).fit(X, y, each_epoch=stop)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedShuffleSplit
 
 from hiexp.errors import InputError
-from hiexp.evaluation.split import RepeatedFolds, split
+from hiexp.evaluation.split import RepeatedFolds, split, validation_divisions
 
 
 def sample(reference, **catalogue):
@@ -107,3 +107,33 @@ def test_folds_need_a_reference():
     spectra = replace(sample(np.zeros(30)), reference=None)
     with pytest.raises(InputError, match="evaluation=kfold: without reference classes"):
         split(spectra, "random", RepeatedFolds(3, 1, 0))
+
+
+@settings(max_examples=20)
+@given(st.integers(1, 4), st.integers(0, 1000))
+def test_a_validation_part_is_cut_from_the_objects_to_train_on_and_stratified(n_splits, seed):
+    reference = np.repeat([0, 1], [60, 30])
+    spectra = sample(reference)
+    divisions = split(spectra, "random", StratifiedShuffleSplit(1, test_size=0.3, random_state=seed))
+    inner = validation_divisions(
+        spectra, divisions, StratifiedShuffleSplit(n_splits, test_size=1 / 3, random_state=seed)
+    )
+    assert len(inner) == n_splits
+    for part in inner:
+        assert np.sort([*part.train, *part.test]).tolist() == divisions[0].train.tolist()
+        assert np.bincount(reference[part.test]).tolist() == [14, 7]
+
+
+def test_a_validation_part_keeps_groups_together():
+    reference, night = np.tile([0, 1], 30), np.repeat(np.arange(30.0), 2)
+    spectra = sample(reference, night=night)
+    divisions = split(spectra, "random", StratifiedShuffleSplit(1, test_size=0.3, random_state=0))
+    with pytest.raises(InputError, match=r"evaluation\.groups=night"):
+        validation_divisions(spectra, divisions, StratifiedShuffleSplit(1, test_size=0.3, random_state=0), "night")
+
+
+def test_objects_held_out_in_another_fold_are_not_validated():
+    spectra = sample(np.tile([0, 1], 15))
+    folds = split(spectra, "random", RepeatedFolds(3, 1, 0))
+    with pytest.raises(InputError, match="evaluation=holdout"):
+        validation_divisions(spectra, folds, StratifiedShuffleSplit(1, test_size=0.3, random_state=0))
