@@ -217,7 +217,10 @@ class Comparison:
             runs = _passing(runs, text)
         if len(runs) == len(self.runs):
             return self
-        return replace(self, runs=runs, verdict=None, pairs=[], search=None)  # which are of all runs
+        search = self.search.copy() if self.search else None
+        if search:
+            search.pop("verdict", None)
+        return replace(self, runs=runs, verdict=None, pairs=[], search=search)  # what is said of all runs is left out
 
     def ranked(self, measure: str | None = None) -> Comparison:
         """Return the runs sorted by a metric, best first; those without it come last.

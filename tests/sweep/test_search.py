@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers.commands import command, start_training
+from helpers.postgresql import needs_postgresql, service
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
 from hypothesis import strategies as st
@@ -128,6 +129,18 @@ def test_processes_share_a_study_and_each_ends_with_all_of_it(tmp_path):
     assert all(trial["job"] or trial["repeated"] for trial in last["trials"])
     values = [trial["value"] for trial in last["trials"] if not trial["repeated"]]
     assert len(values) == len({trial["job"] for trial in last["trials"]} - {""})
+
+
+@pytest.mark.slow
+@needs_postgresql
+def test_a_study_may_be_in_a_database_that_hosts_share(tmp_path, monkeypatch):
+    place = service()
+    monkeypatch.setenv("PGUSER", place.user)
+    monkeypatch.setenv("PGPASSWORD", place.password)
+    with place.database() as name:
+        search(*SEARCH, "hydra.sweeper.n_trials=2", f"hydra.sweeper.storage={place.uri(name)}", cwd=tmp_path)
+        assert place.ask(name, "select state::text from trials") == [("COMPLETE",)] * 2
+    assert len(found(tmp_path)["trials"]) == 2
 
 
 @pytest.mark.slow
