@@ -75,7 +75,7 @@ class Plan:
     storage, study : str
         Where they are kept, and under which name.
     seed : int
-        Of the sampler.
+        Seed of the sampler.
     reuse : bool
         Whether what other processes have done can be taken over.
     """

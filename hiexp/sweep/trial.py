@@ -30,7 +30,7 @@ class WatchedTrial:
     storage, study : str
         Optuna's storage, and the name of the study.
     number : int
-        Of the trial.
+        Number of the trial.
     pruner : str
         What compares it with others.
     warmup_epochs : int
