@@ -135,7 +135,7 @@ def validation_divisions(
     Returns
     -------
     list of Division
-        Of indices of all N objects; ``test`` is the part for validation.
+        Indices of all N objects; ``test`` is the part for validation.
 
     Raises
     ------

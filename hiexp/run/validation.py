@@ -46,7 +46,7 @@ def validation_score(
     objective : str
         The score.
     divisions : list of Division
-        Of the objects to train on: their ``test`` is the validation part.
+        Divisions of the objects to train on: their ``test`` is the validation part.
     learn : callable
         Learns from the training part of a division, and calls what it is given after each epoch.
     ids : ndarray of str, shape (N,)
