@@ -147,7 +147,7 @@ class Comparison:
     table : str
         The file that has every run, where there are too many of them to be shown; empty where there is none.
     search : Search or None
-        Of a sweep that is a search its trials, and what the chosen one is worth, as ``search.json`` has it.
+        Trials of a sweep that is a search, and what the chosen one is worth, as ``search.json`` has it.
     """
 
     title: str
