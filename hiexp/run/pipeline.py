@@ -72,7 +72,7 @@ class Learned:
     assigned : Assignment
         What the labels stage said.
     features : Features
-        Of all objects.
+        Features of all objects.
     model : Pipeline
         Feature and classifier, fitted.
     predicted : ndarray of int, shape (N,)
