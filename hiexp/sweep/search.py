@@ -216,12 +216,12 @@ class Search:
         return results
 
     def _batches(self, study: Study, place: int) -> Iterator[Sequence[JobReturn]]:
-        n_dead = reclaim(study)
+        n_dead = reclaim(study, self.folder)
         if n_dead:
             log.info("%d trials whose process has died are tried again", n_dead)
         yield from self._taken_over(study)
         while True:
-            reclaim(study)
+            reclaim(study, self.folder)
             n_begun = len(counted(study))
             n_now = min(self.plan.batch, self.plan.n_trials - n_begun)
             if n_now <= 0:

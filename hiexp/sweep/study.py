@@ -121,13 +121,21 @@ def counted(study: Study) -> list[FrozenTrial]:
     ]
 
 
-def reclaim(study: Study) -> int:
-    """Have trials whose process is dead tried again, by whoever asks next; return how many there were."""
+def reclaim(study: Study, own: Path) -> int:
+    """Have trials whose process is dead tried again, by whoever asks next; return how many there were.
+
+    `own` is the folder of the sweep that asks, which is between two trials.
+    """
     from optuna.trial import TrialState
 
     n_dead = 0
+    alone = not any(
+        name.startswith(PROCESS) and noted[SWEEP] != str(own.absolute()) and not _is_dead(noted, None)
+        for name, noted in study.user_attrs.items()
+    )
     for trial in study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
-        if not _is_dead(trial.user_attrs, trial.datetime_start):
+        nobodys = alone and SWEEP not in trial.user_attrs  # killed before it could say whose it is
+        if not nobodys and not _is_dead(trial.user_attrs, trial.datetime_start):
             continue
         storage = study._storage  # a trial that another process has begun has no public way
         storage.set_trial_user_attr(trial._trial_id, INTERRUPTED, True)
@@ -148,7 +156,7 @@ def _is_dead(attributes: Mapping[str, Any], began: datetime | None) -> bool:
 def place_among_processes(study: Study, folder: Path, uid: str) -> int:
     """Note that a process takes part, and return how many did so before that are still at work."""
     study.set_user_attr(
-        PROCESS + uid, {SWEEP: str(folder), HOST: platform.node(), "when": datetime.now().isoformat()}
+        PROCESS + uid, {SWEEP: str(folder.absolute()), HOST: platform.node(), "when": datetime.now().isoformat()}
     )
     at_work = [
         (noted["when"], name)
