@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from hiexp.commandline import start
 from hiexp.configs import store_uri
 from hiexp.errors import InputError
-from hiexp.run.files import OVERRIDES_FILE
+from hiexp.run.files import OVERRIDES_FILE, PREDICTIONS_FILE
 
 if TYPE_CHECKING:  # --help waits for nothing
     from hiexp.comparison.mlflow_runs import Store
@@ -30,6 +30,7 @@ examples:
   python -m hiexp.compare --sort balanced_accuracy test_size=0.3
   python -m hiexp.compare --sweep runs/2026-11-22/12-00-00.000000_sweep --html report.html
   python -m hiexp.compare --experiment hiexp --csv runs.csv --latex runs.tex
+  python -m hiexp.compare --uri http://HOST:PORT --experiment galaxies --predictions table.json --columns id=name
   python -m hiexp.compare test_size=0.3 --sweep FOLDER --control FOLDER_OF_CONTROLS
 """
 
@@ -63,6 +64,18 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--html", type=Path, metavar="FILE", help="write one page, complete in itself")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write a table of every metric")
     parser.add_argument("--latex", type=Path, metavar="FILE", help="write a table for a paper (booktabs)")
+    parser.add_argument(
+        "--predictions",
+        default=PREDICTIONS_FILE,
+        metavar="FILE",
+        help=f"with --experiment: the table of predictions among a run's artefacts ({PREDICTIONS_FILE})",
+    )
+    parser.add_argument(
+        "--columns",
+        default="",
+        metavar="id=NAME,reference=NAME,predicted=NAME",
+        help="with --experiment: what its columns are called, where not id, reference, predicted",
+    )
     parser.add_argument(
         "--uri", help="another MLflow store than the one below root: http://..., postgresql://... or sqlite:///FILE"
     )
@@ -172,11 +185,22 @@ def compare(options: argparse.Namespace, words: list[str]) -> str:
     from hiexp.writing import write_named
 
     found = read(options.sweep, options.experiment, options.uri, options.root)
-    comparison = found.where(options.filters).ranked(options.sort)
+    if options.experiment is None:
+        comparison = found.where(options.filters).ranked(options.sort)
+    else:
+        from hiexp.comparison.any_code import Columns, scored_by_tables, with_any_verdict
+
+        found, tables = scored_by_tables(found, options.predictions, Columns.of(options.columns))
+        comparison = found.where(options.filters).ranked(options.sort)
+        if not _by_metrics(options.filters, found):  # a verdict on runs that were chosen by their scores is none
+            comparison = with_any_verdict(comparison, tables)
     if options.control:
         from hiexp.comparison.controls import against_controls
 
-        _refuse_metrics(options.filters, found)
+        for text in _by_metrics(options.filters, found):
+            raise InputError(
+                f"{text}: a filter by scores would favour the sweep over its controls; filter by settings"
+            )
         comparison = against_controls(
             comparison, [read_control(name, options.uri, options.root) for name in options.control]
         )
@@ -195,17 +219,12 @@ def compare(options: argparse.Namespace, words: list[str]) -> str:
     return "\n".join([report, "", *_next(comparison, options, words)])
 
 
-def _refuse_metrics(filters: list[str], found: Comparison) -> None:
-    """Raise an `InputError` at a filter that chooses by what came out: controls were not chosen so."""
+def _by_metrics(filters: list[str], found: Comparison) -> list[str]:
+    """Return the filters that choose by what came out."""
     from hiexp.comparison.runs import FILTER
 
     settings = {key for run in found.runs for key in run.settings}
-    for text in filters:
-        parts = FILTER.fullmatch(text)
-        if parts and parts["key"] not in settings:
-            raise InputError(
-                f"{text}: a filter by scores would favour the sweep over its controls; filter by settings"
-            )
+    return [text for text in filters if (parts := FILTER.fullmatch(text)) and parts["key"] not in settings]
 
 
 def _next(comparison: Comparison, options: argparse.Namespace, words: list[str]) -> list[str]:

@@ -16,6 +16,7 @@ from hiexp.hydra_versions import VERSION_BASE
 from hiexp.run.experiment import fitted_sample
 from hiexp.run.session import (
     command,
+    log_samples,
     report_job_ended,
     run_folder,
     sweeping,
@@ -40,6 +41,7 @@ def main(cfg: DictConfig) -> None:
     with tracked_run(cfg) as record:
         spectra, fit = fitted_sample(cfg, folder, record.metrics)
         record.metrics |= fit.metrics()
+        log_samples(record, cfg, spectra.digest, {"fit": spectra.ids})
         _write_for_paper(spectra, fit, cfg, folder)
         check_sample(fit)
         if "fit_seconds" in record.metrics:

@@ -14,6 +14,7 @@ from hiexp.hydra_versions import VERSION_BASE
 from hiexp.run.experiment import predict_sample
 from hiexp.run.session import (
     command,
+    log_samples,
     report_job_ended,
     run_folder,
     sweeping,
@@ -36,6 +37,7 @@ def main(cfg: DictConfig) -> float | None:
         origin.write(folder)
         prediction = predict_sample(cfg, folder, record.metrics)
         record.metrics |= prediction.metrics()
+        log_samples(record, cfg, prediction.digest, {"predict": prediction.ids})
         prediction.write(folder)
     if sweeping():
         report_job_ended(prediction_one_line(record.metrics))

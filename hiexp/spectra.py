@@ -55,6 +55,8 @@ class Spectra:
         Spectra without a row in the catalogue and rows without a spectrum, in the same columns.
     first : int
         Number of the first of them in the sample that they were taken from, by which noise is drawn.
+    digest : str
+        Fingerprint of the sample that they were taken from; empty where nobody has taken it.
     """
 
     mapped = True  # read from a cache
@@ -70,6 +72,7 @@ class Spectra:
     skipped: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["name", "reason"]))
     unmatched: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["name", "reason"]))
     first: int = 0
+    digest: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what would lose its unit or its mask on the way."""

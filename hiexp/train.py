@@ -15,6 +15,7 @@ from hiexp.hydra_versions import VERSION_BASE
 from hiexp.run.experiment import run_experiment
 from hiexp.run.session import (
     command,
+    log_samples,
     report_job_ended,
     run_folder,
     sweeping,
@@ -45,8 +46,12 @@ def main(cfg: DictConfig) -> float | None:
             return None
         record.metrics |= outcome.metrics()
         record.curves |= outcome.history
+        log_samples(record, cfg, outcome.digest, outcome.used())
         log.info("Trained in %.1f s; writing predictions, pictures and model", record.metrics["train_seconds"])
         outcome.write(folder)
+        from hiexp.run.served_model import describe_model  # numpy and pandas, which --help needs not
+
+        describe_model(folder, outcome.classes, probabilities=outcome.parts[0].probability is not None)
         transferred = target.predict(cfg, outcome, record.metrics) if target else None
     if sweeping():
         report_job_ended(training_one_line(record.metrics))

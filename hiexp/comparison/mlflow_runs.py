@@ -19,6 +19,7 @@ from hiexp.run.files import SEARCH_FILE, VERDICT_FILE
 from hiexp.run.reading import LARGEST, read_search, read_verdict
 from hiexp.tracking.database import POSTGRESQL, SQLITE, explained
 from hiexp.tracking.mlflow_store import PARENT_TAG, SWEEP, found_experiments, found_runs
+from hiexp.tracking.names import plain
 from hiexp.tracking.postgresql import address, has_store
 
 if TYPE_CHECKING:  # MLflow takes a second to import
@@ -108,7 +109,7 @@ class Store:
         return Run(
             name=printable(name),
             settings=typed_settings(tags.get("command", "")) | params,
-            metrics={name: value for name, value in recorded.data.metrics.items() if not abs(value) > LARGEST},
+            metrics={plain(name): value for name, value in recorded.data.metrics.items() if not abs(value) > LARGEST},
             command=tags.get("command", ""),
             state="pruned" if "pruned" in tags else STATES.get(recorded.info.status, "not finished"),
             reason=tags.get("pruned", tags.get("error", "")),

@@ -120,7 +120,7 @@ def verdict_text(comparison: Comparison) -> str:
             f" Corrected for selection bias: {best['corrected']:.3f} [{best['corrected_low']:.3f}, "
             f"{best['corrected_high']:.3f}]. {_differing(n_others - alike, n_others)} significantly from it."
         )
-    of_reference = {run.settings.get("labels", "reference") for run in comparison.runs} == {"reference"}
+    of_reference = {run.settings.get("labels") for run in comparison.runs} == {"reference"}
     if comparison.controls or not of_reference:
         return text
     return (

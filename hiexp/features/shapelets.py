@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from tqdm import tqdm
 
 from hiexp.devices import one_thread, torch_device
+from hiexp.epochs import epoch_ended
 from hiexp.errors import InputError
 from hiexp.features.raw import unit_range
 from hiexp.features.shapelet_network import ShapeletNetwork
@@ -202,8 +203,8 @@ class LearnedShapelets(TransformerMixin, BaseEstimator):
             {"params": [layer.weight], "weight_decay": 2 * self.weight_regularizer},
         ]
         optimizer = OPTIMIZERS[self.optimizer](groups, lr=self.learning_rate, fused=True)
-        bar = tqdm(range(self.epochs), desc="learning shapelets", unit="epoch", delay=2, leave=False)
-        for _ in bar:
+        bar = tqdm(range(1, self.epochs + 1), desc="learning shapelets", unit="epoch", delay=2, leave=False)
+        for epoch in bar:
             loss_sum, n_right = torch.zeros(()), torch.zeros((), dtype=torch.long)
             for rows in torch.randperm(len(series)).to(series.device).split(self.batch_size):
                 loss, right = network.backward(series[rows], targets[rows])
@@ -212,4 +213,5 @@ class LearnedShapelets(TransformerMixin, BaseEstimator):
                 n_right += right
             self.history_["shapelet_loss"].append(float(loss_sum) / len(series))
             self.history_["shapelet_accuracy"].append(float(n_right) / len(series))
+            epoch_ended(epoch, {name: values[-1] for name, values in self.history_.items()})
             bar.set_postfix(loss=f"{self.history_['shapelet_loss'][-1]:.3f}", refresh=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import gc
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -90,6 +90,7 @@ def fitted_sample(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> t
     else:
         spectra = dataset()
         key = fingerprint(*(getattr(spectra, name) for name in FITTED))
+    spectra = replace(spectra, digest=key)
     if cfg.get("ids"):
         spectra = choose(spectra, cfg.ids)
     given = cfg.fit, key, cfg.get("ids")
@@ -375,6 +376,14 @@ def predict_sample(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> 
     spectra, fit = fitted_sample(OmegaConf.create(settings), folder, metrics)
     metrics |= fit.metrics()
     return predict_fitted(trained, spectra, fit, cfg.parameters, cfg.permutations, cfg.seed, metrics)
+
+
+def fitted(fit: Mapping[str, object], measurements: Mapping[str, object] | None, spectra: Spectra) -> FitResult:
+    """Return spectra fitted and measured as a trained run's settings have it; nothing is cached or written."""
+    from hydra.utils import instantiate
+
+    found = instantiate(fit, _convert_="all")(spectra)
+    return instantiate(measurements, _convert_="all")(spectra, found) if measurements else found
 
 
 def predict_fitted(

@@ -147,7 +147,11 @@ def copy_results(source: Path, paths: list[Path], target: Path) -> None:
 
 def model_folders(folder: Path) -> list[Path]:
     """Return the folders of a run's models: one, or one a fold by number; none where it has none."""
-    model = folder / MODEL_FOLDER
+    return fold_folders(folder / MODEL_FOLDER)
+
+
+def fold_folders(model: Path) -> list[Path]:
+    """Return the folder of a model itself, or those of its folds by number; none where there is no model."""
     if (model / PIPELINE_FILE).is_file():
         return [model]
     folds = (model / FOLD_FOLDER.format(number) for number in itertools.count(1))

@@ -174,6 +174,8 @@ class Outcome:
     beside : dict of str to float
         What yardsticks score on the same objects, ``yardstick_S`` and ``learned_yardstick_S``, and by how much the
         classifier does better, as `hiexp.evaluation.yardstick.beside` has it.
+    digest : str
+        Fingerprint of the dataset.
     """
 
     ids: np.ndarray
@@ -186,6 +188,7 @@ class Outcome:
     truth_name: str
     ruled: np.ndarray | None
     beside: dict[str, float]
+    digest: str
 
     @classmethod
     def of(
@@ -245,12 +248,30 @@ class Outcome:
             truth_name="clusterer" if reference is None else "reference",
             ruled=ruled,
             beside=numbers,
+            digest=spectra.digest,
         )
+
+    def used(self) -> dict[str, list[str]]:
+        """Return the objects by what they were used for; of several parts all of them for both, by turns."""
+        if len(self.parts) > 1:
+            return {"train and test": self.ids.tolist()}
+        division = self.parts[0].division
+        return {"train": self.ids[division.train].tolist(), "test": self.ids[division.test].tolist()}
 
     @property
     def assigned(self) -> Assignment:
         """What the labels stage said of the first part."""
         return self.parts[0].assigned
+
+    @property
+    def models(self) -> list[Pipeline]:
+        """Feature and classifier of each part of the first repeat."""
+        return [part.model for part in self.parts if part.division.repeat == 1]
+
+    @property
+    def classes(self) -> np.ndarray:
+        """Classes that these know, shape (C,)."""
+        return np.unique(np.concatenate([model[-1].classes_ for model in self.models]))
 
     @property
     def model(self) -> Pipeline:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -26,7 +26,15 @@ from hiexp.fitting import FitResult
 from hiexp.long_tables import write_table
 from hiexp.mapped import rows_taken
 from hiexp.plots import plot_confusion
-from hiexp.run.files import CONFIG_FILE, METRICS_FILE, PLOTS_FOLDER, PREDICTIONS_FILE, model_folders
+from hiexp.run.files import (
+    CONFIG_FILE,
+    METRICS_FILE,
+    MODEL_FOLDER,
+    PIPELINE_FILE,
+    PLOTS_FOLDER,
+    PREDICTIONS_FILE,
+    fold_folders,
+)
 from hiexp.run.model_files import checked_stage, load_model
 from hiexp.run.outcome import Objects, Outcome, draw_what_classifier_sees, known_classes, write_classes
 from hiexp.run.pipeline import Features, predict, takes_lines, transform
@@ -117,8 +125,18 @@ class TrainedModel:
             If settings or models are missing or damaged, do not belong together, or name what is neither allowed nor
             trusted.
         """
-        file, folders = folder / CONFIG_FILE, model_folders(folder)
-        settings = read_config(file)
+        file = folder / CONFIG_FILE
+        trained = cls.read(file, folder / MODEL_FOLDER, trusted, device)
+        yardstick = _yardstick(folder, read_config(file), trusted) if trained.of_reference else None
+        about = yardstick if yardstick and yardstick.is_about(trained.classes) else None
+        return replace(trained, folder=folder, yardstick=about)
+
+    @classmethod
+    def read(cls, file: Path, model: Path, trusted: Sequence[str], device: str) -> Self:
+        """Do what `load` does with a file of settings and a folder of models, without a yardstick."""
+        settings, folders = read_config(file), fold_folders(model)
+        if not folders:
+            raise InputError(f"{model}: no {PIPELINE_FILE} in this folder; give the folder `model` of a run")
         fit = checked_stage(file, settings, "fit", trusted)
         measured = settings.get("measurements") is not None
         measurements = checked_stage(file, settings, "measurements", trusted) if measured else None
@@ -128,16 +146,15 @@ class TrainedModel:
         labels, known = settings.get("labels"), folders[0] / TRAINING_FILE
         classes = np.unique(np.concatenate([model[-1].classes_ for model in models]))
         of_reference = isinstance(labels, Mapping) and labels.get("_target_") in OF_REFERENCE
-        yardstick = _yardstick(folder, settings, trusted) if of_reference else None
         trained = cls(
-            folder=folder,
+            folder=model,
             fit=fit,
             measurements=measurements,
             models=models,
             classes=classes,
             of_reference=of_reference,
             sample=TrainingSample.load(known) if known.exists() else None,
-            yardstick=yardstick if yardstick and yardstick.is_about(classes) else None,
+            yardstick=None,
         )
         n_samples = fit.get("n_samples")
         if isinstance(n_samples, int):  # what is known without a fit is not found out after it
@@ -158,8 +175,6 @@ class TrainedModel:
             The run's.
         """
         settings: Any = OmegaConf.to_container(cfg, resolve=True)
-        models = [part.model for part in outcome.parts if part.division.repeat == 1]
-        classes = np.unique(np.concatenate([model[-1].classes_ for model in models]))
         of_reference = cfg.labels.get("_target_") in OF_REFERENCE
         held_against = of_reference and HELD_AGAINST in outcome.beside
         yardstick = instantiate(cfg.evaluation.yardstick, _convert_="all") if held_against else None
@@ -167,11 +182,11 @@ class TrainedModel:
             folder=folder,
             fit=settings["fit"],
             measurements=settings.get("measurements"),
-            models=models,
-            classes=classes,
+            models=outcome.models,
+            classes=outcome.classes,
             of_reference=of_reference,
             sample=outcome.parts[0].sample,
-            yardstick=yardstick if yardstick and yardstick.is_about(classes) else None,
+            yardstick=yardstick if yardstick and yardstick.is_about(outcome.classes) else None,
         )
 
     @property
@@ -318,6 +333,8 @@ class Prediction:
         `hiexp.evaluation.yardstick.beside` has it.
     unread : DataFrame
         Objects, or files, that could not be read, as `Spectra.skipped` has them.
+    digest : str
+        Fingerprint of the dataset.
     """
 
     ids: np.ndarray
@@ -333,6 +350,7 @@ class Prediction:
     ruled: np.ndarray | None
     beside: dict[str, float]
     unread: pd.DataFrame
+    digest: str
 
     @classmethod
     def of(
@@ -383,6 +401,7 @@ class Prediction:
             ruled=ruled,
             beside=numbers,
             unread=spectra.skipped,
+            digest=spectra.digest,
         )
 
     @cached_property

@@ -9,11 +9,14 @@ import hashlib
 import json
 import os
 import platform
+import re
 import resource
 import shlex
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -36,6 +39,53 @@ def flat_parameters(cfg: DictConfig) -> dict[str, object]:
     """Return every resolved value of the configuration under its dotted key."""
     values = leaves(OmegaConf.to_container(cfg, resolve=True))
     return {key: redacted(value) if isinstance(value, str) else value for key, value in values}
+
+
+def tracked_parameters(cfg: DictConfig, members: Mapping[str, str]) -> dict[str, object]:
+    """Return what has been chosen, each choice once: members of groups, and settings that numbers depend on.
+
+    Left out are settings that only repeat another one (``${epochs}``), and what a member's name stands for.
+
+    Parameters
+    ----------
+    cfg : DictConfig
+        The composed configuration of a command.
+    members : mapping of str to str
+        The member chosen of each group.
+    """
+    raw: Any = OmegaConf.to_container(cfg, resolve=False)
+    repeated = {key for key, value in leaves(raw) if isinstance(value, str) and re.fullmatch(r"\$\{\w+\}", value)}
+    chosen = {group: member for group, member in members.items() if not is_place(group)}
+    return chosen | {
+        key: value
+        for key, value in flat_parameters(cfg).items()
+        if not (is_place(key) or key in repeated or key.endswith(("._partial_", "._recursive_")))
+        and not (key.endswith("._target_") and key.rpartition(".")[0] in members)
+    }
+
+
+def run_name(words: Sequence[str], members: Mapping[str, str]) -> str:
+    """Return what a run is called by what tells it from others: ``complex 0.5 s42``.
+
+    Members of groups, text and fractions stand alone, whole numbers follow the first letter of their key.
+
+    Parameters
+    ----------
+    words : sequence of str
+        ``key=value``, as typed.
+    members : mapping of str to str
+        The member chosen of each group.
+    """
+    parts = []
+    for word in words:
+        key, _, value = word.lstrip("+~").partition("=")
+        if is_place(key):
+            continue
+        short = key.rpartition(".")[2]
+        value = value.strip("'\"")
+        plain = key in members or not re.fullmatch(r"-?\d+|true|false|null", value, re.IGNORECASE)
+        parts.append(value if plain else f"{short if value.isalpha() else short[:1]}{' ' * value.isalpha()}{value}")
+    return " ".join(filter(None, parts))[:250] or "default"
 
 
 def is_place(key: str) -> bool:

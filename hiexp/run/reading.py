@@ -260,7 +260,7 @@ def read_overrides(file: Path) -> list[str]:
 def read_reason(file: Path) -> str:
     """Return why a run has failed, from its ``error.txt``, in one line."""
     try:
-        return printable(_content(file, MOST_BYTES).decode("utf-8", "replace").partition("\n\n")[0])
+        return printable(read_content(file, MOST_BYTES).decode("utf-8", "replace").partition("\n\n")[0])
     except InputError as error:
         return str(error)
 
@@ -300,7 +300,7 @@ def read_predictions(
 
 def _cells(file: Path, columns: Sequence[str]) -> dict[str, Sequence[str]]:
     """Return columns of a table, and ``repeat`` if it has one, as texts, empty where there is nothing."""
-    content = _content(file, MOST_BYTES_OF_A_TABLE)
+    content = read_content(file, MOST_BYTES_OF_A_TABLE)
     rows: list[list[str]] = []
     frame = None
     try:
@@ -355,10 +355,10 @@ def _is_number(text: str) -> bool:
 
 def read_picture(file: Path) -> bytes:
     """Return the bytes of a picture, whatever they are."""
-    return _content(file, MOST_BYTES)
+    return read_content(file, MOST_BYTES)
 
 
-def _content(file: Path, most: int) -> bytes:
+def read_content(file: Path, most: int) -> bytes:
     """Return the bytes of a regular file."""
     try:
         with open(file, "rb", opener=_open_regular) as stream:
@@ -381,7 +381,7 @@ def _open_regular(file: str, flags: int) -> int:
 
 
 def _parsed(file: Path, parse: Callable[[str], Any]) -> Any:
-    content = _content(file, MOST_BYTES)
+    content = read_content(file, MOST_BYTES)
     if not content.strip(b"\0 \t\r\n"):
         raise InputError(f"{file} is damaged: it is empty; {AGAIN}")
     try:

@@ -11,16 +11,16 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from hiexp.commandline import BRIEF
+from hiexp.commandline import BRIEF, words_typed
 from hiexp.errors import InputError, OthersFolderError, PrunedError
 from hiexp.heartbeat import beating
 from hiexp.run.files import CONFIG_FILE, ERROR_FILE, METRICS_FILE, PRUNED_FILE, begin, refuse_others_folder, seal
@@ -29,6 +29,7 @@ from hiexp.run.reproduce import reproduce_command
 from hiexp.run.reuse import WORK_TAG, refuse_separate_locks, work_lock
 from hiexp.run.transfer import check_transfer
 from hiexp.tracking.credentials import redacted
+from hiexp.tracking.inputs import sample
 from hiexp.tracking.mlflow_store import UID_TAG
 from hiexp.writing import write_whole
 
@@ -75,7 +76,7 @@ def tracked_run(cfg: DictConfig, more_tags: Mapping[str, str] | None = None) -> 
     """
     from hydra.utils import instantiate
 
-    from hiexp.run.provenance import config_hash, flat_parameters, peak_memory_mb, run_tags, work_key
+    from hiexp.run.provenance import config_hash, peak_memory_mb, run_name, run_tags, tracked_parameters, work_key
 
     job, folder = HydraConfig.get(), run_folder()
     key = work_key(cfg)
@@ -90,16 +91,26 @@ def tracked_run(cfg: DictConfig, more_tags: Mapping[str, str] | None = None) -> 
     }
     tags |= more_tags or {}
     tracking = instantiate(cfg.tracking)
+    words = words_typed(job.overrides.task)
     if sweeping():
-        tags |= Sweep.of(job).tags(job)
+        sweep = Sweep.of(job)
+        tags |= sweep.tags(job)
+        words = [word for word in words if word.partition("=")[0] in sweep.axes]
     else:
         tracking.prepare()  # a sweep has done so
-    name = job.job.override_dirname or "default"
-    with tracking.run(name, members | flat_parameters(cfg), tags, folder) as record:
+    with tracking.run(run_name(words, members), tracked_parameters(cfg, members), tags, folder) as record:
         yield record
         record.metrics["peak_memory_mb"] = peak_memory_mb()
         write_whole(folder / METRICS_FILE, json.dumps(record.metrics, indent=2))
         seal(folder, run)
+
+
+def log_samples(record: Record, cfg: DictConfig, digest: str, parts: Mapping[str, Iterable[str]]) -> None:
+    """Note in a record which objects of the dataset a run was made with, by what they were used for."""
+    settings: Any = OmegaConf.to_container(cfg.dataset, resolve=True)
+    name = HydraConfig.get().runtime.choices["dataset"]
+    told = {key: redacted(value) if isinstance(value, str) else value for key, value in settings.items()}
+    record.inputs = [sample(name, digest, told, context, ids) for context, ids in parts.items()]
 
 
 def command(run: Callable[[DictConfig], float | None]) -> Callable[[DictConfig], float | None]:

@@ -14,6 +14,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from multiprocessing import parent_process
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,6 +39,7 @@ from hiexp.signals import received
 from hiexp.sweep.detached import check_detached, submit_after
 from hiexp.sweep.ending import Ending
 from hiexp.sweep.jobs import TOLD_ELSEWHERE
+from hiexp.sweep.live import counted_live
 from hiexp.tracking.mlflow_store import SWEEP, UID_TAG, Record
 
 if TYPE_CHECKING:
@@ -110,7 +112,7 @@ class SweepCallback(Callback):
         known = self._earlier(work_lock_file(config.root, key)) if self.tracking.reuse else None
         self.record.run_id = known.info.run_id if known else None
         uid = (known.data.tags.get(UID_TAG) if known else None) or uuid.uuid4().hex
-        self.record.tags |= run_tags(self.command, self.folder) | {UID_TAG: uid}
+        self.record.tags |= run_tags(self.command, self.folder) | {UID_TAG: uid} | self.tracking.own_tags()
         if config.sweep.detach:
             self.record.tags[DETACHED_TAG] = "true"
         fail_orphaned_runs(self.tracking, Path(config.root))
@@ -126,6 +128,9 @@ class SweepCallback(Callback):
             goes_on,
         )
         Sweep(uid, self.record.run_id, n_jobs, axes, time.time()).write(self.folder)
+        if begun and self.tracking.uri and not config.sweep.detach:
+            send = partial(self.tracking.log_now, self.record)
+            self.lock.enter_context(counted_live(self.folder, n_jobs, send))
         atexit.register(self._on_abort)
 
     def _earlier(self, lock: Path) -> Run | None:

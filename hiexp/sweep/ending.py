@@ -7,13 +7,20 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from hiexp.run.files import REUSED_FILE
+from hiexp.run.files import RANKING_PICTURE, REUSED_FILE, RunFile
 from hiexp.run.membership import FAILED, RUNNING, Sweep, noted_jobs
 from hiexp.run.summary import display_path, python_command
-from hiexp.tracking.mlflow_store import PARENT_TAG, MlflowTracking, NoTracking, Record
+from hiexp.tracking.mlflow_store import NOTE_TAG, PARENT_TAG, MlflowTracking, NoTracking, Record
+
+if TYPE_CHECKING:
+    from hiexp.comparison.runs import Comparison
 
 log = logging.getLogger(__name__)
+
+
+IN_NOTE = 20  # runs
 
 
 @dataclass(frozen=True)
@@ -63,16 +70,33 @@ class Ending:
             f"{len(comparison.done)} of {n_all} jobs done{taken}, {f'{n_pruned} pruned, ' * bool(n_pruned)}"
             f"{n_failed} failed; run folder {display_path(folder)}",
         ]
+        record.tags[NOTE_TAG] = "\n\n".join(filter(None, [record.tags.get(NOTE_TAG), note(comparison, record)]))
         record.metrics |= verdict_metrics(comparison)
         record.metrics |= {"n_jobs": n_all, "n_failed": n_failed, "n_reused": reused}
         record.status = "FAILED" if n_failed else "FINISHED"
         self._end("FAILED")
         self.tracking.deliver(folder)
+        if self.tracking.register and comparison.done:
+            lines.append(self._registered(comparison))
         ui = self.tracking.hint(python_command())
         if ui:
             lines.append(f"compare runs in a browser:  {ui}")
         log.info("\n".join(lines))
         return n_failed
+
+    def _registered(self, comparison: Comparison) -> str:
+        """Register the model of the best run, with the verdict as its description; return what is said of it."""
+        from hiexp.comparison.text import verdict_text
+
+        best = comparison.done[0]
+        try:
+            run = RunFile.read(Path(best.folder))
+            version = self.tracking.register_model(run.uid, verdict_text(comparison)) if run else None
+        except Exception as error:  # whatever a store has against it, the sweep is done
+            return f"registered:  nothing, {self.tracking.uri} does not take it ({str(error).partition(chr(10))[0]})"
+        if version is None:
+            return "registered:  nothing, the best run has no model"
+        return f"registered:  the model of run {best.name} as {version}"
 
     def abort(self, status: str) -> None:
         """Say of a sweep that did not come to its end how it ended, and of jobs that went with it."""
@@ -89,3 +113,21 @@ class Ending:
             with suppress(Exception):  # a server may be away
                 for run in self.tracking.runs({PARENT_TAG: self.record.run_id}, "RUNNING"):
                     self.tracking.close(run, status)
+
+
+def note(comparison: Comparison, record: Record) -> str:
+    """Return what the page of a sweep's run says, in Markdown: command, verdict, ranking, picture."""
+    from hiexp.comparison.text import verdict_text
+
+    score = comparison.measure
+    heads = ["run", *comparison.axes, score, "chance", "p"]
+    rows = [
+        [run.name, *(run.settings.get(key, "") for key in comparison.axes)]
+        + [f"{run.number(name):.3f}" for name in (score, f"chance_{score}", f"p_{score}")]
+        for run in comparison.done[:IN_NOTE]
+    ]
+    table = [" | ".join(cells) for cells in (heads, ["---"] * len(heads), *rows)]
+    picture = f"![scores](get-artifact?path={RANKING_PICTURE}&run_uuid={record.run_id})"
+    drawn = [picture] if record.run_id and (comparison.done and "n_test" in comparison.done[0].metrics) else []
+    command = record.tags["command"]
+    return "\n\n".join(filter(None, [f"`{command}`", verdict_text(comparison), "\n".join(table), *drawn]))

@@ -12,23 +12,30 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, fields
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 from urllib.parse import urlsplit
 
+from hiexp.epochs import told_to
 from hiexp.errors import InputError, PrunedError
 from hiexp.heartbeat import ALIVE_FILE, LOCK_FILE
+from hiexp.kinds import Name
 from hiexp.locks import locked
 from hiexp.signals import uninterrupted
 from hiexp.tracking.credentials import take_credentials
 from hiexp.tracking.database import POSTGRESQL, SQLITE, explained, prepare_sqlite, with_driver
+from hiexp.tracking.inputs import dataset_inputs
+from hiexp.tracking.live import Live, Told
+from hiexp.tracking.models import MODEL_FOLDER, REGISTER_TAG, is_model, log_model, model_of, register
+from hiexp.tracking.names import grouped
 from hiexp.tracking.postgresql import connected
 from hiexp.writing import write_whole
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Experiment, Run
+    from mlflow.entities import Experiment, Metric, Run
     from mlflow.store.entities import PagedList
 
 # Must stand before mlflow is imported. Tracking is for the user; nothing is reported to anyone else. A server that is
@@ -50,9 +57,14 @@ SWEEP_UID_TAG = "sweep_uid"  # of the sweep that a job belongs to
 RECORD_FILE = "record.json"  # in a run's folder: what the tracker does not have yet
 REFUSED_FILE = "record.refused.json"  # a record that a store has refused
 NOT_SENT = (RECORD_FILE, REFUSED_FILE, ALIVE_FILE, LOCK_FILE)
+NOTE_TAG = "mlflow.note.content"  # shown on the run's page, as Markdown
+AT_THE_END = ("error", NOTE_TAG)  # tags that are known only then
+KIND_TAG = "mlflow.experimentKind"  # by which its pages are those of runs and models
+MODELS = "custom_model_development"  # MLflow's word for training, where it would guess traces of language models
 STATUSES = ("RUNNING", "FINISHED", "FAILED", "KILLED")
 PARAMS_A_CALL, METRICS_A_CALL, PAGE = 100, 1000, 1000  # MLflow's limits
 CONNECT_SECONDS = 5
+SAMPLING = 2  # seconds between two looks at processor, memory and disk
 OF_SERVER = "mlflow-artifacts:"  # where a server keeps files, which MLflow finds through it alone
 
 
@@ -72,6 +84,10 @@ class Record:
         The last word of each.
     curves : dict of str to sequence of float
         A value an epoch.
+    inputs : list of dict
+        The samples, as `hiexp.tracking.inputs.sample` returns them.
+    told : dict
+        What the store has been told of the curves while the run went, as `hiexp.tracking.live` has it.
     status : str
         RUNNING, FINISHED, FAILED or KILLED.
     started, ended : int or None
@@ -87,6 +103,8 @@ class Record:
     tags: dict[str, str] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
     curves: dict[str, Sequence[float]] = field(default_factory=dict)
+    inputs: list[dict[str, object]] = field(default_factory=list)
+    told: Told = field(default_factory=dict)
     status: str = "RUNNING"
     started: int = field(default_factory=lambda: now_ms())
     ended: int | None = None
@@ -109,7 +127,11 @@ class Record:
         """
         found = json.loads(file.read_text())
         kinds = {one.name: type(getattr(cls(), one.name)) for one in fields(cls)}
-        if not isinstance(found, dict) or found.keys() != kinds.keys():
+        if not isinstance(found, dict):
+            raise ValueError("not what a run leaves")
+        for name in ("inputs", "told"):  # which there were not always
+            found.setdefault(name, kinds[name]())
+        if found.keys() != kinds.keys():
             raise ValueError("not what a run leaves")
         for name, kind in kinds.items():
             if not (isinstance(found[name], kind) or (kind is type(None) and isinstance(found[name], int | str))):
@@ -165,6 +187,7 @@ class NoTracking:
     """Record nothing beyond the run's own folder."""
 
     reuse = locks = deferred = False
+    register = None
     uri = ""
     libraries = ()
 
@@ -175,6 +198,13 @@ class NoTracking:
     def run(self, name: str, params: Mapping, tags: Mapping[str, str], folder: Path) -> Iterator[Record]:
         """Yield a record that goes nowhere."""
         yield Record()
+
+    def own_tags(self) -> dict[str, str]:
+        """Return no tags."""
+        return {}
+
+    def log_now(self, record: Record, numbers: Mapping[str, float], step: int) -> None:
+        """Send nothing."""
 
     def begin(self, record: Record) -> bool:
         """Do nothing."""
@@ -204,6 +234,10 @@ class NoTracking:
     def fetch(self, run: Run, folder: Path) -> None:
         """Fetch nothing."""
 
+    def register_model(self, uid: str, description: str) -> str | None:
+        """Return None: there is no registry."""
+        return None
+
     def hint(self, python: str) -> str | None:
         """Return None: there is nothing to look at."""
         return None
@@ -223,12 +257,24 @@ class MlflowTracking:
         Folder of the artefacts of a database (``mlruns/artifacts``); a server has a place of its own.
     reuse : bool
         Whether a sweep takes over what an earlier one has finished under the same settings, data and code.
+    register : str or None
+        Name in MLflow's registry that the model of a run, or of the best of a sweep, becomes a version of.
+    tags : mapping of str to str, bool or number
+        Tags of all runs.
+    note : str or None
+        Shown on each run's page, as Markdown.
+    system_metrics : bool
+        Whether MLflow samples processor, memory and disk while a run goes.
     """
 
     uri: str
     artifacts: str | None
     experiment: str
     reuse: bool = True
+    register: Name | None = None
+    tags: Mapping[str, str | bool | int | float] = field(default_factory=dict, hash=False)
+    note: str | None = None
+    system_metrics: bool = False
 
     deferred = False  # whether runs wait in their folders until somebody sends them
 
@@ -267,11 +313,14 @@ class MlflowTracking:
             Whatever lies in it at the end becomes the run's artefacts, after an error too.
         """
         uid = {UID_TAG: uuid.uuid4().hex}
-        record = Record(name, {key: str(value) for key, value in params.items()}, {**uid, **tags})
+        record = Record(name, {key: str(value) for key, value in params.items()}, {**uid, **tags, **self.own_tags()})
+        if self.register and SWEEP_UID_TAG not in tags:
+            record.tags[REGISTER_TAG] = self.register
         begun, status = False, "KILLED"  # unless the block ends by itself
         try:
             begun = self.begin(record)
-            yield record
+            with self._watched(record, begun=begun):
+                yield record
             status = "FINISHED"
         except PrunedError as end:
             record.tags["pruned"] = str(end)
@@ -283,6 +332,41 @@ class MlflowTracking:
         finally:
             record.status = status
             self.end(record, folder, begun=begun)
+
+    @contextmanager
+    def _watched(self, record: Record, *, begun: bool) -> Iterator[None]:
+        """Send what is told of epochs in the block, and what MLflow sees of the machine where that is asked for."""
+        live = Live(record.told, partial(self._send, record) if begun else lambda _: None)
+        monitor = None
+        if begun and self.system_metrics:
+            from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
+            monitor = SystemMetricsMonitor(record.run_id, SAMPLING, tracking_uri=self.uri)
+            monitor.start()
+        try:
+            with told_to(live):
+                yield
+        finally:
+            live.close()
+            if monitor:
+                monitor.finish()
+
+    def _send(self, record: Record, metrics: list[Metric]) -> None:
+        assert record.run_id is not None, "not created"
+        with self._locked_client() as client:
+            client.log_batch(record.run_id, metrics=metrics)
+
+    def log_now(self, record: Record, numbers: Mapping[str, float], step: int) -> None:
+        """Send numbers of a run that has not ended."""
+        from mlflow.entities import Metric
+
+        now = now_ms()
+        self._send(record, [Metric(grouped(name), value, now, step) for name, value in numbers.items()])
+
+    def own_tags(self) -> dict[str, str]:
+        """Return the tags that a user has asked for, a note among them."""
+        told = {str(key): str(value) for key, value in self.tags.items()}
+        return told | ({NOTE_TAG: self.note} if self.note else {})
 
     def begin(self, record: Record) -> bool:
         """Open a run in the store with name, tags and params, or open it again; return whether the store has them."""
@@ -376,9 +460,21 @@ class MlflowTracking:
             client.set_terminated(run.info.run_id, status)
 
     def fetch(self, run: Run, folder: Path) -> None:
-        """Copy the artefacts of a run into a folder."""
+        """Copy the artefacts of a run into a folder, its model among them."""
         with self._locked_client() as client:
             client.download_artifacts(run.info.run_id, "", str(folder))
+            if model_of(run) is not None:
+                client.download_artifacts(run.info.run_id, MODEL_FOLDER, str(folder))
+
+    def register_model(self, uid: str, description: str) -> str | None:
+        """Register the model of the run with a `UID_TAG`; return its name and version, None where it has none."""
+        assert self.register is not None, "nobody asked for it"
+        with self._locked_client() as client:
+            for run in found_runs(client, [self._experiment_id(client)], f"tags.`{UID_TAG}` = '{uid}'"):
+                version = register(client, self.register, run, description)
+                if version is not None:
+                    return f"{version.name} version {version.version}"
+        return None
 
     def hint(self, python: str) -> str:
         """Return the command that shows the runs in a browser, or where a server shows them."""
@@ -464,11 +560,12 @@ class MlflowTracking:
                 "reach it through that server (tracking=server tracking.uri=http://HOST:PORT), or choose another name"
             )
         if known is not None:
+            if KIND_TAG not in known.tags:
+                client.set_experiment_tag(known.experiment_id, KIND_TAG, MODELS)
             return known.experiment_id
+        place = None if self._is_server else self._artifacts.as_uri()
         try:
-            return client.create_experiment(
-                self.experiment, artifact_location=None if self._is_server else self._artifacts.as_uri()
-            )
+            return client.create_experiment(self.experiment, place, tags={KIND_TAG: MODELS})
         except MlflowException:  # another process may have been faster
             known = client.get_experiment_by_name(self.experiment)
             if known is None:
@@ -502,17 +599,31 @@ def log_results(client: MlflowClient, record: Record, folder: Path) -> None:
 
     assert record.run_id is not None, "not created"
     assert record.ended is not None, "not ended"
-    metrics = [Metric(key, value, record.ended, 0) for key, value in record.metrics.items()]
+    metrics = [Metric(grouped(key), value, record.ended, 0) for key, value in record.metrics.items()]
     for key, curve in record.curves.items():
-        metrics += [Metric(key, value, record.ended, epoch) for epoch, value in enumerate(curve, start=1)]
-    tags = [RunTag("error", record.tags["error"])] if "error" in record.tags else []
+        for epoch, value in enumerate(curve, start=1):
+            when, told, sent = record.told.get(key, {}).get(str(epoch), (record.ended, None, False))
+            if told != value:  # of another training, or of none that was heard of
+                when, sent = record.ended, False
+            metrics += [] if sent else [Metric(grouped(key), value, when, epoch)]
+    tags = [RunTag(key, record.tags[key]) for key in AT_THE_END if key in record.tags]
     for start in range(0, len(metrics), METRICS_A_CALL):
         client.log_batch(record.run_id, metrics=metrics[start : start + METRICS_A_CALL])
     if tags:
         client.log_batch(record.run_id, tags=tags)
+    if record.inputs:
+        client.log_inputs(record.run_id, dataset_inputs(record.inputs))
+    model = folder / MODEL_FOLDER
+    if is_model(model):
+        run = client.get_run(record.run_id)
+        log_model(client, run, model)
+        if REGISTER_TAG in record.tags:
+            register(client, record.tags[REGISTER_TAG], client.get_run(record.run_id), record.tags["command"])
     for file in sorted(folder.glob("*") if record.tags.get("kind") == SWEEP else folder.rglob("*")):
         # A link may lead to anything that its maker wanted to have sent.
-        if file.is_file() and not file.is_symlink() and file.name not in NOT_SENT:
+        if not file.is_file() or file.is_symlink() or file.name in NOT_SENT:
+            continue
+        if not (is_model(model) and file.is_relative_to(model)):
             place = file.parent.relative_to(folder).as_posix()
             client.log_artifact(record.run_id, str(file), None if place == "." else place)
     client.set_terminated(record.run_id, record.status, end_time=record.ended)

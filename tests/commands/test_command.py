@@ -53,19 +53,20 @@ def test_the_main_job(hiexp_train, tmp_path):
 
     client, (record,) = recorded_runs(tmp_path)
     test = predictions[predictions["split"] == "test"]
-    assert record.data.metrics["accuracy"] == pytest.approx(np.mean(test["predicted"] == test["reference"]))
+    assert record.data.metrics["test/accuracy"] == pytest.approx(np.mean(test["predicted"] == test["reference"]))
     assert {
-        *("accuracy", "balanced_accuracy", "macro_f1", "success_rate", "chance_success_rate"),
-        *("fit_seconds", "train_seconds", "peak_memory_mb"),
+        *("test/accuracy", "test/balanced_accuracy", "test/macro_f1", "test/success_rate"),
+        *("chance/chance_success_rate", "time/fit_seconds", "time/train_seconds", "time/peak_memory_mb"),
     } <= record.data.metrics.keys()
-    assert len(client.get_metric_history(record.info.run_id, "train_loss")) == 3
+    assert len(client.get_metric_history(record.info.run_id, "train/loss")) == 3
     assert {"git_commit", "config_hash", "host"} <= record.data.tags.keys()
     assert record.data.tags["mlflow.source.name"] == "hiexp.train"
     assert record.data.params["model"] == "simple"
     assert record.data.params["model.filters"] == "[32, 64, 128]"
-    assert record.data.params["classifier.epochs"] == "3"
+    assert record.data.params["epochs"] == "3"
     stored = {file.path for file in client.list_artifacts(record.info.run_id)}
-    assert {"config.yaml", "predictions.csv", "fits.ecsv", "fits.parquet", "plots", "model"} <= stored
+    assert {"config.yaml", "predictions.csv", "fits.ecsv", "fits.parquet", "plots"} <= stored
+    assert len(record.outputs.model_outputs) == 1
     pictures = {file.path for file in client.list_artifacts(record.info.run_id, "plots")}
     names = ("classes", "confusion", "fits", "parameters", "parameters_by_class", "saliency", "training")
     assert pictures == {f"plots/{name}.png" for name in names}
@@ -86,7 +87,7 @@ def test_the_sweep_of_nine(hiexp_train, tmp_path):
     _, records = recorded_runs(tmp_path)
     assert len(records) == 9
     assert len({(record.data.params["model"], record.data.params["test_size"]) for record in records}) == 9
-    assert all("success_rate" in record.data.metrics for record in records)
+    assert all("test/success_rate" in record.data.metrics for record in records)
     assert len({record.info.run_name for record in records}) == 9
     (ranking,) = tmp_path.glob("runs/*/*/ranking.csv")
     ranked = pd.read_csv(ranking)
@@ -101,10 +102,10 @@ def test_the_sweep_of_nine(hiexp_train, tmp_path):
     assert compared.returncode == 0, compared.stderr
     best = max(
         (record for record in records if record.data.params["model"] != "complex"),
-        key=lambda record: record.data.metrics["balanced_accuracy"],
+        key=lambda record: record.data.metrics["test/balanced_accuracy"],
     )
     first = re.search(r"^ +run .*\n(.*)$", compared.stdout, re.MULTILINE)[1]
-    assert f"{best.data.metrics['balanced_accuracy']:.3f} [" in first
+    assert f"{best.data.metrics['test/balanced_accuracy']:.3f} [" in first
     assert f"the best again:  {best.data.tags['command']}" in compared.stdout
     page = (tmp_path / "report.html").read_text()
     assert page.count('<tr class="run">') == 6
@@ -123,7 +124,7 @@ def test_real_spectra_in_groups(hiexp_train, tmp_path, appss):
     assert (run / "plots" / "classes.png").stat().st_size > 10_000
     _, (record,) = recorded_runs(tmp_path)
     assert record.info.status == "FINISHED"
-    assert record.data.metrics["n_test"] == 4
+    assert record.data.metrics["count/n_test"] == 4
 
 
 @pytest.mark.slow

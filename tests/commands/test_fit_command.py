@@ -16,6 +16,7 @@ from mlflow import MlflowClient
 from hiexp.configs import CONFIGS
 from hiexp.fitting import FitResult
 from hiexp.run.summary import _failure_counts
+from hiexp.tracking.names import plain
 
 
 def fit(*words, cwd):
@@ -47,11 +48,11 @@ def test_a_sample_is_fitted_written_and_recorded(tmp_path):
     client = MlflowClient(f"sqlite:///{tmp_path}/mlruns/mlflow.db")
     (record,) = client.search_runs([client.get_experiment_by_name("hiexp").experiment_id])
     assert record.info.status == "FINISHED"
-    assert record.info.run_name == "dataset.n_galaxies=20,fit=gaussian"
+    assert record.info.run_name == "n20 gaussian"
     assert record.data.tags["mlflow.source.name"] == "hiexp.fit"
     assert record.data.params["fit"] == "gaussian"
     assert record.data.params["dataset.n_galaxies"] == "20"
-    metrics = record.data.metrics
+    metrics = {plain(name): value for name, value in record.data.metrics.items()}
     good = table["status"] == "ok"
     assert (metrics["n_spectra"], metrics["n_good"], metrics["n_failed"]) == (20, good.sum(), (~good).sum())
     assert metrics["median_chi2_dof"] == pytest.approx(np.median(table["chi2_dof"][good]))

@@ -51,7 +51,7 @@ def test_a_trained_run_is_applied_written_and_recorded(tmp_path):
     assert "40 objects, scored against the reference classes" in result.stdout
 
     made, parent = records(tmp_path)
-    assert made.data.metrics["accuracy_minus_yardstick"] == metrics["accuracy_minus_yardstick"]
+    assert made.data.metrics["yardstick/accuracy_minus_yardstick"] == metrics["accuracy_minus_yardstick"]
     uid = json.loads((one / "run.json").read_text())["uid"]
     tags = made.data.tags
     assert (tags["trained.uid"], tags["trained.run_id"]) == (uid, parent.info.run_id)

@@ -62,7 +62,7 @@ def test_a_metric_is_a_function_and_a_row(tmp_path):
     assert pd.read_csv(tmp_path / "runs.csv").set_index("classifier")["worst_recall"]["knn"] == value
     client = MlflowClient(f"sqlite:///{tmp_path}/mlruns/mlflow.db")
     recorded = client.search_runs(["1"], "params.classifier = 'knn'")
-    assert value in {run.data.metrics["worst_recall"] for run in recorded}
+    assert value in {run.data.metrics["test/worst_recall"] for run in recorded}
     ranked = hiexp("hiexp.compare", "--sort", "worst_recall")
     assert "highest worst recall first" in ranked
 

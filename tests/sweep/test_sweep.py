@@ -59,7 +59,7 @@ def test_a_sweep_is_one_run_with_its_jobs_below_it_and_typed_again_runs_nothing(
     assert {"ranking.csv", "sweep.json", "sweep.html", "sweep.png"} <= held
     assert not {"0", "1"} & held
     ranking = pd.read_csv(first / "ranking.csv")
-    assert parent.data.metrics["success_rate"] == ranking["success_rate"].max()
+    assert parent.data.metrics["test/success_rate"] == ranking["success_rate"].max()
 
     # One folder is lost: its files come from the store, those of the other are copies.
     before = {job: (first / job / "predictions.csv").read_bytes() for job in "01"}

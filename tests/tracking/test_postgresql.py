@@ -99,7 +99,7 @@ def test_eight_writers_that_find_an_empty_database_lose_nothing(place, empty, tm
     for run in found:
         writer, number = map(int, run.info.run_name.split("-"))
         assert run.data.params == {"writer": str(writer), "number": str(number)}
-        assert run.data.metrics == {"score": writer + number / RUNS, "loss": writer}
+        assert run.data.metrics == {"test/score": writer + number / RUNS, "test/loss": writer}
         assert curves[run.info.run_id] == [(1, number), (2, writer)]
         kept = tmp_path / "artifacts" / run.info.run_id / "artifacts" / "predictions.csv"
         assert kept.read_text() == f"{writer},{number}"
@@ -165,7 +165,7 @@ def test_what_a_database_does_not_take_is_kept_and_sent_later(place, store, tmp_
     place.ask("postgres", f"alter database {store} allow_connections true")
     assert [sent for _, sent in resend_pending(tmp_path / "runs")] == [folder]
     client, (run,) = runs(tracking.uri, "trial")
-    assert (run.info.status, run.data.params, run.data.metrics) == ("FINISHED", {"a": "1"}, {"score": 0.5})
+    assert (run.info.status, run.data.params, run.data.metrics) == ("FINISHED", {"a": "1"}, {"test/score": 0.5})
     assert [file.path for file in client.list_artifacts(run.info.run_id)] == ["predictions.csv"]
 
 

@@ -73,7 +73,7 @@ def test_a_server_that_goes_away_in_mid_sweep_gets_everything_later(tmp_path):
         (ranking,) = tmp_path.glob("runs/*/*/ranking.csv")
         scores = pd.read_csv(ranking).set_index("run")["success_rate"]
         for run in jobs:
-            assert run.data.metrics["success_rate"] == scores[int(run.data.tags["job"])]
+            assert run.data.metrics["test/success_rate"] == scores[int(run.data.tags["job"])]
             assert "predictions.csv" in {file.path for file in client.list_artifacts(run.info.run_id)}
         assert "ranking.csv" in {file.path for file in client.list_artifacts(parent.info.run_id)}
 
@@ -93,7 +93,7 @@ def test_what_was_sent_and_not_deleted_is_not_sent_twice(tmp_path):
         (run,) = client.search_runs([client.get_experiment_by_name("trial").experiment_id])
         assert (run.info.status, run.info.end_time) == ("FAILED", 5)
         assert run.data.tags["error"] == "no luck"
-        assert len(client.get_metric_history(run.info.run_id, "loss")) == 2
+        assert len(client.get_metric_history(run.info.run_id, "test/loss")) == 2
         assert not (folder / "record.json").exists()
 
 

@@ -34,8 +34,8 @@ def test_a_run_is_recorded_whole(tracking, tmp_path):
     assert run.info.run_name == "name"
     assert run.data.params == {key: str(value) for key, value in params.items()}
     assert run.data.tags["host"] == "here"
-    assert run.data.metrics["accuracy"] == 0.5
-    curve = client.get_metric_history(run.info.run_id, "train_loss")
+    assert run.data.metrics["test/accuracy"] == 0.5
+    curve = client.get_metric_history(run.info.run_id, "train/loss")
     assert [(point.step, point.value) for point in curve] == [(1, 3.0), (2, 2.0), (3, 1.0)]
     assert [file.path for file in client.list_artifacts(run.info.run_id, "plots")] == ["plots/picture.png"]
 
@@ -51,7 +51,7 @@ def test_what_a_run_that_breaks_had_computed_is_kept(tracking, tmp_path, error, 
         raise error
     client, (run,) = runs(tracking)
     assert run.info.status == status
-    assert run.data.metrics["fit_seconds"] == 2.0
+    assert run.data.metrics["time/fit_seconds"] == 2.0
     assert [file.path for file in client.list_artifacts(run.info.run_id)] == ["fits.ecsv"]
     if status == "FAILED":
         assert run.data.tags["error"] == "no luck"
@@ -127,7 +127,7 @@ def test_eight_processes_at_once_lose_nothing(tracking, tmp_path):
         number, i = map(float, run.info.run_name.split("-"))
         assert len(run.data.params) == 120
         assert len(run.data.metrics) == 41
-        curve = client.get_metric_history(run.info.run_id, "loss")
+        curve = client.get_metric_history(run.info.run_id, "test/loss")
         assert [point.value for point in sorted(curve, key=lambda point: point.step)] == [number, i] * 30
         assert [file.path for file in client.list_artifacts(run.info.run_id)] == ["predictions.csv"]
     assert not (folder / "record.json").exists()

@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from hiexp.classifiers.cnn.checkpoints import Checkpoint, History, best_epoch, stopped_early
 from hiexp.classifiers.cnn.cuda_graph import CudaGraphStep
+from hiexp.epochs import epoch_ended
 
 ORDER, DROPOUT = range(2)  # streams of random numbers
 
@@ -206,6 +207,7 @@ class Training(pl.LightningModule):
         if self.save and (last or time.monotonic() - self.saved_at > self.save_seconds):
             self.save(self.checkpoint())
             self.saved_at = time.monotonic()
+        epoch_ended(self.epochs_done, {name: values[-1] for name, values in self.history.items()})
         self.progress.set_postfix(loss=f"{self.history['train_loss'][-1]:.3f}", refresh=False)
         self.progress.update()
         if self.each_epoch:
