@@ -17,6 +17,16 @@ def epoch_ended(epoch: int, values: Mapping[str, float]) -> None:
 
 
 @contextmanager
+def untold() -> Iterator[None]:
+    """Keep to itself what is trained within the block: on a part of the training objects, for example."""
+    kept, _listeners[:] = _listeners[:], []
+    try:
+        yield
+    finally:
+        _listeners[:] = kept
+
+
+@contextmanager
 def told_to(listener: Listener) -> Iterator[None]:
     """Let somebody hear of the epochs that end within the block."""
     _listeners.append(listener)

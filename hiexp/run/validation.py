@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from hiexp.epochs import untold
 from hiexp.errors import InputError
 from hiexp.evaluation.objective import objective_score
 from hiexp.long_tables import write_table
@@ -66,7 +67,8 @@ def validation_score(
     scores, tables = [], []
     for number, division in enumerate(divisions, 1):
         each_epoch = _watched(watch, objective, division, reference) if watch and number == 1 else None
-        learned = learn(division, each_epoch)
+        with untold():
+            learned = learn(division, each_epoch)
         rows, truth = _known(division, learned.assigned.classes if reference is None else reference)
         columns = learned.model[-1].classes_ if learned.probability is not None else None
         probability = None if learned.probability is None else learned.probability[rows]

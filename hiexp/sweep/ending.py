@@ -86,12 +86,12 @@ class Ending:
 
     def _registered(self, comparison: Comparison) -> str:
         """Register the model of the best run, with the verdict as its description; return what is said of it."""
-        from hiexp.comparison.text import verdict_text
+        from hiexp.comparison.text import search_text, verdict_text
 
-        best = comparison.done[0]
+        best, said = comparison.done[0], search_text(comparison) or verdict_text(comparison)
         try:
             run = RunFile.read(Path(best.folder))
-            version = self.tracking.register_model(run.uid, verdict_text(comparison)) if run else None
+            version = self.tracking.register_model(run.uid, said) if run else None
         except Exception as error:  # whatever a store has against it, the sweep is done
             return f"registered:  nothing, {self.tracking.uri} does not take it ({str(error).partition(chr(10))[0]})"
         if version is None:
@@ -117,17 +117,23 @@ class Ending:
 
 def note(comparison: Comparison, record: Record) -> str:
     """Return what the page of a sweep's run says, in Markdown: command, verdict, ranking, picture."""
-    from hiexp.comparison.text import verdict_text
+    from hiexp.comparison.text import number, search_text, verdict_text
+    from hiexp.evaluation.metrics import INNER
 
-    score = comparison.measure
-    heads = ["run", *comparison.axes, score, "chance", "p"]
+    measure, held_out = comparison.measure, comparison.measure.removeprefix(INNER)
+    scores = {measure: measure, held_out: held_out, f"chance_{held_out}": "chance", f"p_{held_out}": "p"}
+    heads = ["run", *comparison.axes, *scores.values()]
     rows = [
-        [run.name, *(run.settings.get(key, "") for key in comparison.axes)]
-        + [f"{run.number(name):.3f}" for name in (score, f"chance_{score}", f"p_{score}")]
+        [
+            run.name,
+            *(run.settings.get(key, "") for key in comparison.axes),
+            *(number(run.number(name)) for name in scores),
+        ]
         for run in comparison.done[:IN_NOTE]
     ]
     table = [" | ".join(cells) for cells in (heads, ["---"] * len(heads), *rows)]
     picture = f"![scores](get-artifact?path={RANKING_PICTURE}&run_uuid={record.run_id})"
     drawn = [picture] if record.run_id and (comparison.done and "n_test" in comparison.done[0].metrics) else []
     command = record.tags["command"]
-    return "\n\n".join(filter(None, [f"`{command}`", verdict_text(comparison), "\n".join(table), *drawn]))
+    said = search_text(comparison) or verdict_text(comparison)
+    return "\n\n".join(filter(None, [f"`{command}`", said, "\n".join(table), *drawn]))

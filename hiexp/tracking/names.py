@@ -9,6 +9,7 @@ import re
 GROUPS = {
     "train": r"train_(loss|accuracy)",
     "validation": r"validation_.*",
+    "search": r"(inner|optimism)_.*",
     "yardstick": r".*yardstick.*",
     "chance": r"(chance|chance95|p)_.*",
     "interval": r"(low|high)_.*",

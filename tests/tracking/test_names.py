@@ -20,6 +20,7 @@ from hiexp.tracking.names import grouped, plain
         ("p_accuracy_minus_yardstick", "yardstick/p_accuracy_minus_yardstick"),
         ("high_accuracy", "interval/high_accuracy"),
         ("n_test", "count/n_test"),
+        ("inner_macro_f1", "search/inner_macro_f1"),
         ("median_chi2_dof", "fit/median_chi2_dof"),
     ],
 )
