@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from hiexp.run.membership import ENDED, FAILED, RUNNING, counted_states
@@ -28,25 +28,26 @@ def counted_live(
         Takes the numbers and how many jobs have ended to the store; after an error it is not called again.
     """
     over = threading.Event()
+    last: Mapping[str, float] = {}
+
+    def tell() -> None:
+        nonlocal last
+        counts = counted_states(folder)
+        ended = sum(counts[state] for state in ENDED)
+        now = {
+            "n_jobs_done": ended - counts[FAILED],
+            "n_jobs_failed": counts[FAILED],
+            "n_jobs_running": counts[RUNNING],
+        }
+        now |= {} if n_jobs is None else {"n_jobs_left": n_jobs - ended - counts[RUNNING]}
+        if now != last:
+            send(now, ended)
+            last = now
 
     def watch() -> None:
-        last: Mapping[str, float] = {}
-        while not over.wait(EVERY):
-            counts = counted_states(folder)
-            ended = sum(counts[state] for state in ENDED)
-            now = {
-                "n_jobs_done": ended - counts[FAILED],
-                "n_jobs_failed": counts[FAILED],
-                "n_jobs_running": counts[RUNNING],
-            }
-            now |= {} if n_jobs is None else {"n_jobs_left": n_jobs - ended - counts[RUNNING]}
-            if now == last:
-                continue
-            try:
-                send(now, ended)
-            except Exception:  # of any store: it is told at the end, or not at all
-                return
-            last = now
+        with suppress(Exception):  # of any store: it is told at the end, or not at all
+            while not over.wait(EVERY):
+                tell()
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
@@ -55,3 +56,6 @@ def counted_live(
     finally:
         over.set()
         watcher.join(EVERY)
+        if last:
+            with suppress(Exception):
+                tell()

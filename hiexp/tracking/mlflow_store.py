@@ -31,6 +31,7 @@ from hiexp.tracking.live import Live, Told
 from hiexp.tracking.models import MODEL_FOLDER, REGISTER_TAG, is_model, log_model, model_of, register
 from hiexp.tracking.names import grouped
 from hiexp.tracking.postgresql import connected
+from hiexp.tracking.view import STATE, STATE_TAG, page
 from hiexp.writing import write_whole
 
 if TYPE_CHECKING:
@@ -59,8 +60,9 @@ REFUSED_FILE = "record.refused.json"  # a record that a store has refused
 NOT_SENT = (RECORD_FILE, REFUSED_FILE, ALIVE_FILE, LOCK_FILE)
 NOTE_TAG = "mlflow.note.content"  # shown on the run's page, as Markdown
 AT_THE_END = ("error", NOTE_TAG)  # tags that are known only then
-KIND_TAG = "mlflow.experimentKind"  # by which its pages are those of runs and models
-MODELS = "custom_model_development"  # MLflow's word for training, where it would guess traces of language models
+# Of an experiment: it is about training, where MLflow would guess traces of language models; which columns it has.
+VIEW = {"mlflow.experimentKind": "custom_model_development", STATE_TAG: STATE}
+LOCAL_PAGES = "http://127.0.0.1:5000"  # where `mlflow ui` has its pages unless it is told otherwise
 STATUSES = ("RUNNING", "FINISHED", "FAILED", "KILLED")
 PARAMS_A_CALL, METRICS_A_CALL, PAGE = 100, 1000, 1000  # MLflow's limits
 CONNECT_SECONDS = 5
@@ -477,11 +479,17 @@ class MlflowTracking:
         return None
 
     def hint(self, python: str) -> str:
-        """Return the command that shows the runs in a browser, or where a server shows them."""
+        """Return the command that shows the runs in a browser, and the address; of a server the address alone."""
+        server = self.uri if self._is_server else LOCAL_PAGES
+        try:
+            with self._locked_client() as client:
+                server = page(server, self._experiment_id(client))
+        except Exception as error:  # it has just been away
+            log.debug("%s", error)
         if self._is_server:
-            return self.uri
+            return server
         shown = self.uri if self._file is None else f"{SQLITE}{self._file}"
-        return f"{python} -m mlflow ui --backend-store-uri {shlex.quote(with_driver(shown))}"
+        return f"{python} -m mlflow ui --backend-store-uri {shlex.quote(with_driver(shown))}\n{'':27}{server}"
 
     @property
     def libraries(self) -> tuple[str, ...]:
@@ -560,12 +568,13 @@ class MlflowTracking:
                 "reach it through that server (tracking=server tracking.uri=http://HOST:PORT), or choose another name"
             )
         if known is not None:
-            if KIND_TAG not in known.tags:
-                client.set_experiment_tag(known.experiment_id, KIND_TAG, MODELS)
+            for key, value in VIEW.items():
+                if key not in known.tags:
+                    client.set_experiment_tag(known.experiment_id, key, value)
             return known.experiment_id
         place = None if self._is_server else self._artifacts.as_uri()
         try:
-            return client.create_experiment(self.experiment, place, tags={KIND_TAG: MODELS})
+            return client.create_experiment(self.experiment, place, tags=VIEW)
         except MlflowException:  # another process may have been faster
             known = client.get_experiment_by_name(self.experiment)
             if known is None:
