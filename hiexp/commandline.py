@@ -51,13 +51,13 @@ def start(command: Callable[[], object]) -> None:
             sys.argv[1:] = [_prepared(word) for word in sys.argv[1:]]
             command()
         except Exception as error:
-            message = _message(error)
+            message = message_of(error)
             if BRIEF not in os.environ or message is None:
                 raise
             sys.exit(redacted(message))
 
 
-def _message(error: Exception) -> str | None:
+def message_of(error: Exception) -> str | None:
     """Return in one line what is wrong with a command and what to do; None where the fault is the code's."""
     first = str(error).partition("\n")[0]
     match error:
@@ -119,7 +119,7 @@ def _unknown_key(key: str) -> str:
     if key.startswith("hydra."):
         of_joblib = "; hydra.launcher.n_jobs needs hydra/launcher=joblib" if key.startswith("hydra.launcher.") else ""
         return f"{key}: there is no such key; --cfg hydra shows those of Hydra{of_joblib}"
-    if key in ("experiment", "search"):
+    if key in ("experiment", "search", "debug"):
         return f"{key}: a preset is added to the rest, by +{key}=NAME"
     if command == "predict" and key.partition(".")[0] in OF_THE_RUN:
         return f"{key}: hiexp.predict takes {', '.join(OF_THE_RUN)} as the run has them; for others train another run"

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 
 class InputError(ValueError):
     """Input that cannot be used; the message names the file or key, the value and the remedy."""
+
+
+class SeveralFaultsError(InputError):
+    """Several things that cannot be used, a line each.
+
+    Attributes
+    ----------
+    faults : list of str
+        The lines, each of them once.
+    """
+
+    def __init__(self, faults: Iterable[str]) -> None:
+        self.faults = list(dict.fromkeys(faults))
+        super().__init__("\n".join(self.faults))
 
 
 class OthersFolderError(InputError):

@@ -14,6 +14,7 @@ from hiexp.commandline import start
 from hiexp.configs import CONFIGS
 from hiexp.hydra_versions import VERSION_BASE
 from hiexp.run.experiment import fitted_sample
+from hiexp.run.profiling import profiled
 from hiexp.run.session import (
     command,
     log_samples,
@@ -38,7 +39,7 @@ def main(cfg: DictConfig) -> None:
     from hiexp.run.outcome import check_sample
 
     job, folder = HydraConfig.get(), run_folder()
-    with tracked_run(cfg) as record:
+    with tracked_run(cfg) as record, profiled(cfg, folder):
         spectra, fit = fitted_sample(cfg, folder, record.metrics)
         record.metrics |= fit.metrics()
         log_samples(record, cfg, spectra.digest, {"fit": spectra.ids})

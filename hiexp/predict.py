@@ -12,6 +12,7 @@ from hiexp.commandline import start
 from hiexp.configs import CONFIGS
 from hiexp.hydra_versions import VERSION_BASE
 from hiexp.run.experiment import predict_sample
+from hiexp.run.profiling import profiled
 from hiexp.run.session import (
     command,
     log_samples,
@@ -33,7 +34,7 @@ def main(cfg: DictConfig) -> float | None:
     job, folder = HydraConfig.get(), run_folder()
     origin = Origin.of(cfg)
     cfg.run = origin.named
-    with tracked_run(cfg, origin.tags(job, sweeping=sweeping())) as record:
+    with tracked_run(cfg, origin.tags(job, sweeping=sweeping())) as record, profiled(cfg, folder):
         origin.write(folder)
         prediction = predict_sample(cfg, folder, record.metrics)
         record.metrics |= prediction.metrics()

@@ -13,6 +13,7 @@ from hiexp.configs import CONFIGS
 from hiexp.errors import NoGroupsError
 from hiexp.hydra_versions import VERSION_BASE
 from hiexp.run.experiment import run_experiment
+from hiexp.run.profiling import profiled
 from hiexp.run.session import (
     command,
     log_samples,
@@ -33,7 +34,7 @@ log = logging.getLogger(__name__)
 def main(cfg: DictConfig) -> float | None:
     """Run one experiment, or one job of a sweep, whose failure must not stop the others."""
     job, folder = HydraConfig.get(), run_folder()
-    with tracked_run(cfg) as record:
+    with tracked_run(cfg) as record, profiled(cfg, folder):
         try:
             target = Target.of(cfg, folder, record.metrics)
             watch = watch_of(job) if cfg.objective and sweeping() else None

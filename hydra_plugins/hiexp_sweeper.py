@@ -8,24 +8,27 @@ from pathlib import Path
 from typing import Any, Literal
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, OverrideType
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from hiexp.errors import InputError
+from hiexp.commandline import message_of
+from hiexp.errors import InputError, SeveralFaultsError
 from hiexp.kinds import Count, Name, Whole
 from hiexp.run.checks import without_hydra
 from hiexp.sweep.internals import bound_processes
 
+MOST_CHECKED = 2000  # jobs
+
 
 class GridSweeper(Sweeper):
-    """Run all combinations of values, as Hydra's own sweeper does, and begin a large grid as soon as a small one.
+    """Run all combinations of values, as Hydra's own sweeper does, once the settings of all have been checked.
 
-    Hydra's composes every job before the first is launched, a tenth of a second each, so that a value that is not
-    there is refused before anything is computed. Here that is done with as many jobs as it takes to see each value
-    once, and their settings are checked.
+    Hydra's composes every job before the first is launched, a tenth of a second each. Here jobs that differ by plain
+    values alone are composed once, and of more than `MOST_CHECKED` as many are checked as it takes to see each value.
 
     Parameters
     ----------
@@ -49,8 +52,17 @@ class GridSweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
-        """Run all jobs and return what came of them, in one batch; write the sweep's configuration before."""
+        """Run all jobs and return what came of them, in one batch; write the sweep's configuration before.
+
+        With ``dry_run=true`` say what would be run, and write nothing.
+        """
         jobs = self._grid([f"{key}={value}" for key, value in self.params.items()] + arguments)
+        if self.config.get("dry_run"):
+            from hiexp.sweep.dry_run import say_jobs
+
+            self.validate_batch_is_legal(jobs)
+            say_jobs(jobs, (job for _, job in self.composed(jobs)), self.config)
+            return []
         folder = Path(self.config.hydra.sweep.dir)
         folder.mkdir(parents=True, exist_ok=True)
         OmegaConf.save(self.config, folder / "multirun.yaml")
@@ -62,22 +74,53 @@ class GridSweeper(Sweeper):
         return [results]
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
-        """Compose and check some of the jobs, lists of ``key=value``, in which every such word occurs.
+        """Compose and check the jobs, lists of ``key=value``; of a large batch some, in which every such word occurs.
 
         Raises
         ------
         InputError
-            If the settings of one cannot be.
+            If settings cannot be, with a line for each fault of any job.
         """
         from hiexp.run.settings import check_settings
         from hiexp.run.transfer import check_transfer
 
-        for words in _with_all_words(batch):
-            job = self.hydra_context.config_loader.load_sweep_config(
-                master_config=self.config, sweep_overrides=list(words)
-            )
-            check_settings(without_hydra(job), self.config.hydra.job.name)
-            check_transfer(without_hydra(job))
+        faults: list[str] = []
+        for error, job in self.composed(batch if len(batch) <= MOST_CHECKED else list(with_all_words(batch))):
+            try:
+                if error:
+                    raise error
+                check_settings(without_hydra(job), self.config.hydra.job.name)
+                check_transfer(without_hydra(job))
+            except Exception as fault:
+                message = message_of(fault)
+                if message is None:  # a bug
+                    raise
+                faults += message.split("\n")
+        if faults:
+            raise SeveralFaultsError(faults)
+
+    def composed(self, batch: Sequence[Sequence[str]]) -> Iterator[tuple[Exception | None, DictConfig]]:
+        """Yield the configuration of each job, valid until the next, or why it has none."""
+        load = self.hydra_context.config_loader.load_sweep_config
+        groups = set(self.config.hydra.runtime.choices)
+        parser = OverridesParser.create(self.hydra_context.config_loader)
+        known: dict[tuple[str, ...], DictConfig] = {}
+        parsed: dict[str, Override] = {}
+        for words in batch:
+            new = [word for word in words if word not in parsed]
+            parsed |= zip(new, parser.parse_overrides(new), strict=True)
+            values = {word: parsed[word] for word in words if _is_plain(parsed[word], groups)}
+            others = tuple(word for word in words if word not in values)
+            try:
+                if others not in known:
+                    known[others] = load(master_config=self.config, sweep_overrides=list(words))
+                for override in values.values():
+                    OmegaConf.update(known[others], override.key_or_group, override.value())
+            except Exception as error:  # of a word that is not there
+                known.pop(others, None)
+                yield error, OmegaConf.create()
+            else:
+                yield None, known[others]
 
     def _grid(self, words: list[str]) -> list[list[str]]:
         """Return the jobs, each of them a list of ``key=value``, of words that may have several values."""
@@ -148,7 +191,16 @@ class SearchSweeper(GridSweeper):
         return Search(plan, folder, self.launcher.launch).run()
 
 
-def _with_all_words(batch: Sequence[Sequence[str]]) -> Iterator[Sequence[str]]:
+def _is_plain(override: Override, groups: set[str]) -> bool:
+    """Return whether a word gives a number, a word or nothing to a key that is there."""
+    key, value = str(override.key_or_group), override.value()
+    if override.type != OverrideType.CHANGE or override.package is not None or isinstance(value, list | dict):
+        return False
+    return key not in groups and not key.startswith("hydra.")
+
+
+def with_all_words(batch: Sequence[Sequence[str]]) -> Iterator[Sequence[str]]:
+    """Yield jobs in which every word of a batch occurs, few of them."""
     seen: set[str] = set()
     for words in batch:
         if not seen.issuperset(words):

@@ -16,11 +16,12 @@ from omegaconf.errors import InterpolationResolutionError
 
 from hiexp.errors import InputError
 from hiexp.run.files import refuse_others_folder
-from hiexp.run.summary import opening
+from hiexp.run.summary import display_path, opening
 from hiexp.run.transfer import check_transfer
 from hiexp.tracking.credentials import has_password, redacted
 from hiexp.tracking.database import POSTGRESQL, SQLITE
 
+GRID = "hydra_plugins.hiexp_sweeper.GridSweeper"
 STORES = (SQLITE, *POSTGRESQL, "http://", "https://")
 
 log = logging.getLogger(__name__)
@@ -43,6 +44,8 @@ class ChecksCallback(Callback):
                     "sweep.detach=true: sweeps alone go on by themselves; -m as the first word makes one"
                 )
             check_transfer(settings)
+            if settings.dry_run:
+                _end_dry_run(settings)
             check_places(config, "hydra.run.dir")
             folder = Path(config.hydra.run.dir)
             if _is_there(folder, "hydra.run.dir"):
@@ -54,10 +57,17 @@ class ChecksCallback(Callback):
     def on_multirun_start(self, config: DictConfig, **kwargs: object) -> None:
         """Look at the places of a sweep; its settings are checked when its jobs are composed."""
         with exit_on_error():
-            check_places(config, "hydra.sweep.dir")
+            dry_run = config.get("dry_run")
+            check_places(config, "hydra.sweep.dir", make=not dry_run)
             from hiexp.run.settings import check_launcher
 
             check_launcher(config.hydra.launcher)
+            if dry_run and config.hydra.sweeper["_target_"] != GRID:
+                chosen = config.hydra.runtime.choices["hydra/sweeper"]
+                raise InputError(
+                    f"dry_run=true: hydra/sweeper={chosen} makes its jobs while it goes; only those of "
+                    "hydra/sweeper=grid can be listed"
+                )
             sweep: Any = OmegaConf.to_container(config.hydra.sweep, resolve=False)
             subdir = sweep["subdir"]
             if "${" not in str(subdir):
@@ -72,7 +82,21 @@ class ChecksCallback(Callback):
                 raise InputError(
                     f"hydra.sweep.dir={folder}: this is no folder; give one, or a name that is not there yet"
                 )
-            _make(folder.parent, f"hydra.sweep.dir={folder}")
+            if not dry_run:
+                _make(folder.parent, f"hydra.sweep.dir={folder}")
+
+
+def _end_dry_run(settings: DictConfig) -> None:
+    """Say what has been done of a single run, and end the command before anything is written."""
+    from hydra.utils import instantiate
+
+    from hiexp.run.provenance import work_key
+    from hiexp.run.reuse import where_done
+
+    done = where_done(instantiate(settings.tracking), work_key(settings))
+    said = f"Done already in {display_path(done)}; a single run is run again" if done else "To run"
+    log.info("%s. Nothing has been run or written (dry_run=true)", said)
+    sys.exit(0)
 
 
 def _is_there(folder: Path, setting: str) -> bool:
@@ -108,7 +132,7 @@ def without_hydra(config: DictConfig) -> DictConfig:
     return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
 
 
-def check_places(config: DictConfig, setting: str) -> None:
+def check_places(config: DictConfig, setting: str, *, make: bool = True) -> None:
     """Raise an `InputError` where the root, the folder of a run or sweep, or the store cannot be used.
 
     Parameters
@@ -117,6 +141,8 @@ def check_places(config: DictConfig, setting: str) -> None:
         Configuration of a run or a sweep, with Hydra's own part; nothing of it need have been written.
     setting : str
         The key of the folder: ``hydra.run.dir`` or ``hydra.sweep.dir``.
+    make : bool
+        Whether to make the folder of all runs where it is missing.
     """
     if config.hydra.job.chdir:
         raise InputError(
@@ -144,7 +170,8 @@ def check_places(config: DictConfig, setting: str) -> None:
         )
     runs = Path(root) / "runs"
     try:
-        runs.mkdir(parents=True, exist_ok=True)
+        if make:
+            runs.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"root={root}: {error.strerror} ({error.filename}); choose another folder") from error
     folder = Path(OmegaConf.select(config, setting)).resolve()

@@ -76,6 +76,7 @@ def fitted_sample(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> t
 
     from hiexp.cache import Files, fingerprint
     from hiexp.datasets.by_name import choose
+    from hiexp.datasets.limit import limited
     from hiexp.fitting import FitResult
     from hiexp.run.outcome import say_missing, write_sample
     from hiexp.run.shards import Sharding
@@ -93,6 +94,9 @@ def fitted_sample(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> t
     spectra = replace(spectra, digest=key)
     if cfg.get("ids"):
         spectra = choose(spectra, cfg.ids)
+    if cfg.get("limit") and cfg.limit < len(spectra):
+        log.info("limit=%d: %d of %d objects", cfg.limit, cfg.limit, len(spectra))
+        spectra, key = limited(spectra, cfg.limit), fingerprint(key, cfg.limit)
     given = cfg.fit, key, cfg.get("ids")
     sharding = Sharding.of(cfg, cache, spectra, key, folder)
 

@@ -323,6 +323,9 @@ class Outcome:
             "n_training": float(np.mean([len(part.assigned.training) for part in self.parts])),
             "n_predicted_classes": np.unique(held_out).size,
         }
+        trained_on = [np.intersect1d(part.division.train, part.division.test).size for part in self.parts]
+        if any(trained_on):  # which makes the scores worth nothing
+            counts["n_test_trained_on"] = float(np.mean(trained_on))
         counts |= pd.DataFrame([part.assigned.scores | part.explained for part in self.parts]).mean().to_dict()
         counts |= self.agreement() | self.beside
         for name, row in self.dependence.iterrows():

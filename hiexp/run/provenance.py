@@ -30,7 +30,7 @@ from hiexp.tracking.credentials import redacted
 
 # Where results go does not change them.
 PLACES = (
-    *("root", "cache", "tracking", "experiment_name", "sweep", "shards"),
+    *("root", "cache", "tracking", "experiment_name", "sweep", "shards", "dry_run"),
     *("dataset.cache", "asymmetry.cache", "feature.cache", "classifier.checkpoints"),
 )
 

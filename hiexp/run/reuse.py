@@ -79,6 +79,28 @@ def work_lock(cfg: DictConfig, key: str, folder: Path, *, in_sweep: bool) -> Ite
         yield _taken_over(tracking, key, folder, in_sweep=in_sweep)
 
 
+def where_done(tracking: MlflowTracking | NoTracking, key: str) -> Path | None:
+    """Return the folder of an earlier run that has done some work, as the store has it; nothing is written.
+
+    Parameters
+    ----------
+    tracking : MlflowTracking or NoTracking
+        The store that is asked; one that is not there yet is not made.
+    key : str
+        Key of the work.
+    """
+    if not tracking.is_there():
+        return None
+    try:
+        runs = tracking.runs({WORK_TAG: key}, "FINISHED")
+    except InputError:
+        raise
+    except Exception as error:  # a server that has gone away
+        log.warning("Earlier runs cannot be asked for: %s", str(error).partition("\n")[0])
+        return None
+    return next((Path(run.data.tags["folder"]) for run in runs if UID_TAG in run.data.tags), None)
+
+
 def fail_orphaned_runs(tracking: MlflowTracking | NoTracking, root: Path) -> int:
     """Mark runs and sweeps below `root` as failed whose process has died without a word, whatever they were about.
 

@@ -7,6 +7,7 @@ names, in scikit-learn's own constraints, or, of what no one callable reads, in 
 from __future__ import annotations
 
 import difflib
+import functools
 import inspect
 import pkgutil
 import re
@@ -22,7 +23,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 
 from hiexp.configs import CONFIGS
-from hiexp.errors import InputError
+from hiexp.errors import InputError, SeveralFaultsError
 from hiexp.evaluation.objective import Objective
 from hiexp.kinds import Count, Device, InnerFraction, Name, NotNegative, Positive, Seed, Several, Whole, describe
 from hiexp.run.trained import takes_model, trained_run
@@ -66,6 +67,9 @@ class RunSettings:
     root: str
     experiment_name: Name
     sweep: SweepSettings
+    limit: Count | None = None
+    profile: bool = False
+    dry_run: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,7 +174,7 @@ SCHEMAS = {
 
 
 def check_settings(cfg: DictConfig, command: str) -> None:
-    """Refuse settings that nothing reads, that are missing, or that are not what their reader takes.
+    """Refuse settings that nothing reads, that are missing, or that are not what their reader takes: all of them.
 
     Parameters
     ----------
@@ -182,7 +186,7 @@ def check_settings(cfg: DictConfig, command: str) -> None:
     Raises
     ------
     InputError
-        In one line, with the key, its value and what is allowed; also where the run that they name is none.
+        A line for each, with the key, its value and what is allowed; also where the run that they name is none.
     """
     try:
         missing = sorted(OmegaConf.missing_keys(cfg))
@@ -194,8 +198,7 @@ def check_settings(cfg: DictConfig, command: str) -> None:
     except OmegaConfBaseException as error:
         reason = str(error).partition("\n")[0]
         raise InputError(f"{error.full_key or 'settings'}: {reason}; correct what it refers to") from error
-    read = {name for value in _values(raw) for name in REFERENCE.findall(str(value))}
-    _check_settings_class("", settings, raw, SCHEMAS[command], read)
+    _check_settings_class("", settings, raw, SCHEMAS[command], _references(raw))
     if takes_model(cfg):
         trained_run(cfg)
 
@@ -257,6 +260,8 @@ def check_launcher(launcher: DictConfig) -> None:
 def _check_keys(prefix: str, node: Mapping, raw: object, hints: Mapping[str, object], read: set[str]) -> None:
     """Check the keys of a mapping, plain values before groups, which may refer to them.
 
+    A group that refers to a value that cannot be is not looked at.
+
     Parameters
     ----------
     prefix : str
@@ -268,15 +273,30 @@ def _check_keys(prefix: str, node: Mapping, raw: object, hints: Mapping[str, obj
     read : set of str
         Dotted keys that other settings refer to.
     """
+    faults: dict[str, InputError] = {}
     for name, value in sorted(node.items(), key=lambda item: isinstance(item[1], Mapping)):
         key = f"{prefix}{name}"
-        if name in hints:
-            written = raw.get(name) if isinstance(raw, Mapping) else None
-            refers = REFERENCE.fullmatch(written) if isinstance(written, str) else None
-            # What is wrong is told under the key that somebody has set.
-            _check(refers[1] if refers else key, value, written, hints[name], read)
-        elif key not in read:
-            raise _unknown(key, value, [f"{prefix}{known}" for known in hints])
+        written = raw.get(name) if isinstance(raw, Mapping) else None
+        if isinstance(value, Mapping) and _references(written) & faults.keys():
+            continue
+        try:
+            if name in hints:
+                refers = REFERENCE.fullmatch(written) if isinstance(written, str) else None
+                # What is wrong is told under the key that somebody has set.
+                _check(refers[1] if refers else key, value, written, hints[name], read)
+            elif key not in read:
+                raise _unknown(key, value, [f"{prefix}{known}" for known in hints])
+        except InputError as fault:
+            faults[key] = fault
+    if len(faults) > 1:
+        raise SeveralFaultsError(line for error in faults.values() for line in str(error).split("\n"))
+    for error in faults.values():
+        raise error
+
+
+def _references(raw: object) -> set[str]:
+    """Return the dotted keys that settings, as they are written, refer to."""
+    return {name for value in _values(raw) for name in REFERENCE.findall(str(value))}
 
 
 def _check_settings_class(prefix: str, node: Any, raw: object, kind: Any, read: set[str]) -> None:
@@ -331,7 +351,7 @@ def _has_target(value: object) -> bool:
 
 def _check_value(key: str, value: object, hint: Any) -> None:
     try:
-        TypeAdapter(hint).validate_python(value, strict=True)
+        _adapter(hint).validate_python(value, strict=True)
     except ValidationError as error:
         # The innermost key of a mapping, where the fault is there.
         inside = [str(place) for place in error.errors()[0]["loc"]]
@@ -340,6 +360,19 @@ def _check_value(key: str, value: object, hint: Any) -> None:
         raise InputError(f"{key}={_shown(value)}: give {describe(hint)}") from error
     except PydanticUserError:  # an annotation of a library that says nothing of plain values
         return
+
+
+def _adapter(hint: Any) -> TypeAdapter:
+    """Return what checks values of an annotation; made once where the annotation can be looked up."""
+    try:
+        return _known_adapter(hint)
+    except TypeError:  # not hashable
+        return TypeAdapter(hint)
+
+
+@functools.cache
+def _known_adapter(hint: Any) -> TypeAdapter:
+    return TypeAdapter(hint)
 
 
 def _of_values(hint: object) -> object:

@@ -34,6 +34,7 @@ STAGES = ("dataset", "fit", "measurements", "asymmetry", "feature", "labels", "c
 MEDIANS = ["position", "w50", "flux_int", "snr"]
 FEWEST_TO_LEARN_FROM, FEWEST_FOR_A_NETWORK = 30, 60  # objects: what is suggested below them would tell nothing
 PAGES_SHOWN = 5  # of objects
+TRAINED_ON = "n_test_trained_on"  # of the metrics, where there are any
 FRACTION = "fraction_"  # how numbers of a sample begin that are fractions of it
 SKIPPED_FILE = "skipped.csv"
 REASONS = 5  # told on the screen; that file has all of them
@@ -52,10 +53,12 @@ def one_line(metrics: Mapping[str, float]) -> str:
         return "nothing to score against"
     rule = metrics.get("yardstick_balanced_accuracy")
     measured = "" if rule is None else f", yardstick {rule:.3f}"
+    no_score = "; no score: tested on objects that it was trained on" if TRAINED_ON in metrics else ""
     return (
         f"balanced accuracy {metrics['balanced_accuracy']:.3f} "
         f"(chance {metrics['chance_balanced_accuracy']:.3f}{measured}), "
         f"success rate {metrics['success_rate']:.3f} (chance {metrics['chance_success_rate']:.3f})"
+        f"{no_score}"
     )
 
 
@@ -233,7 +236,10 @@ def _score_table(outcome: Outcome, metrics: Mapping[str, float]) -> list[str]:
     if outcome.scores is None:
         return ["No reference classes for the test set, so there are no scores."]
     source = {"reference": "the reference classes", "clusterer": "the cluster assignments"}
-    rows = _scores_with_chance(f"Test set, scored against {source[outcome.truth_name]}:", metrics)
+    what = "The objects that it was trained on" if TRAINED_ON in metrics else "Test set"
+    rows = _scores_with_chance(f"{what}, scored against {source[outcome.truth_name]}:", metrics)
+    if TRAINED_ON in metrics:
+        rows += ["These are no scores: they say whether it can learn by heart, and nothing of other objects."]
     if metrics["n_predicted_classes"] == 1:
         rows.append("The classifier predicts a single class for the whole test set.")
     return rows

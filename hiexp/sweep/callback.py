@@ -79,6 +79,8 @@ class SweepCallback(Callback):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: object) -> None:
         """Make the store and the folder, once, before jobs that may run in parallel; open the sweep's run."""
+        if config.get("dry_run"):
+            return
         with _exit_on_error():
             self._start(config)
 
@@ -152,7 +154,7 @@ class SweepCallback(Callback):
 
     def on_multirun_end(self, config: DictConfig, **kwargs: object) -> None:
         """Print the ranking and the verdict, write the report, and exit with 1 if a job failed."""
-        if sys.exception() is not None:  # Hydra 1.4 comes here from an error, too
+        if sys.exception() is not None or config.get("dry_run"):  # Hydra 1.4 comes here from an error, too
             return
         with _exit_on_error():
             n_failed = self._hand_over(config) if config.sweep.detach else self.ending.finish()

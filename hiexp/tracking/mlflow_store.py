@@ -219,6 +219,10 @@ class NoTracking:
     def deliver(self, sweep: Path) -> None:
         """Send nothing."""
 
+    def is_there(self) -> bool:
+        """Return False: there is no store."""
+        return False
+
     def runs(self, tags: Mapping[str, str], status: str | None = None) -> list[Run]:
         """Return no runs."""
         return []
@@ -429,6 +433,10 @@ class MlflowTracking:
     def deliver(self, sweep: Path) -> None:
         """Do nothing more at the end of a sweep: its jobs have sent their runs themselves."""
 
+    def is_there(self) -> bool:
+        """Return whether there is a store to ask; of a database that is no file only who asks learns that."""
+        return self._file is None or self._file.exists()
+
     def runs(self, tags: Mapping[str, str], status: str | None = None) -> list[Run]:
         """Return the runs of the experiment that have all these tags and this status, the newest first."""
         quotes = {key: '"' if "'" in value else "'" for key, value in tags.items()}  # a folder may have one
@@ -436,6 +444,8 @@ class MlflowTracking:
         if status is not None:
             asked.append(f"attributes.status = '{status}'")
         with self._locked_client() as client:
+            if client.get_experiment_by_name(self.experiment) is None:  # who looks for runs makes none
+                return []
             return found_runs(client, [self._experiment_id(client)], " and ".join(asked))
 
     def find(self, run_id: str) -> Run | None:

@@ -94,7 +94,9 @@ def test_every_member_of_every_group_passes_and_every_key_of_it_is_checked(group
             ["dataset._target_=no_such_module.sky"],
             "dataset._target_=no_such_module.sky: cannot be imported (No module",
         ),
-        (["+trainer.accelerator=gpu"], "trainer={'accelerator': 'gpu'}: nothing reads this key"),
+        (["+trained.accelerator=gpu"], "trained={'accelerator': 'gpu'}: nothing reads this key"),
+        (["limit=0"], "limit=0: give a whole number from 1 up"),
+        (["dry_run=1"], "dry_run=1: give"),
         (["+dataset.n_galxies=3"], "dataset.n_galxies=3: nothing reads this key; do you mean dataset.n_galaxies?"),
         (["+fit.max_step=3"], "fit.max_step=3: nothing reads this key; do you mean fit.max_steps?"),
         (["+classifier.epoch=3"], "classifier.epoch=3: nothing reads this key; do you mean classifier.epochs?"),
@@ -131,6 +133,15 @@ def test_what_cannot_be(words, said):
         check_settings(composed(*words), "train")
     assert said in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_all_faults_are_said_a_line_each_but_not_what_follows_from_them():
+    words = ["epochs=abc", "seed=-1", "+fit.max_step=3", "model.dense=0", "classifier.batch_size=0", "test_size=7.5"]
+    with pytest.raises(InputError) as refused:
+        check_settings(composed(*words), "train")
+    said = [line.partition(":")[0] for line in str(refused.value).split("\n")]
+    # The classifier and the split refer to what cannot be, and are not looked at.
+    assert sorted(said) == ["epochs=abc", "fit.max_step=3", "model.dense=0", "seed=-1", "test_size=7.5"]
 
 
 def test_the_best_feature_of_asymmetry_goes_with_any_classifier():

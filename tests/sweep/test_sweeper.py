@@ -1,53 +1,86 @@
 """What is tried before the first job of a sweep begins."""
 
-from functools import cache
+import sys
+from contextlib import contextmanager
 from itertools import product
 from types import SimpleNamespace
 
 import pytest
 from helpers.commands import train
-from helpers.configuration import composed
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.plugins import Plugins
 from hydra.types import HydraContext
 from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf, open_dict
 
+from hiexp.configs import CONFIGS
 from hiexp.errors import InputError
-from hydra_plugins.hiexp_sweeper import GridSweeper
+from hiexp.hydra_versions import VERSION_BASE
+from hiexp.run.checks import without_hydra
+from hydra_plugins.hiexp_sweeper import GridSweeper, with_all_words
 
 
-@cache
-def configuration(command):
-    config = composed(command=command, hydra=True)
-    with open_dict(config):
-        config.hydra.job.name = command  # as Hydra finds it out from the module that it runs
-    return config
+@contextmanager
+def sweeper_of(command):
+    """The sweeper of a command, and the jobs that it has composed by Hydra."""
+    with initialize_config_dir(str(CONFIGS.absolute()), **VERSION_BASE):
+        config = compose(command, return_hydra_config=True)
+        with open_dict(config):
+            config.hydra.job.name = config.hydra.job.config_name = (
+                command  # as Hydra finds out from the module it runs
+            )
+        loader, loaded = GlobalHydra.instance().config_loader(), []
+
+        def load_sweep_config(master_config, sweep_overrides):
+            loaded.append(sweep_overrides)
+            return loader.load_sweep_config(master_config, sweep_overrides)
+
+        counting = SimpleNamespace(load_sweep_config=load_sweep_config, get_group_options=loader.get_group_options)
+        context = HydraContext(config_loader=counting, callbacks=None)
+        plugins = Plugins.instance()
+        yield plugins.instantiate_sweeper(config=config, hydra_context=context, task_function=None), loaded
 
 
-def tried_of(batch, command):
-    """Return the jobs of a batch that a command's sweeper composes before they begin."""
-    tried = []
+def test_jobs_that_differ_by_plain_values_are_composed_once_and_are_what_hydra_composes():
+    axes = (
+        ["classifier=knn", "classifier=svm"],
+        ["seed=1", "seed=2"],
+        ["root=a", "root='b c'"],
+        ["++own=[1]", "++own=2"],
+    )
+    batch = [["test_size=0.5", *words] for words in product(*axes)]
+    with sweeper_of("train") as (sweeper, loaded):
+        made = [(error, OmegaConf.to_container(without_hydra(job))) for error, job in sweeper.composed(batch)]
+        assert len(loaded) == 4
+        whole = [sweeper.hydra_context.config_loader.load_sweep_config(sweeper.config, words) for words in batch]
+    assert made == [(None, OmegaConf.to_container(without_hydra(job))) for job in whole]
 
-    def load_sweep_config(master_config, sweep_overrides):
-        tried.append(sweep_overrides)
-        return configuration(command=command)
 
-    loader = SimpleNamespace(load_sweep_config=load_sweep_config)
-    context = HydraContext(config_loader=loader, callbacks=None)
-    plugins, config = Plugins.instance(), configuration(command=command)
-    sweeper = plugins.instantiate_sweeper(config=config, hydra_context=context, task_function=None)
-    sweeper.validate_batch_is_legal(batch)
-    return tried
+def test_all_faults_of_all_jobs_are_said_each_once(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["train"])
+    axes = (
+        ["classifier=knn", "classifier=knnn", "classifier=svm"],
+        ["epochs=abc", "epochs=2"],
+        ["seed=-1", "seed=x"],
+        ["classifier.n_neighbors=3"],
+    )
+    batch = [["model.dense=0", *words] for words in product(*axes)]
+    with sweeper_of("train") as (sweeper, _), pytest.raises(InputError) as refused:
+        sweeper.validate_batch_is_legal(batch)
+    lines = str(refused.value).split("\n")
+    for start in ("epochs=abc: give", "seed=-1: give", "seed=x: give", "model.dense=0: give", "classifier=knnn: "):
+        assert len([line for line in lines if line.startswith(start)]) == 1, start
+    assert any(line.startswith("classifier.n_neighbors: there is no such key") for line in lines)  # of svm
+    assert len(lines) == 6
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("command", ["train", "fit"])
 @given(st.lists(st.integers(1, 5), min_size=1, max_size=4))
-def test_every_value_of_a_grid_is_composed_in_one_job_more_than_there_are_alternatives(command, sizes):
+def test_of_a_large_grid_every_value_is_tried_in_one_job_more_than_there_are_alternatives(sizes):
     axes = [[f"{name}={value}" for value in range(size)] for name, size in zip("abcd", sizes, strict=False)]
     batch = [["fixed=1", *values] for values in product(*axes)]
-    tried = tried_of(batch, command)
+    tried = list(with_all_words(batch))
     assert {word for job in tried for word in job} == {word for job in batch for word in job}
     assert all(job in batch for job in tried)
     assert len(tried) == 1 + sum(size - 1 for size in sizes)
