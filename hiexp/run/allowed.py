@@ -9,6 +9,7 @@ ESTIMATORS = frozenset(
     {
         "hiexp.classifiers.cnn.estimator.CNNClassifier",
         "hiexp.classifiers.cnn.network.ConvNet",
+        "hiexp.classifiers.cnn.options.OwnNetwork",
         "hiexp.classifiers.shapelets.ShapeletClassifier",
         "hiexp.features.asymmetry.ProfileAsymmetry",
         "hiexp.features.image_statistics.ImageStatistics",

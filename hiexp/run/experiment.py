@@ -19,7 +19,7 @@ from hiexp.writing import staged
 if TYPE_CHECKING:  # pandas, scikit-learn and torch take seconds to import, and --help needs none of them
     import numpy as np
     import pandas as pd
-    from sklearn.base import TransformerMixin
+    from sklearn.base import ClassifierMixin, TransformerMixin
 
     from hiexp.cache import DiskCache, NoCache
     from hiexp.evaluation.split import Division
@@ -239,6 +239,25 @@ def feature_of(cfg: DictConfig) -> TransformerMixin:
         raise
 
 
+def classifier_of(cfg: DictConfig) -> ClassifierMixin:
+    """Return the classifier of an experiment, not fitted.
+
+    A torch module of somebody's own is made when the classifier is fitted, so that its seed is that of the weights.
+    """
+    from hydra.utils import get_object, instantiate
+
+    network = cfg.classifier.get("network")
+    if not isinstance(network, DictConfig) or not hasattr(get_object(network["_target_"]), "state_dict"):
+        return instantiate(cfg.classifier, _convert_="all")
+    from hiexp.classifiers.cnn.options import OwnNetwork
+
+    settings: Any = OmegaConf.to_container(cfg.classifier, resolve=True)
+    settings["network"]["_partial_"] = True
+    classifier = instantiate(settings, _convert_="all")
+    classifier.network = OwnNetwork(classifier.network.func, classifier.network.keywords)
+    return classifier
+
+
 def without_classifier(
     cfg: DictConfig,
     cache: DiskCache | NoCache,
@@ -301,7 +320,7 @@ def learn_classes(
         stopwatch(metrics, "feature_seconds")(lambda: extract(feature, seen, training, classes)),
     )
     with stopwatch(metrics, "train_seconds"):
-        model = learn(features, instantiate(cfg.classifier, _convert_="all"), training, classes, each_epoch)
+        model = learn(features, classifier_of(cfg), training, classes, each_epoch)
     with stopwatch(metrics, "predict_seconds"):
         predicted, probability = predict(model, features)
     return Learned(assigned, features, model, predicted, probability)

@@ -337,6 +337,8 @@ def _store_network(step: object, file: Path) -> object:
     save_weights(step.network_, str(file))
     bare = copy.copy(step)
     del bare.network_
+    for name in getattr(step, "used_by_fit_alone", ()):
+        setattr(bare, name, None)
     return bare
 
 

@@ -99,11 +99,13 @@ class TrainSettings(SampleSettings):
     labels: Member
     classifier: Member
     model: Member
+    trainer: Member
     evaluation: EvaluationSettings
     test_size: InnerFraction | Count
     random_state: Seed
     epochs: Count
     n_classes: Several
+    schedule: Member | None = None
     transfer: bool = False
     objective: Objective | None = None
 
@@ -437,7 +439,8 @@ def _hints(target: Callable) -> tuple[dict[str, object], bool]:
 
 
 def _without_default(target: Callable) -> list[str]:
-    """Return the arguments that a callable has to be given."""
+    """Return the arguments that a callable has to be given; a network is told some of them when it is made."""
+    told = ("image_shape", "n_classes") if hasattr(target, "state_dict") else ()
     try:
         parameters = inspect.signature(target).parameters.values()
     except (ValueError, TypeError):  # compiled code of a library
@@ -445,7 +448,7 @@ def _without_default(target: Callable) -> list[str]:
     return [
         one.name
         for one in parameters
-        if one.default is one.empty and one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)
+        if one.default is one.empty and one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD) and one.name not in told
     ]
 
 

@@ -23,6 +23,7 @@ from torch import nn
 from hiexp.cache import fingerprint
 from hiexp.classifiers.cnn.checkpoints import Checkpoint, Checkpoints, stopped_early
 from hiexp.classifiers.cnn.network import ConvNet
+from hiexp.classifiers.cnn.options import TrainerOptions, built, check_logits, described
 from hiexp.devices import torch_device
 from hiexp.errors import InputError
 from hiexp.kinds import Count, Device, InnerFraction, NotNegative, Positive, Seed, Several
@@ -43,9 +44,11 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
 
     Parameters
     ----------
-    network : object with a method ``build``
+    network : object with a method ``build``, torch module, or function that returns one
         ``build(image_shape, n_classes)`` returns a torch module that maps images, shape (N, *image_shape), to
-        logits; `ConvNet`, for example.
+        logits; `ConvNet`, for example. A module is copied with its weights. A function, or a class of modules, is
+        given ``image_shape`` and ``n_classes`` if it takes them. A `LightningModule` with a ``training_step`` of its
+        own trains itself: `learning_rate`, `weight_decay`, `class_weight` are not used then.
     epochs : int
         Passes over the training images.
     batch_size : int
@@ -75,6 +78,10 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         but `epochs`, with the same result as from the beginning to the last bit. None saves none.
     checkpoint_seconds : float
         Seconds of training between two checkpoints; there is one at the end, too.
+    trainer : TrainerOptions or None
+        How Lightning's Trainer is to be set. None trains the shortest way.
+    schedule : callable or None
+        Function that makes a scheduler of `torch.optim.lr_scheduler`, called after each epoch, of an optimiser.
 
     Attributes
     ----------
@@ -94,6 +101,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
     imported_by_fit: ClassVar[tuple[str, ...]] = (
         "hiexp.classifiers.cnn.training",
     )  # a sweep's processes do so earlier
+    used_by_fit_alone: ClassVar[tuple[str, ...]] = ("trainer", "schedule")  # and not stored with a trained model
     classes_: np.ndarray
     centre_: float
     spread_: float
@@ -102,7 +110,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
 
     def __init__(
         self,
-        network: ConvNet,
+        network: ConvNet | Callable[..., nn.Module],
         epochs: Count = 50,
         batch_size: Several = 32,
         learning_rate: Positive = 1e-3,
@@ -117,6 +125,8 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         seed: Seed = 0,
         checkpoints: str | None = None,
         checkpoint_seconds: NotNegative = 30,
+        trainer: TrainerOptions | None = None,
+        schedule: Callable | None = None,
     ) -> None:
         self.network = network
         self.epochs = epochs
@@ -133,6 +143,8 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         self.seed = seed
         self.checkpoints = checkpoints
         self.checkpoint_seconds = checkpoint_seconds
+        self.trainer = trainer
+        self.schedule = schedule
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -157,15 +169,18 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
             )
         check_classification_targets(y)
         self._check_settings()
-        device = torch_device(self.device)
+        options = self.trainer or TrainerOptions()
+        device = options.device(self.device)
         self.centre_, self.spread_ = (float(X.mean()), float(X.std()) or 1.0) if self.standardize else (0.0, 1.0)
         images = self._prepared(X)
         self.classes_, targets = np.unique(y, return_inverse=True)
         self.image_shape_ = images.shape[1:]
-        bf16 = self._in_bf16(device)
+        bf16 = self._in_bf16(device) if options.precision is None else options.precision == "bf16-mixed"
         with _arithmetic(self.threads), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(self.seed)
             self.network_ = self.build_network()
+            if not isinstance(self.network, ConvNet):
+                check_logits(self.network_, self.image_shape_, len(self.classes_), torch.float32)
             self._train(images, targets, device, bf16, each_epoch)
         self.network_.cpu().eval().requires_grad_(False)
         return self
@@ -232,7 +247,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
 
     def build_network(self) -> nn.Module:
         """Return the network untrained, as `fit` starts from and as stored weights are loaded into."""
-        return self.network.build(self.image_shape_, len(self.classes_))
+        return built(self.network, self.image_shape_, len(self.classes_))
 
     def _prepared(self, X: np.ndarray) -> np.ndarray:
         """Return standardized images; profiles as images of one channel; float32."""
@@ -301,6 +316,9 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         """Train the network from a checkpoint on, or from the beginning."""
         from hiexp.classifiers.cnn.training import Examples, Training
 
+        if self._in_own_loop():
+            self._continue_in_own_loop(checkpoint, images, targets, device, bf16, save)
+            return
         tensor = torch.from_numpy(images).to(device, torch.bfloat16 if bf16 else torch.float32)
         examples, validation = Examples(tensor, torch.from_numpy(targets).to(device)), None
         if self.early_stopping:
@@ -324,6 +342,46 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
             log.info("The training goes on after %d epochs of an earlier one", checkpoint.epochs)
         training.run(self.epochs, "bf16-mixed" if bf16 else "32-true")
         self.history_ = training.history
+
+    def _in_own_loop(self) -> bool:
+        """Return whether something is asked for that Lightning's own loop does."""
+        return bool((self.trainer and self.trainer.asked) or self.schedule or hasattr(self.network_, "training_step"))
+
+    def _continue_in_own_loop(
+        self,
+        checkpoint: Checkpoint | None,
+        images: np.ndarray,
+        targets: np.ndarray,
+        device: torch.device,
+        bf16: bool,
+        save: Callable[[Checkpoint], None] | None,
+    ) -> None:
+        """Do what `_continue` does by Lightning's own loop."""
+        from hiexp.classifiers.cnn.loop import Loop, training_module
+        from hiexp.classifiers.cnn.training import Examples
+
+        options, weights = self.trainer or TrainerOptions(), self._weights(targets, device)
+        precision = options.precision or ("bf16-mixed" if bf16 else "32-true")
+        tensor = torch.from_numpy(images).to(device, torch.float64 if precision == "64-true" else torch.float32)
+        examples, validation = Examples(tensor, torch.from_numpy(targets).to(device)), None
+        if self.early_stopping:
+            examples, validation = self._divided(examples, targets)
+        rates = self.learning_rate, self.weight_decay
+        loop = Loop(
+            training_module(self.network_, *rates, weights, self.schedule),
+            self.network_.to(device),
+            *(examples, validation, weights, self.batch_size, self.seed, self.early_stopping),
+            *(
+                save if precision != "16-mixed" else None,
+                self.checkpoint_seconds,
+            ),  # whose loss has a scale of its own
+        )
+        if checkpoint:
+            loop.restore(checkpoint)
+            log.info("The training goes on after %d epochs of an earlier one", checkpoint.epochs)
+        loop.run(self.epochs, precision, device, options)
+        self.network_.float()
+        self.history_ = loop.history
 
     def _divided(self, examples: Examples, targets: np.ndarray) -> tuple[Examples, Examples]:
         """Return the examples to learn from and the validation part."""
@@ -353,12 +411,17 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         """Return the checkpoints of all trainings that differ from this one by nothing but `epochs`."""
         if self.checkpoints is None:
             return None
-        elsewhere = ("network", "epochs", "precision", "device", "checkpoints", "checkpoint_seconds")
+        elsewhere = {"network", "epochs", "precision", "device", "checkpoints", "checkpoint_seconds"}
+        elsewhere |= {*self.used_by_fit_alone}
         network = type(self.network)
+        options = {
+            name: value for name, value in (self.trainer or TrainerOptions()).asked.items() if name != "logger"
+        }
         settings = {
             "classifier": {name: value for name, value in self.get_params(False).items() if name not in elsewhere},
             "network": f"{network.__module__}.{network.__qualname__}",
-            "network_settings": json.dumps(vars(self.network), sort_keys=True, default=repr),
+            "network_settings": json.dumps(described(self.network), sort_keys=True, default=repr),
+            "loop": json.dumps(described([options, self.schedule]), sort_keys=True, default=repr),
             "arithmetic": [str(device), bf16, torch.backends.cpu.get_cpu_capability(), version("numba")],
         }
         return Checkpoints(Path(self.checkpoints) / f"training-{fingerprint(settings, images, targets)}")

@@ -31,6 +31,8 @@ def forward(block: Layers, images: torch.Tensor) -> torch.Tensor | None:
 
     Dropout on a CPU rounds its probability to a multiple of 1/256 and draws other numbers than torch's own.
     """
+    if images.dtype == torch.float64:
+        return None
     if images.device.type == "cpu":
         if block.training or _can_fuse_convolution(block, images):
             return _fused(block, images)

@@ -121,7 +121,7 @@ class Training(pl.LightningModule):
             unit="epoch",
             leave=False,
         )
-        with _quiet_lightning(), self.progress:
+        with quiet_lightning(), self.progress:
             trainer = pl.Trainer(
                 max_epochs=epochs - self.epochs_done,
                 accelerator="gpu" if self.gpu else "cpu",
@@ -250,7 +250,7 @@ def stream(seed: int, epoch: int, purpose: int) -> int:
 
 
 @contextmanager
-def _quiet_lightning() -> Iterator[None]:
+def quiet_lightning() -> Iterator[None]:
     """Hold back Lightning's notes on the devices it sees and its advice on data loaders; errors still show."""
     logger = logging.getLogger("pytorch_lightning")
     level = logger.level
