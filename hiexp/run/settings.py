@@ -28,7 +28,7 @@ from hiexp.evaluation.objective import Objective
 from hiexp.kinds import Count, Device, InnerFraction, Name, NotNegative, Positive, Seed, Several, Whole, describe
 from hiexp.run.trained import takes_model, trained_run
 
-REFERENCE = re.compile(r"\$\{([\w.]+)\}")
+REFERENCE = re.compile(r"\$\{(?:oc\.select:)?([\w.]+)(?:,null)?\}")
 
 
 class Member:

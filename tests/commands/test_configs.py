@@ -11,7 +11,7 @@ from hiexp.run.provenance import config_hash, flat_parameters
 
 STAGES = [
     *("dataset", "fit", "measurements", "asymmetry", "feature"),
-    *("clusterer", "labels", "classifier", "model", "tracking"),
+    *("clusterer", "labels", "classifier", "model", "trainer", "tracking"),
 ]
 MEMBERS = [f"{group}={file.stem}" for group in STAGES for file in sorted((CONFIGS / group).glob("*.yaml"))]
 PRESETS = [f"+experiment={file.stem}" for file in sorted((CONFIGS / "experiment").glob("*.yaml"))]

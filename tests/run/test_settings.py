@@ -14,7 +14,7 @@ from hiexp.run.settings import check_settings
 
 GROUPS = [
     *("dataset", "fit", "measurements", "asymmetry", "feature"),
-    *("clusterer", "labels", "classifier", "model", "evaluation"),
+    *("clusterer", "labels", "classifier", "model", "trainer", "schedule", "evaluation"),
 ]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -23,7 +22,7 @@ from torch import nn
 from hiexp.cache import fingerprint
 from hiexp.classifiers.cnn.checkpoints import Checkpoint, Checkpoints, stopped_early
 from hiexp.classifiers.cnn.network import ConvNet
-from hiexp.classifiers.cnn.options import TrainerOptions, built, check_logits, described
+from hiexp.classifiers.cnn.options import OwnNetwork, TrainerOptions, check_logits, described
 from hiexp.devices import torch_device
 from hiexp.errors import InputError
 from hiexp.kinds import Count, Device, InnerFraction, NotNegative, Positive, Seed, Several
@@ -44,11 +43,10 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
 
     Parameters
     ----------
-    network : object with a method ``build``, torch module, or function that returns one
+    network : object with a method ``build``
         ``build(image_shape, n_classes)`` returns a torch module that maps images, shape (N, *image_shape), to
-        logits; `ConvNet`, for example. A module is copied with its weights. A function, or a class of modules, is
-        given ``image_shape`` and ``n_classes`` if it takes them. A `LightningModule` with a ``training_step`` of its
-        own trains itself: `learning_rate`, `weight_decay`, `class_weight` are not used then.
+        logits: `ConvNet`, for example, or `OwnNetwork` of a module of your own. A `LightningModule` with a
+        ``training_step`` of its own trains itself: `learning_rate`, `weight_decay` and `class_weight` are not used.
     epochs : int
         Passes over the training images.
     batch_size : int
@@ -110,7 +108,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
 
     def __init__(
         self,
-        network: ConvNet | Callable[..., nn.Module],
+        network: ConvNet | OwnNetwork,
         epochs: Count = 50,
         batch_size: Several = 32,
         learning_rate: Positive = 1e-3,
@@ -247,7 +245,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
 
     def build_network(self) -> nn.Module:
         """Return the network untrained, as `fit` starts from and as stored weights are loaded into."""
-        return built(self.network, self.image_shape_, len(self.classes_))
+        return self.network.build(self.image_shape_, len(self.classes_))
 
     def _prepared(self, X: np.ndarray) -> np.ndarray:
         """Return standardized images; profiles as images of one channel; float32."""
@@ -413,15 +411,13 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
             return None
         elsewhere = {"network", "epochs", "precision", "device", "checkpoints", "checkpoint_seconds"}
         elsewhere |= {*self.used_by_fit_alone}
-        network = type(self.network)
         options = {
             name: value for name, value in (self.trainer or TrainerOptions()).asked.items() if name != "logger"
         }
         settings = {
             "classifier": {name: value for name, value in self.get_params(False).items() if name not in elsewhere},
-            "network": f"{network.__module__}.{network.__qualname__}",
-            "network_settings": json.dumps(described(self.network), sort_keys=True, default=repr),
-            "loop": json.dumps(described([options, self.schedule]), sort_keys=True, default=repr),
+            "network": described(self.network),
+            "loop": described([options, self.schedule]),
             "arithmetic": [str(device), bf16, torch.backends.cpu.get_cpu_capability(), version("numba")],
         }
         return Checkpoints(Path(self.checkpoints) / f"training-{fingerprint(settings, images, targets)}")

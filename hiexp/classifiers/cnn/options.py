@@ -110,30 +110,9 @@ class OwnNetwork:
         """
         if not issubclass(self.module, nn.Module):  # in a model of a stranger
             raise InputError(f"model._target_={self.module.__qualname__}: give a class of torch modules")
-        return built(functools.partial(self.module, **self.settings), image_shape, n_classes)
-
-
-def built(network: Any, image_shape: tuple[int, ...], n_classes: int) -> nn.Module:
-    """Return a new network.
-
-    Parameters
-    ----------
-    network : object with a method ``build``, torch module, or function that returns one
-        A module is copied, with its weights. A function is given ``image_shape`` and ``n_classes`` if it takes
-        arguments of these names and has them not yet.
-    image_shape : tuple of int
-        (channels, height, width) of one image, or (channels, samples) of one profile.
-    n_classes : int
-        Number of classes.
-    """
-    if hasattr(network, "build"):
-        return network.build(image_shape, n_classes)
-    if isinstance(network, nn.Module):
-        return copy.deepcopy(network)
-    known = {"image_shape": image_shape, "n_classes": n_classes}
-    given = getattr(network, "keywords", {})
-    taken = inspect.signature(network).parameters
-    return network(**{name: value for name, value in known.items() if name in taken and name not in given})
+        taken = inspect.signature(self.module).parameters
+        told = {"image_shape": image_shape, "n_classes": n_classes}
+        return self.module(**{name: value for name, value in told.items() if name in taken} | dict(self.settings))
 
 
 def check_logits(network: nn.Module, image_shape: tuple[int, ...], n_classes: int, dtype: torch.dtype) -> None:
@@ -156,19 +135,18 @@ def check_logits(network: nn.Module, image_shape: tuple[int, ...], n_classes: in
         )
 
 
-def described(value: Any) -> object:
-    """Return what stands for a setting in a key, as plain values; of an unknown object what Python shows of it."""
+def described(value: Any, depth: int = 6) -> Any:
+    """Return what stands for a setting in a key, as plain values; of what lies deep in it what Python shows."""
     if value is None or isinstance(value, bool | int | float | str):
         return value
+    if depth == 0:
+        return repr(value)
     if isinstance(value, Mapping):
-        return {str(name): described(one) for name, one in value.items()}
+        return {str(name): described(one, depth - 1) for name, one in value.items()}
     if isinstance(value, list | tuple):
-        return [described(one) for one in value]
+        return [described(one, depth - 1) for one in value]
     if isinstance(value, functools.partial):
-        return [described(value.func), described(value.args), described(value.keywords)]
-    if isinstance(value, Callable) and hasattr(value, "__qualname__"):  # type: ignore[arg-type]
-        return f"{value.__module__}.{value.__qualname__}"
-    if isinstance(value, nn.Module):
-        digest = {name: weights.tolist() for name, weights in value.state_dict().items()}
-        return [f"{type(value).__module__}.{type(value).__qualname__}", repr(value), digest]
-    return [f"{type(value).__module__}.{type(value).__qualname__}", described(vars(value)) if vars(value) else []]
+        return described([value.func, value.args, value.keywords], depth)
+    if callable(value) and hasattr(value, "__qualname__"):
+        return f"{value.__module__}.{value.__qualname__}"  # whose file is then part of the key
+    return [described(type(value)), described(getattr(value, "__dict__", repr(value)), depth - 1)]
