@@ -105,6 +105,17 @@ def test_precisions(precision):
     assert {weights.dtype for weights in found.network_.parameters()} == {torch.float32}
 
 
+@pytest.mark.parametrize("precision", ["64-true", "bf16-mixed"])
+def test_every_precision_goes_on_from_a_checkpoint_to_the_last_bit(tmp_path, precision):
+    options = TrainerOptions(precision=precision, gradient_clip_val=0.5)
+    expected = trained(trainer=options)
+    trained(epochs=2, trainer=options, checkpoints=str(tmp_path))
+    for _ in range(2):  # from half of the way, and from the end
+        found = trained(trainer=options, checkpoints=str(tmp_path))
+        assert found.history_ == expected.history_
+        np.testing.assert_array_equal(found.predict_proba(X), expected.predict_proba(X))
+
+
 def test_a_logger_has_the_course_of_the_training(tmp_path):
     logger = CSVLogger(tmp_path)
     found = trained(trainer=TrainerOptions(logger=[logger]))

@@ -360,14 +360,15 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
 
         options, weights = self.trainer or TrainerOptions(), self._weights(targets, device)
         precision = options.precision or ("bf16-mixed" if bf16 else "32-true")
-        tensor = torch.from_numpy(images).to(device, torch.float64 if precision == "64-true" else torch.float32)
+        dtype = torch.float64 if precision == "64-true" else torch.float32
+        tensor = torch.from_numpy(images).to(device, dtype)
         examples, validation = Examples(tensor, torch.from_numpy(targets).to(device)), None
         if self.early_stopping:
             examples, validation = self._divided(examples, targets)
         rates = self.learning_rate, self.weight_decay
         loop = Loop(
             training_module(self.network_, *rates, weights, self.schedule),
-            self.network_.to(device),
+            self.network_.to(device, dtype),
             *(examples, validation, weights, self.batch_size, self.seed, self.early_stopping),
             *(
                 save if precision != "16-mixed" else None,
