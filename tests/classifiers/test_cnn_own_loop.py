@@ -216,6 +216,7 @@ class NoLoss(OwnLightning):
             {"network": OwnNetwork(OwnLightning, {}), "schedule": functools.partial(StepLR, step_size=1)},
             "schedule: OwnLightning trains itself",
         ),
+        ({"network": OwnNetwork(dict, {})}, "model._target_=dict: give a class of torch modules"),
         ({"schedule": StepLR}, "schedule: torch refuses it"),
     ],
 )

@@ -64,7 +64,10 @@ def test_of_a_group_that_is_swept_each_member_chosen_is_prepared_for(tmp_path, s
     (tmp_path / "classifier").mkdir()
     (tmp_path / "classifier" / "my_own.yaml").write_text("_target_: my_package.MyOwn\n")
     config = composed(f"hydra.searchpath=[file://{tmp_path}]", hydra=True)
-    others = {config[group]["_target_"] for group in ("dataset", "fit", "feature", "labels", "clusterer", "model")}
+    others = {
+        config[group]["_target_"]
+        for group in ("dataset", "fit", "feature", "labels", "clusterer", "model", "trainer")
+    }
     others |= {config[group]["_target_"] for group in ("cache", "tracking")}
     targets = {*targets_of(config, OverridesParser.create().parse_overrides(swept))}
     assert targets - others == classifiers
