@@ -299,8 +299,6 @@ def learn_classes(
     each_epoch: EachEpoch | None = None,
 ) -> Learned:
     """Fit labels, feature and classifier on the training part of one division, and predict the classes of all."""
-    from hydra.utils import instantiate
-
     from hiexp.labels import Assignment
     from hiexp.run.pipeline import Features, Learned, extract, learn, learned_from, predict
 

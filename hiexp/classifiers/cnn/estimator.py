@@ -195,7 +195,8 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
 
     def _probability(self, X: np.ndarray, device: torch.device) -> np.ndarray:
         batches = torch.from_numpy(self._prepared(X)).split(PREDICTION_BATCH[device.type])
-        logits = [self.network_(batch.to(device)).cpu().double() for batch in batches]
+        dtype = next((one.dtype for one in self.network_.parameters()), torch.float32)
+        logits = [self.network_(batch.to(device, dtype)).cpu().double() for batch in batches]
         return torch.softmax(torch.cat(logits), dim=1).numpy()
 
     def _interim_probability(self, X: np.ndarray) -> np.ndarray:
@@ -314,8 +315,9 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         """Train the network from a checkpoint on, or from the beginning."""
         from hiexp.classifiers.cnn.training import Examples, Training
 
+        told = (lambda epoch: each_epoch(epoch, self._interim_probability)) if each_epoch else None
         if self._in_own_loop():
-            self._continue_in_own_loop(checkpoint, images, targets, device, bf16, save)
+            self._continue_in_own_loop(checkpoint, images, targets, device, bf16, save, told)
             return
         tensor = torch.from_numpy(images).to(device, torch.bfloat16 if bf16 else torch.float32)
         examples, validation = Examples(tensor, torch.from_numpy(targets).to(device)), None
@@ -333,7 +335,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
             patience=self.early_stopping,
             save=save,
             save_seconds=self.checkpoint_seconds,
-            each_epoch=(lambda epoch: each_epoch(epoch, self._interim_probability)) if each_epoch else None,
+            each_epoch=told,
         )
         if checkpoint:
             training.restore(checkpoint)
@@ -353,6 +355,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         device: torch.device,
         bf16: bool,
         save: Callable[[Checkpoint], None] | None,
+        each_epoch: Callable[[int], None] | None,
     ) -> None:
         """Do what `_continue` does by Lightning's own loop."""
         from hiexp.classifiers.cnn.loop import Loop, training_module
@@ -370,10 +373,9 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
             training_module(self.network_, *rates, weights, self.schedule),
             self.network_.to(device, dtype),
             *(examples, validation, weights, self.batch_size, self.seed, self.early_stopping),
-            *(
-                save if precision != "16-mixed" else None,
-                self.checkpoint_seconds,
-            ),  # whose loss has a scale of its own
+            save if precision != "16-mixed" else None,  # whose loss has a scale of its own
+            self.checkpoint_seconds,
+            each_epoch,
         )
         if checkpoint:
             loop.restore(checkpoint)

@@ -17,6 +17,7 @@ from tqdm import tqdm
 from hiexp.classifiers.cnn.checkpoints import Checkpoint, History, best_epoch, stopped_early
 from hiexp.classifiers.cnn.options import TrainerOptions
 from hiexp.classifiers.cnn.training import DROPOUT, ORDER, Examples, quiet_lightning, stream
+from hiexp.epochs import epoch_ended
 from hiexp.errors import InputError
 
 log = logging.getLogger(__name__)
@@ -126,6 +127,8 @@ class Loop:
         Function that is given a checkpoint every `save_seconds`, and one at the end.
     save_seconds : float
         Seconds of training between two checkpoints.
+    each_epoch : callable or None
+        Is told how many epochs have been trained, after each; what it raises ends the training.
     history : dict of list of float
         One value an epoch.
     best : dict of Tensor
@@ -142,6 +145,7 @@ class Loop:
     patience: int | None
     save: Callable[[Checkpoint], None] | None
     save_seconds: float
+    each_epoch: Callable[[int], None] | None = None
 
     def __post_init__(self) -> None:
         names = ["train_loss"] + (["train_accuracy"] if isinstance(self.module, Module) else [])
@@ -249,8 +253,11 @@ class _Epochs(pl.Callback):
         ends = trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs
         if loop.save and (ends or time.monotonic() - self.saved_at > loop.save_seconds):
             self._save(trainer)
+        epoch_ended(loop.epochs_done, last)
         self.progress.set_postfix(loss=f"{last['train_loss']:.3f}", refresh=False)
         self.progress.update()
+        if loop.each_epoch:
+            loop.each_epoch(loop.epochs_done)
 
     def _save(self, trainer: pl.Trainer) -> None:
         """Save a checkpoint, unless the next epoch depends on what it does not hold."""
