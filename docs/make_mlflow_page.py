@@ -1,4 +1,4 @@
-"""Draw the pictures of docs/mlflow.md: ``python docs/make_mlflow_page.py``, from the repository's root; needs Chromium.
+"""Draw the pictures of docs/mlflow.md, with Chromium: ``python docs/make_mlflow_page.py``, from the root of the code.
 
 A sweep of six jobs is recorded by MLflow's server on this machine, and its pages are photographed.
 """
