@@ -1,9 +1,13 @@
-"""The numbers of each epoch, told while something is trained; whoever wants to know listens."""
+"""The numbers of each epoch, told while something is trained; whoever wants to know listens, or asks afterwards."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
 
 Listener = Callable[[int, Mapping[str, float]], None]
 
@@ -34,3 +38,8 @@ def told_to(listener: Listener) -> Iterator[None]:
         yield
     finally:
         _listeners.remove(listener)
+
+
+def training_history(model: Pipeline) -> dict[str, list[float]]:
+    """Return one value an epoch of each quantity that feature and classifier of a model recorded in training."""
+    return getattr(model["feature"], "history_", {}) | getattr(model["classifier"], "history_", {})

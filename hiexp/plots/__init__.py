@@ -1,4 +1,4 @@
-"""Pictures of a run; each function writes one PNG."""
+"""Pictures of a run; each function writes one PNG, those of classes and training return their figure, too."""
 
 from hiexp.plots.classes import plot_classes
 from hiexp.plots.confusion import plot_confusion

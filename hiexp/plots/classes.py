@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
 
 from hiexp.features.raw import unit_range
 from hiexp.plots.figure import caption, largest_classes, panels, short
@@ -16,7 +17,7 @@ MOST_A_CLASS = 20_000  # profiles, evenly taken from the sample, whose quantiles
 SAMPLES = 333  # of a profile drawn, at least, where it has as many
 
 
-def plot_classes(profiles: np.ndarray, predicted: np.ndarray, file: Path) -> None:
+def plot_classes(profiles: np.ndarray, predicted: np.ndarray, file: Path | None = None) -> Figure:
     """Draw one panel a predicted class: its profiles, their median and 16-84 % range.
 
     Parameters
@@ -25,8 +26,13 @@ def plot_classes(profiles: np.ndarray, predicted: np.ndarray, file: Path) -> Non
         mJy; drawn scaled to 0..1. At most 60 a class are drawn as lines, evenly taken from the sample.
     predicted : ndarray, shape (N,)
         Classes.
-    file : Path
+    file : Path, optional
         The PNG to write.
+
+    Returns
+    -------
+    Figure
+        Shown by a notebook as it is written.
     """
     classes, counts, words = largest_classes(predicted)
     # Window of the fit stage from edge to edge, whatever its width in km/s; about a sample a pixel.
@@ -51,3 +57,4 @@ def plot_classes(profiles: np.ndarray, predicted: np.ndarray, file: Path) -> Non
             f"Profiles by predicted class{words}: {LINES_A_CLASS} at most (grey), median and 16-84 % of {of} (blue)"
         )
         caption(figure, title, x="velocity from the line's centre / half window", y="flux density, scaled to 0..1")
+    return figure

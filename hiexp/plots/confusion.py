@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from hiexp.plots.figure import CLASSES, panels, short
 
@@ -12,8 +13,12 @@ LETTER = 0.08  # width in the name of a class, inches
 
 
 def plot_confusion(
-    confusion: np.ndarray, classes: np.ndarray, truth_name: str, file: Path, sample: str = "test set"
-) -> None:
+    confusion: np.ndarray,
+    classes: np.ndarray,
+    truth_name: str,
+    file: Path | None = None,
+    sample: str = "test set",
+) -> Figure:
     """Draw counts of objects, coloured by their share of the true class; of many classes the colours alone.
 
     Parameters
@@ -24,10 +29,15 @@ def plot_confusion(
         Their labels.
     truth_name : str
         Who said what is true.
-    file : Path
+    file : Path, optional
         The PNG to write.
     sample : str
         What the objects are.
+
+    Returns
+    -------
+    Figure
+        Shown by a notebook as it is written.
     """
     total = confusion.sum(axis=1, keepdims=True)
     share = np.divide(confusion, total, out=np.zeros(confusion.shape), where=total > 0)
@@ -51,3 +61,4 @@ def plot_confusion(
         )
         bar = panel.inset_axes((1 + 0.2 / side, 0, 0.2 / side, 1))
         figure.colorbar(image, cax=bar, label=f"fraction of {truth_name} class")
+    return figure

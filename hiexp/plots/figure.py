@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from hiexp.printable import printable
 
 CLASSES = 12  # shown in one picture: a clusterer may find hundreds
 LETTERS = 11.5  # of a title, an inch
+PNG: dict[str, Any] = {"pil_kwargs": {"compress_level": 1}}
 STYLE: dict[Any, Any] = {
     "figure.dpi": 120,
     "figure.titlesize": 11,
@@ -36,21 +38,34 @@ STYLE: dict[Any, Any] = {
 }
 
 
-@contextmanager
-def picture(file: Path, width: float, height: float) -> Iterator[Figure]:
-    """Give an empty figure of `width` x `height` inches and write it at the end, as PNG or PDF by its name."""
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(width, height))
-        yield figure
-        with warnings.catch_warnings():
+class Picture(Figure):
+    """A figure that is drawn in the style of these pictures whenever it is written, and shown by a notebook."""
+
+    def savefig(self, fname: Any, **options: Any) -> None:
+        """Write it as matplotlib does, in this style."""
+        with mpl.rc_context(STYLE), warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)  # it is drawn as a box
-            options: dict[str, Any] = {"pil_kwargs": {"compress_level": 1}} if Path(file).suffix == ".png" else {}
-            figure.savefig(file, **options)
+            super().savefig(fname, **options)
+
+    def _repr_png_(self) -> bytes:
+        content = io.BytesIO()
+        self.savefig(content, format="png", **PNG)
+        return content.getvalue()
+
+
+@contextmanager
+def picture(file: Path | None, width: float, height: float) -> Iterator[Picture]:
+    """Give an empty figure of `width` x `height` inches; write it at the end as PNG or PDF, by the file's name."""
+    with mpl.rc_context(STYLE):
+        figure = Picture(figsize=(width, height))
+        yield figure
+        if file is not None:
+            figure.savefig(file, **(PNG if Path(file).suffix == ".png" else {}))
 
 
 @contextmanager
 def panels(
-    file: Path,
+    file: Path | None,
     number: int,
     columns: int,
     size: tuple[float, float],
@@ -60,14 +75,14 @@ def panels(
     bottom: float = 0.75,
     top: float = 0.75,
     gap: tuple[float, float] = (0.15, 0.35),
-) -> Iterator[tuple[Figure, list[Axes]]]:
-    """Give a figure and its axes, line by line, and write it as PNG at the end.
+) -> Iterator[tuple[Picture, list[Axes]]]:
+    """Give a figure and its axes, line by line; write it as PNG at the end where there is a file.
 
     Margins are given, since matplotlib's constrained layout takes as long as the drawing.
 
     Parameters
     ----------
-    file : Path
+    file : Path or None
         The PNG to write.
     number : int
         Number of axes.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from hiexp.plots.figure import caption, panels
@@ -15,15 +16,20 @@ TICKS = 5  # intervals between them, at most
 FEW = 20  # epochs, up to which each has a dot
 
 
-def plot_training(history: Mapping[str, Sequence[float]], file: Path) -> None:
+def plot_training(history: Mapping[str, Sequence[float]], file: Path | None = None) -> Figure:
     """Draw each quantity recorded an epoch: ``train_loss`` and ``validation_loss`` in the panel "loss".
 
     Parameters
     ----------
     history : mapping of str to sequence of float
         One value an epoch.
-    file : Path
+    file : Path, optional
         The PNG to write.
+
+    Returns
+    -------
+    Figure
+        Shown by a notebook as it is written.
     """
     quantities: dict[str, dict[str, Sequence[float]]] = {}
     for name, values in history.items():
@@ -49,3 +55,4 @@ def plot_training(history: Mapping[str, Sequence[float]], file: Path) -> None:
         drawn[-1].xaxis.set_major_locator(MaxNLocator(TICKS, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
         drawn[-1].set(xlabel="epoch", xlim=(1 - 0.03 * epochs, 1.03 * epochs))
         caption(figure, "Course of the training")
+    return figure

@@ -19,6 +19,7 @@ from hiexp.writing import staged, write_whole
 
 # Of a run, beside the tables of its fits.
 RUN_FILE, CONFIG_FILE, PREDICTIONS_FILE = "run.json", "config.yaml", "predictions.csv"
+FITS_FILE = "fits.parquet"  # written by hiexp.fitting, also where the table is too long for text
 METRICS_FILE, ERROR_FILE = "metrics.json", "error.txt"  # a run's folder has one of them when it has ended
 PRUNED_FILE = "pruned.txt"  # of a trial that its search has stopped: when
 VALIDATION_FILE = "validation.csv"  # predictions of what a search is steered by

@@ -22,13 +22,19 @@ import skops.io
 from pydantic import TypeAdapter, ValidationError
 from sklearn.pipeline import Pipeline
 
+from hiexp.epochs import training_history
 from hiexp.errors import InputError
+from hiexp.long_tables import written_table
 from hiexp.printable import printable
 from hiexp.run.allowed import CURVES, DATASETS, ESTIMATORS, FITS, MEASURERS, RULES, TREES
-from hiexp.run.files import CONFIG_FILE, MODEL_FOLDER, PIPELINE_FILE
-from hiexp.run.reading import read_config
+from hiexp.run.files import CONFIG_FILE, FITS_FILE, METRICS_FILE, MODEL_FOLDER, PIPELINE_FILE, PREDICTIONS_FILE
+from hiexp.run.reading import read_config, read_fits, read_metrics, read_prediction_table
 
 if TYPE_CHECKING:
+    import pandas as pd
+    from astropy.table import Table
+    from matplotlib.figure import Figure
+
     from hiexp.fitting import FitResult
     from hiexp.spectra import Spectra
 
@@ -50,10 +56,12 @@ LEAF = -1
 
 @dataclass(frozen=True)
 class TrainedRun:
-    """What a run was made of, to be used on its own spectra or on others.
+    """What a run was made of, to be used on its own spectra or on others, and what came out.
 
     Attributes
     ----------
+    folder : Path
+        The run's.
     settings : mapping
         The run's ``config.yaml``.
     dataset : callable
@@ -64,10 +72,63 @@ class TrainedRun:
         Feature and classifier.
     """
 
+    folder: Path
     settings: Mapping[str, object]
     dataset: Callable[[], Spectra]
     fit: Callable[[Spectra], FitResult]
     model: Pipeline
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The run's numbers by name."""
+        return read_metrics(self.folder / METRICS_FILE)
+
+    def predictions(self) -> pd.DataFrame:
+        """Return the run's ``predictions.csv``; classes are whole numbers, NA where there is none."""
+        return read_prediction_table(written_table(self.folder / PREDICTIONS_FILE))
+
+    def fits(self) -> Table:
+        """Return the run's table of fits with the unit of every column that has one."""
+        return read_fits(self.folder / FITS_FILE)
+
+    def confusion_figure(self) -> Figure:
+        """Draw the confusion matrix of the objects held out, of several repeats the first.
+
+        True are the reference classes; where the dataset has none, what the clusterer has found.
+
+        Raises
+        ------
+        InputError
+            If there is no object held out whose true class is known.
+        """
+        from sklearn.metrics import confusion_matrix
+
+        from hiexp.plots import plot_confusion
+
+        table = self.predictions()
+        truth, name = ("reference", "reference") if table["reference"].notna().any() else ("label", "clusterer")
+        known = table[(table["split"] == "test") & table[truth].notna()]
+        if known.empty:
+            raise InputError(f"{self.folder}: it has held out no object of a known class, so there is no confusion")
+        classes = np.union1d(known[truth].astype(int), known["predicted"].astype(int))
+        first = known[known["repeat"] == 1] if "repeat" in known else known
+        pairs = (first[column].astype(int) for column in (truth, "predicted"))
+        return plot_confusion(confusion_matrix(*pairs, labels=classes), classes, name)
+
+    def training_figure(self) -> Figure:
+        """Draw what feature and classifier recorded an epoch of their training.
+
+        Raises
+        ------
+        InputError
+            If they are trained without epochs.
+        """
+        from hiexp.plots import plot_training
+
+        history = training_history(self.model)
+        if not history:
+            raise InputError(f"{self.folder}: its model was trained without epochs; a network has a training curve")
+        return plot_training(history)
 
 
 def load_run(folder: str | Path, trusted: Sequence[str] = ()) -> TrainedRun:
@@ -93,6 +154,7 @@ def load_run(folder: str | Path, trusted: Sequence[str] = ()) -> TrainedRun:
     if "cache" in dataset:
         dataset["cache"] = None  # a place on the machine where the run was made
     return TrainedRun(
+        Path(folder),
         settings,
         instantiate(dataset, _convert_="all"),
         instantiate(fit, _convert_="all"),

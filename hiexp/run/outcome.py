@@ -16,6 +16,7 @@ from sklearn.metrics import cohen_kappa_score
 from sklearn.pipeline import Pipeline
 
 from hiexp.csv_tables import write_csv
+from hiexp.epochs import training_history
 from hiexp.errors import InputError
 from hiexp.evaluation.dependence import dependence, medians_by_class
 from hiexp.evaluation.scores import Scores, score
@@ -281,7 +282,7 @@ class Outcome:
     @property
     def history(self) -> dict[str, list[float]]:
         """One value an epoch of each quantity that feature and classifier recorded in training on the first part."""
-        return getattr(self.model["feature"], "history_", {}) | getattr(self.model["classifier"], "history_", {})
+        return training_history(self.model)
 
     @cached_property
     def dependence(self) -> pd.DataFrame:

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import (
+    TYPE_CHECKING,
     Annotated,
     Any,
     NotRequired,  # pydantic asks for it before Python 3.12
@@ -39,6 +40,10 @@ from hiexp.long_tables import PARQUET
 from hiexp.nested import leaves
 from hiexp.printable import printable
 
+if TYPE_CHECKING:
+    import pandas as pd
+    from astropy.table import Table
+
 MOST_BYTES = 2**25  # of a file of settings or scores
 MOST_BYTES_OF_A_TABLE = 2**30
 LARGEST = 1e100  # of a score or a count: larger ones are no measurements and would overflow in what is made of them
@@ -46,6 +51,8 @@ AGAIN = "run it again"
 DEEPEST = 100  # levels of settings
 WHOLE = 2**53  # classes beyond are not told apart as floating-point numbers
 CLASS_COLUMNS = ("reference", "label", "predicted", "repeat")
+NULLABLE_COLUMNS = ("reference", "label", "predicted", "yardstick")  # whole numbers, or none
+TEXT_COLUMNS = ("id", "split", "status", "unlike_training")
 HYDRA = "hydra:\n"
 PLAIN_KEY = re.compile(r" *([A-Za-z_][\w.@/-]*):(?=\s)")
 SHARED = 4096  # parts of settings that are kept: most are the same in all jobs of a sweep
@@ -296,6 +303,36 @@ def read_predictions(
         else:
             table[name] = np.array(texts, dtype=object)
     return table
+
+
+def read_prediction_table(file: Path) -> pd.DataFrame:
+    """Return all of a ``predictions.csv``, or of the Parquet of many rows: classes are whole numbers or NA."""
+    import pandas as pd
+
+    content = read_content(file, MOST_BYTES_OF_A_TABLE)
+    try:
+        if file.suffix == PARQUET:
+            table = pd.read_parquet(io.BytesIO(content))
+        else:
+            table = pd.read_csv(
+                io.BytesIO(content),
+                converters=dict.fromkeys(TEXT_COLUMNS, unescaped),
+                float_precision="round_trip",
+            )
+        return table.astype({name: "Int64" for name in NULLABLE_COLUMNS if name in table})
+    except Exception as error:  # pandas and pyarrow raise many kinds at what is no table
+        raise InputError(f"{file} is damaged: {_first_line(error)}; {AGAIN}") from error
+
+
+def read_fits(file: Path) -> Table:
+    """Return a ``fits.parquet`` with its units."""
+    from astropy.table import Table
+
+    content = read_content(file, MOST_BYTES_OF_A_TABLE)
+    try:
+        return Table.read(io.BytesIO(content), format="parquet")
+    except Exception as error:  # astropy, yaml and pyarrow raise many kinds at what is no table
+        raise InputError(f"{file} is damaged: {_first_line(error)}; {AGAIN}") from error
 
 
 def _cells(file: Path, columns: Sequence[str]) -> dict[str, Sequence[str]]:
