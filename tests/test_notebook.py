@@ -25,6 +25,8 @@ def kinds(notebook):
 def test_every_cell_runs_and_shows_what_the_documentation_shows(tmp_path, monkeypatch):
     # The notebook types `python`, as in an environment that is activated.
     monkeypatch.setenv("PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
+    for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR"):  # none of them at home
+        monkeypatch.setenv(name, str(tmp_path / name))
     kept = nbformat.read(NOTEBOOK, as_version=4)
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     NotebookClient(notebook, timeout=240, kernel_name="python3").execute(cwd=str(tmp_path))

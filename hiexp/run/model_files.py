@@ -28,7 +28,7 @@ from hiexp.long_tables import written_table
 from hiexp.printable import printable
 from hiexp.run.allowed import CURVES, DATASETS, ESTIMATORS, FITS, MEASURERS, RULES, TREES
 from hiexp.run.files import CONFIG_FILE, FITS_FILE, METRICS_FILE, MODEL_FOLDER, PIPELINE_FILE, PREDICTIONS_FILE
-from hiexp.run.reading import read_config, read_fits, read_metrics, read_prediction_table
+from hiexp.run.reading import read_config, read_fits, read_metrics, read_prediction_table, read_predictions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,7 +85,7 @@ class TrainedRun:
 
     def predictions(self) -> pd.DataFrame:
         """Return the run's ``predictions.csv``; classes are whole numbers, NA where there is none."""
-        return read_prediction_table(written_table(self.folder / PREDICTIONS_FILE))
+        return read_prediction_table(written_table(self.folder / PREDICTIONS_FILE), self.metrics.get("n_test"))
 
     def fits(self) -> Table:
         """Return the run's table of fits with the unit of every column that has one."""
@@ -105,15 +105,17 @@ class TrainedRun:
 
         from hiexp.plots import plot_confusion
 
-        table = self.predictions()
-        truth, name = ("reference", "reference") if table["reference"].notna().any() else ("label", "clusterer")
-        known = table[(table["split"] == "test") & table[truth].notna()]
-        if known.empty:
-            raise InputError(f"{self.folder}: it has held out no object of a known class, so there is no confusion")
-        classes = np.union1d(known[truth].astype(int), known["predicted"].astype(int))
-        first = known[known["repeat"] == 1] if "repeat" in known else known
-        pairs = (first[column].astype(int) for column in (truth, "predicted"))
-        return plot_confusion(confusion_matrix(*pairs, labels=classes), classes, name)
+        file = written_table(self.folder / PREDICTIONS_FILE)
+        table = read_predictions(file, n_test=self.metrics.get("n_test"))
+        has_reference = not np.isnan(table["reference"]).all()
+        truth, predicted = table["reference" if has_reference else "label"], table["predicted"]
+        known = (table["split"] == "test") & ~np.isnan(truth)
+        if not known.any():
+            raise InputError(f"{file}: it has held out no object of a known class, so there is no confusion matrix")
+        classes = np.union1d(truth[known], predicted[known]).astype(int)
+        first = known & (table["repeat"] == 1) if "repeat" in table else known
+        counts = confusion_matrix(truth[first].astype(int), predicted[first].astype(int), labels=classes)
+        return plot_confusion(counts, classes, "reference" if has_reference else "clusterer")
 
     def training_figure(self) -> Figure:
         """Draw what feature and classifier recorded an epoch of their training.

@@ -305,10 +305,11 @@ def read_predictions(
     return table
 
 
-def read_prediction_table(file: Path) -> pd.DataFrame:
-    """Return all of a ``predictions.csv``, or of the Parquet of many rows: classes are whole numbers or NA."""
+def read_prediction_table(file: Path, n_test: float | None = None) -> pd.DataFrame:
+    """Return all of a run's table, as `read_predictions` takes it: classes are whole numbers or NA."""
     import pandas as pd
 
+    read_predictions(file, n_test=n_test)  # sees damage; pandas fills up a line that was cut
     content = read_content(file, MOST_BYTES_OF_A_TABLE)
     try:
         if file.suffix == PARQUET:

@@ -1,6 +1,7 @@
 """The pictures of a run: what is drawn, and that odd samples and names are drawn legibly and without a warning."""
 
 from dataclasses import replace
+from functools import partial
 
 import matplotlib as mpl
 import numpy as np
@@ -322,6 +323,21 @@ def test_nothing_is_left_of_a_picture_but_its_file(tmp_path):
     plot_classes(profiles(9), np.arange(9) % 3, tmp_path / "classes.png")
     assert plt.get_fignums() == []
     assert dict(mpl.rcParams) == before
+
+
+@pytest.mark.parametrize("rc", [{}, {"text.usetex": True, "figure.dpi": 40}])
+def test_a_notebook_shows_what_is_written(tmp_path, rc):
+    history = {"train_loss": [3.0, 2.0], "validation_loss": [3.0, 2.5]}
+    for name, draw in {
+        "classes": partial(plot_classes, profiles(9), np.arange(9) % 3),
+        "confusion": partial(plot_confusion, np.array([[8, 2], [0, 1]]), np.array([3, 5]), "reference"),
+        "training": partial(plot_training, history),
+    }.items():
+        draw(tmp_path / f"{name}.png")
+        with mpl.rc_context(rc):
+            figure = draw()
+        assert figure._repr_png_() == (tmp_path / f"{name}.png").read_bytes()
+    assert len(list(tmp_path.iterdir())) == 3
 
 
 def test_classes_have_their_lines_their_median_and_its_range(drawn):
