@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 
 NOTHING = ("", "nan", "None", "NaN", "<NA>")
 MOST_CLASSES = 1000
+MOST_FOREIGN = 20  # predicted classes that no object has
 N_DRAWS = 1000  # of each distribution
 
 
@@ -94,8 +95,9 @@ def scored_by_tables(
     for run in comparison.done:
         place = run.file(file)
         try:
-            if place is not None:
-                found[run.name] = read_table(place, columns)
+            if place is None:
+                raise InputError(f"there is no {printable(file)} among the artefacts (--predictions FILE)")
+            found[run.name] = read_table(place, columns)
         except InputError as error:
             reasons[str(error)] += 1
     for reason, number in reasons.items():
@@ -133,9 +135,30 @@ def read_table(file: Path, columns: Columns) -> dict[str, np.ndarray]:
                 f"say which it is, --columns {needed}=NAME"
             )
     names = {one.name: getattr(columns, one.name) for one in fields(columns)}
-    return {
-        name: frame[column].astype(str).to_numpy(dtype=object) for name, column in names.items() if column in there
+    table = {
+        name: np.array(
+            [
+                "" if missing else str(value)
+                for value, missing in zip(frame[column], frame[column].isna(), strict=True)
+            ],
+            dtype=object,
+        )
+        for name, column in names.items()
+        if column in there
     }
+    if not len(frame):
+        raise InputError(f"{printable(file.name)} has no rows")
+    if "repeat" not in table and len(set(table["id"])) < len(table["id"]):
+        raise InputError(f"{printable(file.name)}: some names in {columns.id} are there more than once")
+    foreign = {*table["predicted"]} - {*table["reference"]} - {*NOTHING}
+    if len(foreign) > MOST_FOREIGN:
+        raise InputError(
+            f"{printable(file.name)}: {len(foreign)} values of {columns.predicted} are no reference class "
+            f"({printable(sorted(foreign)[0])}, ...); is it the column of classes?"
+        )
+    if {*table["predicted"]} & {*NOTHING}:
+        raise InputError(f"{printable(file.name)}: an object has no predicted class")
+    return table
 
 
 def _frame(file: Path) -> pd.DataFrame:
@@ -192,4 +215,6 @@ def _scored(run: Run, table: Mapping[str, np.ndarray] | None) -> Run:
     if not known.any():
         return run
     scores = score(table["reference"][known].astype(int), table["predicted"][known].astype(int), N_DRAWS, 0)
-    return replace(run, metrics={**scores.metrics(), "n_test": float(known.sum()), **run.metrics})
+    numbers = scores.metrics()
+    numbers |= {"n_test": float(known.sum()), "n_predicted_classes": float(np.unique(table["predicted"][known]).size)}
+    return replace(run, metrics={**numbers, **run.metrics})

@@ -131,7 +131,7 @@ def judge_sweep(
     tables = _tables(predictions)
     obstacle = _obstacle(tables)
     if obstacle:
-        log.info("No verdict on the best of the sweep: %s", obstacle)
+        log.warning("No verdict on the best: %s", obstacle)
         return None
     tests = _Tests.of(tables)
     chance_rng, bootstrap_rng, swap_rng = np.random.default_rng(seed).spawn(3)

@@ -65,7 +65,7 @@ class ChecksCallback(Callback):
             if dry_run and config.hydra.sweeper["_target_"] != GRID:
                 chosen = config.hydra.runtime.choices["hydra/sweeper"]
                 raise InputError(
-                    f"dry_run=true: hydra/sweeper={chosen} makes its jobs while it goes; only those of "
+                    f"dry_run=true: this sweep (hydra/sweeper={chosen}) makes its jobs while it goes; only those of "
                     "hydra/sweeper=grid can be listed"
                 )
             sweep: Any = OmegaConf.to_container(config.hydra.sweep, resolve=False)
@@ -154,6 +154,11 @@ def check_places(config: DictConfig, setting: str, *, make: bool = True) -> None
         raise InputError(
             f"tracking.uri={redacted(raw)}: a password in a file of settings would be written into every run; "
             "give it by MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (PGUSER and PGPASSWORD for PostgreSQL)"
+        )
+    registered = config.tracking.get("register")
+    if registered and re.search(r"[/:.%\"']|^\s|\s$", str(registered)):
+        raise InputError(
+            f"tracking.register={registered}: MLflow takes no model of this name; give letters, digits, - and _"
         )
     root = str(config.root or "")
     if not root.strip():

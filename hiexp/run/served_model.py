@@ -6,6 +6,7 @@ Fit and feature are part of it: it takes spectra, not profiles.
 from __future__ import annotations
 
 import json
+import os
 import platform
 import re
 import uuid
@@ -31,10 +32,11 @@ if TYPE_CHECKING:
     from hiexp.spectra import Spectra
 
 DESCRIPTION, EXAMPLE = "MLmodel", "input_example.json"  # MLflow's names
+TRUST = "HIEXP_TRUST"  # classes beyond those known here that a model may name, with commas between
 READ = ("fit", "measurements", "labels")  # of the settings of a run
 INPUTS = [
-    {"name": "velocity", "type": "array", "items": {"type": "double"}, "required": True},
-    {"name": "flux", "type": "array", "items": {"type": "double"}, "required": True},
+    {"name": "velocity", "type": "any", "required": True},  # an array of numbers, whole ones too
+    {"name": "flux", "type": "any", "required": True},
     {"name": "rms", "type": "double", "required": False},
 ]
 LEFT_OUT = ("id", "yardstick")  # of a table of predictions: what the model itself does not say
@@ -71,7 +73,7 @@ def describe_model(folder: Path, classes: Iterable[int], *, probabilities: bool)
             "python_function": {
                 "loader_module": __name__,
                 "data": ".",
-                "config": {"trust": [], "device": "cpu"},
+                "config": {"device": "cpu"},
                 "env": {"virtualenv": "python_env.yaml"},
                 "python_version": platform.python_version(),
             }
@@ -115,9 +117,11 @@ def _load_pyfunc(path: str, model_config: Mapping[str, Any] | None = None) -> Se
     """Load a model for MLflow: the name and the arguments are its own."""
     from hiexp.run.prediction import TrainedModel
 
-    asked = {"trust": (), "device": "cpu"} | dict(model_config or {})
+    # Not from the model's own folder, which may come from a stranger.
+    trusted = [name.strip() for name in os.environ.get(TRUST, "").split(",") if name.strip()]
+    device = dict(model_config or {}).get("device", "cpu")
     model = Path(path)
-    return ServedModel(TrainedModel.read(model / CONFIG_FILE, model, asked["trust"], asked["device"]))
+    return ServedModel(TrainedModel.read(model / CONFIG_FILE, model, trusted, device))
 
 
 @dataclass(frozen=True)
@@ -154,7 +158,10 @@ class ServedModel:
         spectra, reasons = spectra_of(data)
         rows = pd.DataFrame({"status": reasons}, index=data.index)
         if not len(spectra):
-            return rows.assign(predicted=pd.array([None] * len(rows), dtype="Int64"))
+            names = [f"probability_{name}" for name in self.trained.classes]
+            shares = names if all(hasattr(model[-1], "predict_proba") for model in self.trained.models) else []
+            empty = {name: pd.array([None] * len(rows), dtype="Float64") for name in shares}
+            return rows.assign(predicted=pd.array([None] * len(rows), dtype="Int64"), **empty, unlike_training="")
         fit = fitted(self.trained.fit, self.trained.measurements, spectra)
         table = predict_fitted(self.trained, spectra, fit, [], 0, 0, {}).table().drop(columns=[*LEFT_OUT])
         table.index = data.index[reasons == "ok"]

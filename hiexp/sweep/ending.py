@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from contextlib import suppress
@@ -90,8 +91,10 @@ class Ending:
 
         best, said = comparison.done[0], search_text(comparison) or verdict_text(comparison)
         try:
-            run = RunFile.read(Path(best.folder))
-            version = self.tracking.register_model(run.uid, said) if run else None
+            earlier = best.file(REUSED_FILE)
+            run_id = json.loads(earlier.read_text())["run_id"] if earlier else None
+            run = RunFile.read(Path(best.folder))  # which one that was taken over has not
+            version = self.tracking.register_model(run.uid if run else "", run_id, said)
         except Exception as error:  # whatever a store has against it, the sweep is done
             return f"registered:  nothing, {self.tracking.uri} does not take it ({str(error).partition(chr(10))[0]})"
         if version is None:

@@ -240,7 +240,7 @@ class NoTracking:
     def fetch(self, run: Run, folder: Path) -> None:
         """Fetch nothing."""
 
-    def register_model(self, uid: str, description: str) -> str | None:
+    def register_model(self, uid: str, run_id: str | None, description: str) -> str | None:
         """Return None: there is no registry."""
         return None
 
@@ -478,11 +478,23 @@ class MlflowTracking:
             if model_of(run) is not None:
                 client.download_artifacts(run.info.run_id, MODEL_FOLDER, str(folder))
 
-    def register_model(self, uid: str, description: str) -> str | None:
-        """Register the model of the run with a `UID_TAG`; return its name and version, None where it has none."""
+    def register_model(self, uid: str, run_id: str | None, description: str) -> str | None:
+        """Register the model of a run; return its name and version, None where it has none.
+
+        Parameters
+        ----------
+        uid : str
+            Its `UID_TAG`.
+        run_id : str or None
+            MLflow's id of an earlier run that it has been taken over from.
+        description : str
+            What is said of the version.
+        """
         assert self.register is not None, "nobody asked for it"
         with self._locked_client() as client:
-            for run in found_runs(client, [self._experiment_id(client)], f"tags.`{UID_TAG}` = '{uid}'"):
+            asked = f"tags.`{UID_TAG}` = '{uid}'"
+            runs = [client.get_run(run_id)] if run_id else found_runs(client, [self._experiment_id(client)], asked)
+            for run in runs:
                 version = register(client, self.register, run, description)
                 if version is not None:
                     return f"{version.name} version {version.version}"
@@ -636,8 +648,6 @@ def log_results(client: MlflowClient, record: Record, folder: Path) -> None:
     if is_model(model):
         run = client.get_run(record.run_id)
         log_model(client, run, model)
-        if REGISTER_TAG in record.tags:
-            register(client, record.tags[REGISTER_TAG], client.get_run(record.run_id), record.tags["command"])
     for file in sorted(folder.glob("*") if record.tags.get("kind") == SWEEP else folder.rglob("*")):
         # A link may lead to anything that its maker wanted to have sent.
         if not file.is_file() or file.is_symlink() or file.name in NOT_SENT:
@@ -646,6 +656,11 @@ def log_results(client: MlflowClient, record: Record, folder: Path) -> None:
             place = file.parent.relative_to(folder).as_posix()
             client.log_artifact(record.run_id, str(file), None if place == "." else place)
     client.set_terminated(record.run_id, record.status, end_time=record.ended)
+    if is_model(model) and REGISTER_TAG in record.tags:
+        try:
+            register(client, record.tags[REGISTER_TAG], client.get_run(record.run_id), record.tags["command"])
+        except Exception as error:  # the run is there
+            log.warning("tracking.register=%s: not registered (%s)", record.tags[REGISTER_TAG], _brief(error))
 
 
 def resend_pending(

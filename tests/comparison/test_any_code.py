@@ -80,6 +80,39 @@ def test_runs_that_were_chosen_by_their_scores_have_no_verdict(other):
     assert "configurations" in compared(other, "--predictions", "table.json", *NAMES, "k=1,5").stdout
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ('table.loc[0, "says"] = None', "an object has no predicted class"),
+        ('table["object"] = 1', "some names in object are there more than once"),
+        ("table = table[:0]", "has no rows"),
+        ('table["says"] = [f"{row}.5" for row in table.index]', "89 values of says are no reference class"),
+    ],
+)
+def test_one_table_that_is_none_costs_itself_alone(other, change, said):
+    code = f"""
+import mlflow, pandas as pd
+mlflow.set_tracking_uri("sqlite:///other.db")
+name = "broken {hash(said)}"
+mlflow.set_experiment(name)
+for broken in (False, False, True):
+    table = pd.read_csv("table.csv")
+    if broken:
+        {change}
+    with mlflow.start_run():
+        mlflow.log_param("broken", broken)
+        mlflow.log_table(table, "table.json")
+print(name)
+"""
+    made = subprocess.run([sys.executable, "-c", code], cwd=other, check=True, capture_output=True, text=True)
+    name = made.stdout.strip().splitlines()[-1]
+    words = ["--uri", "sqlite:///other.db", "--experiment", name, "--predictions", "table.json", *NAMES]
+    result = command("hiexp.compare", *words, cwd=other)
+    assert result.returncode == 0, result.stderr
+    assert f"1 run without a part in the verdict: table.json{':' if said[0] != 'h' else ''} {said}" in result.stderr
+    assert "The best of 2 configurations" in result.stdout.replace("\n", " ")
+
+
 def test_what_is_missing_is_said(other):
     result = compared(other, "--predictions", "table.json")
     assert (
@@ -87,6 +120,8 @@ def test_what_is_missing_is_said(other):
         in result.stderr
     )
     assert result.stderr.count("--columns id=NAME") == 1
+    result = compared(other, "--predictions", "nope.json")
+    assert "4 runs without a part in the verdict: there is no nope.json among the artefacts" in result.stderr
     result = compared(other, "--columns", "name=object")
     assert result.returncode == 1
     assert result.stderr.startswith("hiexp.compare: --columns name=object: give id=NAME, reference=NAME")

@@ -98,7 +98,12 @@ def test_a_spectrum_that_cannot_be_used_costs_itself_alone(recorded):
     assert said["status"].iloc[2] == f"{len(flux[2])} velocities and 7 fluxes; give one for each channel"
     assert said["status"].iloc[3] == "constant flux: no noise to measure against"
     assert said["predicted"].isna().tolist() == [False, True, True, True]
-    assert model.predict(data.iloc[[1, 2]])["predicted"].isna().all()
+    alone = model.predict(data.iloc[[1, 2]])
+    assert alone["predicted"].isna().all()
+    assert alone.columns.tolist() == said.columns.tolist()
+    whole = lines(1)
+    whole["velocity"] = [[int(value) for value in whole["velocity"][0]]]
+    assert model.predict(whole)["status"].tolist() == ["ok"]
 
 
 def test_the_model_is_served_and_answers_with_json(recorded):
@@ -150,6 +155,18 @@ def test_a_run_and_the_best_of_a_sweep_are_registered(recorded):
     if chosen.info.run_id != alone.info.run_id:  # which a job may have taken over
         assert chosen.data.tags["job"] == best
         assert last.description.startswith(f"The best of 4 configurations, run {best} ")
+
+
+def test_a_sweep_that_was_done_before_is_registered_all_the_same(recorded):
+    _, folder, client, _ = recorded
+    again = ["-m", *QUICK, "classifier=knn,svm", "test_size=0.3,0.5", "tracking.register=again"]
+    result = train(*again, cwd=folder)
+    assert "4 of them in an earlier run" in result.stdout
+    (version,) = client.search_model_versions("name = 'again'")
+    assert version.description.startswith("The best of 4 configurations")
+    result = train(*QUICK, "tracking.register=a/b", cwd=folder)
+    assert result.returncode == 1
+    assert result.stderr.startswith("tracking.register=a/b: MLflow takes no model of this name")
 
 
 def test_samples_notes_tags_and_names_are_there(recorded):

@@ -195,7 +195,12 @@ class Loop:
                 )
             except (TypeError, ValueError, pl.utilities.exceptions.MisconfigurationException) as error:
                 raise InputError(f"trainer: Lightning refuses it ({error}); change its settings") from error
-            trainer.fit(self.module, _Batches(self))
+            try:
+                trainer.fit(self.module, _Batches(self))
+            except (ArithmeticError, RuntimeError) as error:
+                if type(error).__module__.startswith("torch"):  # memory, for example
+                    raise
+                raise InputError(f"trainer, schedule or model: the training stops ({error})") from error
         self.module.trainer = None
         if self.best:
             self.network.load_state_dict(self.best)
