@@ -347,7 +347,7 @@ class MlflowTracking:
         if begun and self.system_metrics:
             from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
-            monitor = SystemMetricsMonitor(record.run_id, SAMPLING, tracking_uri=self.uri)
+            monitor = SystemMetricsMonitor(record.run_id, SAMPLING, tracking_uri=with_driver(self.uri))
             monitor.start()
         try:
             with told_to(live):
