@@ -28,6 +28,7 @@ from hiexp.run.trained import content, takes_model, trained_run
 from hiexp.run.transfer import real_settings
 from hiexp.tracking.credentials import redacted
 
+OF_CONTROLS = "labels.seed"  # by which the controls of a sweep are told apart
 # Where results go does not change them.
 PLACES = (
     *("root", "cache", "tracking", "experiment_name", "sweep", "shards", "dry_run"),
@@ -59,7 +60,7 @@ def tracked_parameters(cfg: DictConfig, members: Mapping[str, str]) -> dict[str,
     return chosen | {
         key: value
         for key, value in flat_parameters(cfg).items()
-        if not (is_place(key) or key in repeated or key.endswith(("._partial_", "._recursive_")))
+        if not (is_place(key) or key in repeated - {OF_CONTROLS} or key.endswith(("._partial_", "._recursive_")))
         and not (key.endswith("._target_") and key.rpartition(".")[0] in members)
     }
 

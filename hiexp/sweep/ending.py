@@ -137,6 +137,6 @@ def note(comparison: Comparison, record: Record) -> str:
     table = [" | ".join(cells) for cells in (heads, ["---"] * len(heads), *rows)]
     picture = f"![scores](get-artifact?path={RANKING_PICTURE}&run_uuid={record.run_id})"
     drawn = [picture] if record.run_id and (comparison.done and "n_test" in comparison.done[0].metrics) else []
-    command = record.tags["command"]
+    command = record.tags.get("command", "")
     said = search_text(comparison) or verdict_text(comparison)
     return "\n\n".join(filter(None, [f"`{command}`", said, "\n".join(table), *drawn]))

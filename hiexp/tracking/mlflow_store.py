@@ -28,7 +28,7 @@ from hiexp.tracking.credentials import take_credentials
 from hiexp.tracking.database import POSTGRESQL, SQLITE, explained, prepare_sqlite, with_driver
 from hiexp.tracking.inputs import dataset_inputs
 from hiexp.tracking.live import Live, Told
-from hiexp.tracking.models import MODEL_FOLDER, REGISTER_TAG, is_model, log_model, model_of, register
+from hiexp.tracking.models import MODEL_FOLDER, REGISTER_TAG, fetch_model, is_model, log_model, register
 from hiexp.tracking.names import grouped
 from hiexp.tracking.postgresql import connected
 from hiexp.tracking.view import STATE, STATE_TAG, page
@@ -86,10 +86,6 @@ class Record:
         The last word of each.
     curves : dict of str to sequence of float
         A value an epoch.
-    inputs : list of dict
-        The samples, as `hiexp.tracking.inputs.sample` returns them.
-    told : dict
-        What the store has been told of the curves while the run went, as `hiexp.tracking.live` has it.
     status : str
         RUNNING, FINISHED, FAILED or KILLED.
     started, ended : int or None
@@ -98,6 +94,10 @@ class Record:
         MLflow's, once it has one.
     experiment, store : str
         MLflow's experiment and the URI of its store.
+    inputs : list of dict
+        The samples, as `hiexp.tracking.inputs.sample` returns them.
+    told : dict
+        What the store has been told of the curves while the run went, as `hiexp.tracking.live` has it.
     """
 
     name: str = ""
@@ -105,14 +105,14 @@ class Record:
     tags: dict[str, str] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
     curves: dict[str, Sequence[float]] = field(default_factory=dict)
-    inputs: list[dict[str, object]] = field(default_factory=list)
-    told: Told = field(default_factory=dict)
     status: str = "RUNNING"
     started: int = field(default_factory=lambda: now_ms())
     ended: int | None = None
     run_id: str | None = None
     experiment: str = ""
     store: str = ""
+    inputs: list[dict[str, object]] = field(default_factory=list)
+    told: Told = field(default_factory=dict)
 
     def write(self, folder: Path) -> None:
         """Keep it as ``record.json``."""
@@ -475,8 +475,7 @@ class MlflowTracking:
         """Copy the artefacts of a run into a folder, its model among them."""
         with self._locked_client() as client:
             client.download_artifacts(run.info.run_id, "", str(folder))
-            if model_of(run) is not None:
-                client.download_artifacts(run.info.run_id, MODEL_FOLDER, str(folder))
+            fetch_model(client, run, folder)
 
     def register_model(self, uid: str, run_id: str | None, description: str) -> str | None:
         """Register the model of a run; return its name and version, None where it has none.

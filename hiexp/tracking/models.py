@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 MODEL_FOLDER, DESCRIPTION = "model", "MLmodel"  # in a run's folder
+OWN_ID = "model_id: "  # the last line of a description that MLflow has
 REGISTER_TAG = "register"  # of a run whose model is to be registered: the name
 
 
@@ -40,11 +41,21 @@ def log_model(client: MlflowClient, run: Run, model: Path) -> str:
     client.log_model_artifacts(made.model_id, str(model))
     with tempfile.TemporaryDirectory() as empty:  # which model it is, is known only now
         named = Path(empty, DESCRIPTION)
-        named.write_text(f"{(model / DESCRIPTION).read_text()}model_id: {made.model_id}\n")
+        named.write_text(f"{(model / DESCRIPTION).read_text()}{OWN_ID}{made.model_id}\n")
         client.log_model_artifact(made.model_id, str(named))
     client.finalize_logged_model(made.model_id, "READY")
     client.log_outputs(run.info.run_id, [LoggedModelOutput(made.model_id, 0)])
     return made.model_id
+
+
+def fetch_model(client: MlflowClient, run: Run, folder: Path) -> None:
+    """Copy the model of a run, where it has one, into a folder, as it was before it was sent."""
+    if model_of(run) is None:
+        return
+    client.download_artifacts(run.info.run_id, MODEL_FOLDER, str(folder))
+    description = folder / MODEL_FOLDER / DESCRIPTION
+    lines = description.read_text().splitlines(keepends=True)
+    description.write_text("".join(line for line in lines if not line.startswith(OWN_ID)))
 
 
 def register(client: MlflowClient, name: str, run: Run, description: str) -> ModelVersion | None:

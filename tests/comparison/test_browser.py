@@ -17,6 +17,7 @@ from hiexp.comparison.html import write_page
 from hiexp.comparison.mlflow_runs import Store
 from hiexp.comparison.runs import read_sweep
 from hiexp.tracking.mlflow_store import PARENT_TAG, MlflowTracking, Record
+from hiexp.tracking.names import grouped
 
 playwright = pytest.importorskip("playwright.sync_api")
 
@@ -204,7 +205,7 @@ def test_the_mlflow_ui_has_all_of_the_sweep(page, ui):
     page.get_by_text("55 matching runs").wait_for()
     page.get_by_role("button", name="Columns", exact=True).click()
     for metric in ("success_rate", "chance95_success_rate"):
-        page.get_by_text(metric, exact=True).first.click()
+        page.get_by_text(grouped(metric), exact=True).first.click()
     page.keyboard.press("Escape")
     page.locator("[role=row]").filter(has_text="the sweep").locator("button").first.click()
     page.get_by_role("link", name="job 53", exact=True).wait_for()
@@ -212,7 +213,7 @@ def test_the_mlflow_ui_has_all_of_the_sweep(page, ui):
     names = page.locator("[role=row] a").all_inner_texts()
     assert sorted(names) == sorted(["the sweep", *(f"job {number}" for number in range(54))])
     for metric in ("success_rate", "chance95_success_rate"):
-        cells = page.locator(f"[role=gridcell][col-id='metrics.`{metric}`']").all_inner_texts()
+        cells = page.locator(f"[role=gridcell][col-id='metrics.`{grouped(metric)}`']").all_inner_texts()
         found = sorted(float(cell) for cell in cells if cell.strip() not in ("", "-"))
         assert found == pytest.approx(sorted(metrics(number)[metric] for number in range(54)), abs=2e-3)
 

@@ -99,7 +99,7 @@ def test_the_command_with_folds(hiexp_train, tmp_path):
     right = rows["predicted"] == rows["reference"]
     assert metrics["accuracy"] == pytest.approx(right.groupby(rows["repeat"]).mean().mean())
     assert metrics["n_test"] == rows["id"].nunique()
-    assert sorted(folder.name for folder in (run / "model").iterdir()) == ["fold_1", "fold_2", "fold_3"]
+    assert sorted(folder.name for folder in (run / "model").glob("fold_*")) == ["fold_1", "fold_2", "fold_3"]
     assert f"{metrics['accuracy']:.3f}" in screen.stdout
 
 

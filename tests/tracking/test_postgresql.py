@@ -94,7 +94,9 @@ def test_eight_writers_that_find_an_empty_database_lose_nothing(place, empty, tm
     assert len(found) == len(names)
     assert {run.info.status for run in found} == {"FINISHED"}
     curves = {}
-    for key, *point in place.ask(empty, "select run_uuid, step, value from metrics where key = 'loss' order by step"):
+    for key, *point in place.ask(
+        empty, "select run_uuid, step, value from metrics where key = 'test/loss' order by step"
+    ):
         curves.setdefault(key, []).append(tuple(point))
     for run in found:
         writer, number = map(int, run.info.run_name.split("-"))
