@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -13,9 +14,9 @@ from hiexp.comparison.runs import Comparison, Controls, Run
 from hiexp.errors import InputError
 from hiexp.evaluation.metrics import metric
 from hiexp.evaluation.selection import p_values
-from hiexp.run.files import PREDICTIONS_FILE
+from hiexp.run.files import CONFIG_FILE, PREDICTIONS_FILE
 from hiexp.run.provenance import is_place
-from hiexp.run.reading import read_predictions
+from hiexp.run.reading import read_flat_config, read_predictions
 
 # What a control may have otherwise: labels, whatever is drawn with the seed, and what changes no score.
 OTHERWISE = ("labels", "clusterer", "experiment", "hydra", "seed", "evaluation.permutations", "evaluation.yardstick")
@@ -77,7 +78,11 @@ def against_controls(sweep: Comparison, controls: Sequence[Comparison]) -> Compa
 def _configuration(run: Run) -> Configuration:
     """Return the settings that a run shares with its controls, and the sizes of training and test set."""
     sizes = {(name, run.metrics.get(name)) for name in ("n_train", "n_test")}
-    return frozenset({(key, value) for key, value in run.settings.items() if not _may_differ(key)} | sizes)
+    settings, file = run.settings, run.file(CONFIG_FILE)
+    if file is not None:  # MLflow's parameters are not all of them
+        with suppress(InputError):
+            settings = {**settings, **read_flat_config(file)}
+    return frozenset({(key, value) for key, value in settings.items() if not _may_differ(key)} | sizes)
 
 
 def _may_differ(key: str) -> bool:

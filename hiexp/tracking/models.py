@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,9 +51,15 @@ def log_model(client: MlflowClient, run: Run, model: Path) -> str:
 
 def fetch_model(client: MlflowClient, run: Run, folder: Path) -> None:
     """Copy the model of a run, where it has one, into a folder, as it was before it was sent."""
-    if model_of(run) is None:
+    model_id = model_of(run)
+    if model_id is None:
         return
-    client.download_artifacts(run.info.run_id, MODEL_FOLDER, str(folder))
+    from mlflow.artifacts import download_artifacts
+
+    place = client.get_logged_model(model_id).artifact_location
+    with tempfile.TemporaryDirectory() as empty:
+        found = download_artifacts(artifact_uri=place, dst_path=empty, tracking_uri=client.tracking_uri)
+        shutil.copytree(found, folder / MODEL_FOLDER, dirs_exist_ok=True)
     description = folder / MODEL_FOLDER / DESCRIPTION
     lines = description.read_text().splitlines(keepends=True)
     description.write_text("".join(line for line in lines if not line.startswith(OWN_ID)))
