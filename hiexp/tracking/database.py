@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import sqlite3
+import time
 import uuid
 from contextlib import closing
 from pathlib import Path
@@ -14,6 +15,8 @@ from hiexp.errors import InputError
 
 SQLITE = "sqlite:///"
 POSTGRESQL = ("postgresql://", "postgresql+psycopg://")
+
+STILL_S = 5  # a store that nobody has written to for so long is not being made any more
 
 # What libraries say of a store, in lower case, and what to do about it; the first that is found.
 Cures = tuple[tuple[str, str], ...]
@@ -33,7 +36,7 @@ def prepare_sqlite(file: Path) -> None:
         If the file is no SQLite database, or cannot be read or written.
     """
     try:
-        if file.exists() and not _unfinished(file):
+        if not _to_be_made(file):
             return
         file.parent.mkdir(parents=True, exist_ok=True)
         for left in file.parent.glob(f".{file.name}.*.partial*"):
@@ -43,8 +46,9 @@ def prepare_sqlite(file: Path) -> None:
         partial = file.with_name(f".{file.name}.{uuid.uuid4().hex}.partial")
         try:
             make_tables(f"{SQLITE}{partial}", file.parent / "artifacts")
-            _remove(file)
-            partial.rename(file)
+            if _to_be_made(file):  # still: who made it meanwhile keeps on writing to what is removed here
+                _remove(file)
+                partial.rename(file)
         finally:
             _remove(partial)
     except Exception as error:
@@ -148,6 +152,16 @@ def _postgresql(uri: str) -> tuple[str, Cures]:
         ),
         ("", f"see to it, {here}"),
     )
+
+
+def _to_be_made(file: Path) -> bool:
+    """Return whether there is no store or an unfinished one, once nobody writes to it: MLflow may be making it."""
+    until = time.monotonic() + 12 * STILL_S
+    while file.exists() and _unfinished(file):
+        if time.time() - file.stat().st_mtime > STILL_S or time.monotonic() > until:
+            return True
+        time.sleep(0.2)
+    return not file.exists()
 
 
 def _unfinished(file: Path) -> bool:

@@ -6,6 +6,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -70,9 +71,36 @@ def test_an_unfinished_store_without_runs_is_made_anew(tmp_path, made, harm):
     with sqlite3.connect(tmp_path / "mlflow.db") as database:
         database.execute("delete from experiments where name = 'hiexp'")
     harm(tmp_path / "mlflow.db")
+    long_ago = time.time() - 100
+    os.utime(tmp_path / "mlflow.db", (long_ago, long_ago))
     tracking(tmp_path).prepare()
     with tracking(tmp_path).run("a run", {}, {}, tmp_path / "artifacts"):
         (tmp_path / "artifacts").mkdir(exist_ok=True)
+
+
+@pytest.mark.slow
+def test_a_store_that_another_process_is_making_is_waited_for(tmp_path, made):
+    file = tmp_path / "mlflow.db"
+    shutil.copy(made, file)
+    half_made(file)
+    with sqlite3.connect(file) as database:
+        database.execute("delete from experiments where name = 'hiexp'")
+    before = file.stat().st_ino
+    rest = [
+        "create table alembic_version (version_num text)",
+        f"insert into alembic_version values ('{newest(made)}')",
+    ]
+    others = threading.Timer(2, lambda: sqlite3.connect(file).executescript(";".join(rest)))
+    others.start()
+    tracking(tmp_path).prepare()
+    others.join()
+    assert file.stat().st_ino == before  # what they have open is what we record in
+    assert MlflowClient(tracking(tmp_path).uri).get_experiment_by_name("hiexp") is not None
+
+
+def newest(store):
+    with sqlite3.connect(store) as database:
+        return database.execute("select version_num from alembic_version").fetchone()[0]
 
 
 def with_a_run(file):
