@@ -84,7 +84,7 @@ def test_a_store_that_another_process_is_making_is_waited_for(tmp_path, made):
     shutil.copy(made, file)
     half_made(file)
     with sqlite3.connect(file) as database:
-        database.execute("delete from experiments where name = 'hiexp'")
+        database.executescript("delete from experiment_tags; delete from experiments where name = 'hiexp'")
     before = file.stat().st_ino
     rest = [
         "create table alembic_version (version_num text)",

@@ -266,21 +266,22 @@ def test_epochs_are_there_once_when_the_run_has_ended(tmp_path):
 
 def test_a_sweep_counts_its_jobs_while_it_goes(tmp_path):
     process = start_training(*fateful_sweep(tmp_path, "no", "wait"), cwd=tmp_path)
+    while_it_waits = {
+        "count/n_jobs_done": 1,
+        "count/n_jobs_failed": 0,
+        "count/n_jobs_running": 1,
+        "count/n_jobs_left": 0,
+    }
     try:
-        client = MlflowClient(f"sqlite:///{tmp_path}/mlruns/mlflow.db")
         wait_for((tmp_path / "fits_wait.txt").exists)
+        client = MlflowClient(f"sqlite:///{tmp_path}/mlruns/mlflow.db")
         experiment = wait_for(lambda: client.get_experiment_by_name("hiexp"))
 
         def counts():
             (sweep,) = client.search_runs([experiment.experiment_id], "tags.kind = 'sweep'")
             return {name: value for name, value in sweep.data.metrics.items() if name.startswith("count/n_jobs_")}
 
-        assert wait_for(counts) == {
-            "count/n_jobs_done": 1,
-            "count/n_jobs_failed": 0,
-            "count/n_jobs_running": 1,
-            "count/n_jobs_left": 0,
-        }
+        wait_for(lambda: counts() == while_it_waits)
     finally:
         (tmp_path / "go_wait").touch()
         process.communicate(timeout=100)
