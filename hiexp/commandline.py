@@ -83,6 +83,9 @@ def message_of(error: Exception) -> str | None:
         case HydraException():
             cause = str(error.__cause__ or "").partition("\n")[0]
             return f"{first}: {cause}" if cause else first
+    absent = [word.removesuffix("=null") for word in sys.argv if word.endswith("=null")]
+    if "override must be a string" in first and absent:
+        return f"{absent[0]}=null: a group is left out by  ~{absent[0]}"
     if isinstance(error, ValueError | AssertionError) and re.search("/(hydra|omegaconf)/", _raised_in(error)):
         return f"{shlex.join(sys.argv[1:])}: {first or 'not understood'}; see --help for examples"
     return None
@@ -132,6 +135,10 @@ def _unknown_key(key: str) -> str:
         known = dict(leaves(OmegaConf.to_container(compose(command, overrides=groups), resolve=False)))
     known |= {".".join(name.split(".")[:depth]): 0 for name in known for depth in range(1, name.count(".") + 1)}
     like = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
+    parent = key.rpartition(".")[0]
+    target = f"{parent}._target_"
+    if target in known and (not like or like[0] in (parent, target)):
+        return f"{key}: not among the keys of {parent}; what its {known[target]} takes beside them: +{key}="
     return f"{key}: there is no such key" + (f"; do you mean {like[0]}?" if like else "; --cfg job shows all of them")
 
 
@@ -151,7 +158,7 @@ def _prepared(word: str) -> str:
     """
     if found := re.fullmatch(rf"({'|'.join(LISTS)})=(?!null$)([^\[\]{{}}\"']+)", word):
         return f"{found[1]}=[{','.join(json.dumps(one.strip()) for one in found[2].split(','))}]"
-    word = re.sub(r"^(?=tracking\.tags\.\w+=)", "+", word)  # of which the settings cannot know the names
+    word = re.sub(r"^(?=tracking\.tags(\.\w+)?=)", "++", word)  # of which the settings cannot know the names
     word = re.sub(r"(?<==)~(?=/|$)", lambda _: str(Path.home()), word, count=1)
     return take_credentials(word)
 

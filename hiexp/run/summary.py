@@ -80,7 +80,7 @@ def summary(
     lines.append(f"predictions  {display_path(written_table(folder / PREDICTIONS_FILE))}")
     if transferred is not None:
         lines.append(f"{'':13}{display_path(written_table(folder / TRANSFER_FOLDER / PREDICTIONS_FILE))}")
-    return "\n".join([*lines, *_places(cfg, folder), f"try next:  {command} -m {_words(job, _next_sweep(cfg, job))}"])
+    return "\n".join([*lines, *_places(cfg, folder), f"try next:  {command} {_following(cfg, job)}"])
 
 
 def training_one_line(metrics: Mapping[str, float]) -> str:
@@ -387,6 +387,13 @@ def _places(cfg: DictConfig, folder: Path) -> list[str]:
         return [*lines, f"send runs to the store:  {python_command()} -m hiexp.sync{root}"]
     ui = tracking.hint(python_command())
     return [*lines, f"compare runs in a browser:  {ui}"] if ui else lines
+
+
+def _following(cfg: DictConfig, job: HydraConf) -> str:
+    """Return the words of what to run next: the whole thing where this was a trial of it, else a sweep."""
+    if any(word.startswith("+debug=") for word in job.overrides.task):
+        return _words(job, [], without=["debug"])
+    return f"-m {_words(job, _next_sweep(cfg, job))}"
 
 
 def _next_sweep(cfg: DictConfig, job: HydraConf) -> list[str]:

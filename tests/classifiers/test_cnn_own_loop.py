@@ -237,3 +237,8 @@ def test_several_devices_are_refused(devices):
 def test_a_gpu_by_the_own_loop(precision):
     options = TrainerOptions(accelerator="gpu", devices=[0], precision=precision, gradient_clip_val=1.0)
     assert trained(epochs=8, trainer=options).score(X, Y) > 0.9
+
+
+def test_a_network_that_has_diverged_is_no_classifier_of_one_class():
+    with pytest.raises(InputError, match=r"is no number.*classifier\.learning_rate"):
+        CNNClassifier(SMALL, epochs=2, learning_rate=1e30).fit(X, Y).predict(X)

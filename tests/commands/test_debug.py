@@ -30,6 +30,7 @@ def test_every_preset_passes_alone_and_with_a_sweep(preset):
 def test_smoke_is_off_the_record_and_no_run_is_the_latest_by_it(hiexp_train, tmp_path):
     screen = hiexp_train("+debug=smoke", "feature.size=16", "limit=30").stdout
     assert "limit=30: 30 of 318 objects" in screen
+    assert screen.splitlines()[-1].endswith("hiexp.train feature.size=16 limit=30")  # what it was a trial of
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "debug", "runs"]
     assert not list(tmp_path.glob("runs/[0-9]*"))
     (metrics,) = tmp_path.glob("debug/*/*/metrics.json")

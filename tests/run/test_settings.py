@@ -176,6 +176,8 @@ ONE_LINE = [
     (["classifier=knnn"], "classifier=knnn: do you mean knn?"),
     (["epochs"], "epochs: a word is key=value"),
     (["epochs=1,2"], "several values are a sweep"),
+    (["measurements=null"], "measurements=null: a group is left out by  ~measurements"),
+    (["classifier=knn", "classifier.p=3"], "KNeighborsClassifier takes beside them: +classifier.p="),
     (["evaluation=5"], "evaluation=5: Config group override must be"),
     (["epochs=abc"], "epochs=abc: give a whole number from 1 up"),
     (["dataset=cig", "dataset.path=nowhere"], "dataset.path=nowhere: no such folder"),

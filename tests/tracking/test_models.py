@@ -31,7 +31,7 @@ QUICK = ["dataset.n_galaxies=60", "feature=asymmetry", "classifier=knn", "evalua
 def recorded(tmp_path_factory):
     """Return the folder of a run and of a sweep with a registered model, and what MLflow has of them."""
     folder = tmp_path_factory.mktemp("recorded")
-    words = [*QUICK, "tracking.register=asymmetric", "tracking.tags.paper=true", "tracking.note='for *us*'"]
+    words = [*QUICK, "tracking.register=asymmetric", "tracking.tags={paper: true, n: 1}", "tracking.note='for *us*'"]
     result = train(*words, cwd=folder)
     assert result.returncode == 0, result.stderr
     run = only_run(folder)

@@ -197,7 +197,13 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         batches = torch.from_numpy(self._prepared(X)).split(PREDICTION_BATCH[device.type])
         dtype = next((one.dtype for one in self.network_.parameters()), torch.float32)
         logits = [self.network_(batch.to(device, dtype)).cpu().double() for batch in batches]
-        return torch.softmax(torch.cat(logits), dim=1).numpy()
+        probability = torch.softmax(torch.cat(logits), dim=1).numpy()
+        if not np.isfinite(probability).all():
+            raise InputError(
+                "model: what the network says of some objects is no number, as of one whose training diverged; train "
+                "it with a smaller classifier.learning_rate or with trainer.gradient_clip_val=1"
+            )
+        return probability
 
     def _interim_probability(self, X: np.ndarray) -> np.ndarray:
         """Return class probabilities in the middle of a training, which goes on as if nobody had asked."""
