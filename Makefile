@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 READY := $(VENV)/.ready
 
-.PHONY: train test quick lint ui clean
+.PHONY: train test quick lint bench ui clean
 
 train: $(READY)  ## the default experiment
 	$(VENV)/bin/python -m hiexp.train
@@ -22,6 +22,13 @@ lint: $(READY)  ## style, types, and the contracts between packages
 
 ui: $(READY)  ## the MLflow UI over the runs of this folder
 	$(VENV)/bin/python -m mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db
+
+# Those of a few minutes together; make bench BENCH="cnn_grid survey" takes a quarter of an hour.
+BENCH ?= starts images mock_sky pictures reading fitting
+
+bench: $(READY)  ## what is fast, measured again, beside what it was
+	for script in $(BENCH); do $(VENV)/bin/python benchmarks/$$script.py || exit 1; done
+	$(VENV)/bin/python benchmarks/history.py $(BENCH)
 
 clean:  ## remove the environment; runs/ and mlruns/ are yours and stay
 	rm -rf $(VENV)

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pandas as pd
 import torch
+from history import record
 from torch import nn
 
 EPOCHS = 2
@@ -85,6 +86,7 @@ def main(words: list[str]) -> None:
         "  of its jobs together, in parallel or not: "
         + ", ".join(f"{name} {value:.0f}" for name, value in spent.items())
     )
+    record(" ".join(["cnn54", *words]), baseline / total, seconds=total, baseline_seconds=baseline)
     print(f"ratio {baseline / total:.1f}; load {os.getloadavg()[0]:.1f} at the end")
 
 

@@ -12,6 +12,7 @@ import sys
 import time
 
 import numpy as np
+from history import record
 
 from hiexp.features import DiscImage
 
@@ -70,7 +71,9 @@ def main(n: int) -> None:
                 f"  {name + f', {count} images':24}{1e3 * seconds:9.3f} ms/image "
                 f"{SURVEY * seconds:8.2f} s for {SURVEY}{extrapolated}"
             )
-        print(f"  {'ratio':24}{np.median(looped) / np.median(batched):9.0f}")
+        ratio = float(np.median(looped) / np.median(batched))
+        print(f"  {'ratio':24}{ratio:9.0f}")
+        record(f"{n} images of {'a quarter' if quarter else 'the disc'}, {SIZE} x {SIZE}", ratio)
         print(f"  {'largest difference':24}{np.abs(images[: len(few)] - plain).max():9.0e}")
 
 

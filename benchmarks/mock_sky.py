@@ -11,6 +11,7 @@ import sys
 import time
 
 import numpy as np
+from history import record
 from scipy.special import erf
 
 from hiexp.datasets import mock_alfalfa
@@ -83,6 +84,7 @@ def main(n: int) -> None:
             f"{name + f', {count} spectra':30}{rate:9.0f} spectra/s {SURVEY / rate:7.1f} s for {SURVEY}{extrapolated}"
         )
     print(f"{'ratio':30}{batched / looped:9.1f}")
+    record(f"{n} spectra", batched / looped, seconds=n / batched)
     print(f"{'A_flux of the two differs by':30}{difference.median():9.1e} (median), {difference.max():.1e} (most)")
 
 

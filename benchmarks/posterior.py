@@ -14,6 +14,7 @@ import time
 from statistics import median
 
 import numpy as np
+from history import record
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
@@ -52,6 +53,7 @@ def main(n: int = 31502, folder: str = "cache") -> None:
     baseline = (time.perf_counter() - start) * n / OBJECTS
     print(f"{n} posteriors in {seconds:.1f} s (median of {TURNS}); {SIMULATED} simulations of each: {baseline:.0f} s")
     print(f"ratio {baseline / seconds:.0f}")
+    record(f"{n} posteriors", baseline / seconds, seconds=seconds)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 from astropy.table import Table
+from history import record
 
 from hiexp.datasets import mock_alfalfa, read_alfalfa, write_arecibo_fits
 
@@ -49,6 +50,7 @@ def main() -> None:
     print(f"first read   {first:8.1f} s  {len(files) / first:8.0f} files/s")
     print(f"Table.read   {loop * len(files):8.1f} s  {1 / loop:8.0f} files/s  ({BASELINE_FILES} of them)")
     print(f"ratio        {loop * len(files) / first:8.1f}  (the baseline does not clean)")
+    record(f"{len(files)} files", loop * len(files) / first, seconds=first, seconds_again=statistics.median(seconds))
     print(f"second read  {statistics.median(seconds):8.2f} s  (median of 5)")
     print(f"peak memory of this process, sample making included: {peak:.0f} MiB")
 

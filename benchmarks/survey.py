@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 import pandas as pd
+from history import record
 from processes import peak_memory
 
 SIZES = (1000, 3162, 10_000, 31_502)
@@ -47,6 +48,8 @@ def main(sizes: list[int]) -> None:
     """Print a column a size."""
     table = pd.DataFrame({n: sweep(n) for n in sizes})
     table.loc["ratio"] = table.loc["without cache"] / table.loc["total"]
+    for n, column in table.items():
+        record(f"alfalfa18 of {n}", column["ratio"], seconds=column["total"], rest_seconds=column["rest"])
     print("18 configurations; seconds of all jobs together, GiB, and how many times as long it takes without a cache")
     print(table.round(1).to_string())
 

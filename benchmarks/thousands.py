@@ -25,6 +25,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from history import record
 
 from hiexp.comparison.runs import read_sweep
 from hiexp.comparison.text import report_text
@@ -170,6 +171,7 @@ def main(sizes: list[int]) -> None:
             )
             cells = (n, f"{end:.2f}", grown[0], f"{page:.2f}", len(said.splitlines()), f"{command:.2f}", grown[1])
             print("  ".join(f"{cell:>11}" for cell in (*cells, f"{plain:.1f}", f"{plain / end:.1f}")))
+            record(f"end of a sweep of {n}", plain / end, cpu_seconds=end, compare_cpu_seconds=command)
             before = n, end, command
 
 
