@@ -2,8 +2,8 @@
 
     python benchmarks/history.py [script ...]
 
-The scripts beside this one call `record`. As a program, this prints the last ratios side by side, those of today at the
-right, of all scripts or of those named. Ratios of two machines may differ; their names are below.
+The scripts beside this one call `record`. This prints the last ratios side by side, today's at the right, of all
+scripts or of those named. Ratios of two machines may differ; their names are below.
 """
 
 from __future__ import annotations
@@ -49,15 +49,14 @@ def record(what: str, ratio: float, **figures: float) -> None:
 
 
 def table(scripts: list[str]) -> pd.DataFrame:
-    """Return the ratios, a row for what was measured, a column for a day, commit and machine, today's at the right."""
+    """Return the ratios: rows are what was measured, columns days, commits and machines, today at the right."""
     rows = pd.DataFrame(json.loads(line) for line in HISTORY.read_text().splitlines())
     rows = rows[rows["script"].isin(scripts or rows["script"])]
     rows["machine"] = pd.Categorical(rows["machine"], rows["machine"].unique())
     rows["when"] = list(
         zip(rows["date"], rows["commit"], "machine " + rows["machine"].cat.codes.astype(str), strict=True)
     )
-    last = rows.drop_duplicates(["script", "what", "when"], keep="last")
-    shown = last.pivot(index=["script", "what"], columns="when", values="ratio")[last["when"].unique()[-SHOWN:]]
+    shown = rows.pivot_table("ratio", ["script", "what"], "when", aggfunc="last")[rows["when"].unique()[-SHOWN:]]
     shown.columns = pd.MultiIndex.from_tuples(shown.columns, names=["", "", "ratios"])
     shown.attrs["machines"] = dict(enumerate(rows["machine"].cat.categories))
     return shown.dropna(how="all")
