@@ -6,6 +6,7 @@ import logging
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from hiexp.commandline import start
@@ -49,7 +50,7 @@ def main(cfg: DictConfig) -> float | None:
         record.curves |= outcome.history
         log_samples(record, cfg, outcome.digest, outcome.used())
         log.info("Trained in %.1f s; writing predictions, pictures and model", record.metrics["train_seconds"])
-        outcome.write(folder)
+        outcome.write(folder, instantiate(cfg.cache))
         from hiexp.run.served_model import describe_model  # numpy and pandas, which --help needs not
 
         describe_model(folder, outcome.classes, probabilities=outcome.parts[0].probability is not None)

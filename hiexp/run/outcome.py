@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import pandas as pd
 from sklearn.metrics import cohen_kappa_score
 from sklearn.pipeline import Pipeline
 
+from hiexp.cache import DiskCache, Files, NoCache
 from hiexp.csv_tables import write_csv
 from hiexp.epochs import training_history
 from hiexp.errors import InputError
@@ -49,6 +50,9 @@ from hiexp.run.files import (
 from hiexp.run.pipeline import takes_lines
 from hiexp.spectra import UNKNOWN, Spectra
 from hiexp.writing import staged
+
+if TYPE_CHECKING:  # torch takes seconds to import
+    from hiexp.features.shapelets import LearnedShapelets
 
 log = logging.getLogger(__name__)
 
@@ -350,12 +354,12 @@ class Outcome:
         rows = pd.concat(tables, ignore_index=True).sort_values(["repeat", "index"])
         return rows.drop(columns="index")
 
-    def write(self, folder: Path) -> None:
+    def write(self, folder: Path, cache: DiskCache | NoCache) -> None:
         """Write ``predictions.csv``, the tables of parameters by class, the pictures and the model into `folder`."""
         with staged(folder) as stage:
-            self._write(stage)
+            self._write(stage, cache)
 
-    def _write(self, folder: Path) -> None:
+    def _write(self, folder: Path, cache: DiskCache | NoCache) -> None:
         write_table(self.predictions(), folder / PREDICTIONS_FILE)
         plots = folder / PLOTS_FOLDER
         plots.mkdir()
@@ -373,7 +377,7 @@ class Outcome:
                 training = self.assigned.training
                 training = training[:: -(-len(training) // MOST_DRAWN)]
                 seen = self.profiles[training] if step is feature else feature.transform(self.profiles[training])
-                plot_shapelets(seen, self.assigned.classes[training], step, plots / "shapelets.png")
+                draw_shapelets(seen, self.assigned.classes[training], step, cache, plots)
         from hiexp.run.model_files import save_model  # skops imports all of scikit-learn, which takes seconds
 
         several = len(self.parts) > 1
@@ -448,6 +452,22 @@ def write_classes(
     plot_classes(profiles, predicted, folder / CLASSES_PICTURE)
     if not parameters.empty:
         plot_parameters_by_class(parameters, predicted, depends, folder / PARAMETERS_PICTURE)
+
+
+def draw_shapelets(
+    profiles: np.ndarray,
+    classes: np.ndarray,
+    model: LearnedShapelets,
+    cache: DiskCache | NoCache,
+    plots: Path,
+) -> None:
+    """Draw ``shapelets.png``, as `plot_shapelets` does, once for all classifiers that take the same shapelets."""
+
+    def draw(folder: Path) -> None:
+        plot_shapelets(profiles, classes, model, folder / "shapelets.png")
+
+    shown = profiles, classes, model.scale, *model.shapelets_
+    cache.recall("shapelets", Files, shown, lambda: Files.written(draw)).save(plots)
 
 
 def draw_what_classifier_sees(model: Pipeline, objects: Objects, candidates: np.ndarray, plots: Path) -> None:

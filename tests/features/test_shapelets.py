@@ -6,6 +6,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from helpers.commands import train
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
@@ -327,3 +328,22 @@ def test_cuda_learns_the_same():
     X, y = horns()
     here, there = (LearnedShapelets(**SMALL, device=device).fit(X, y).transform(X) for device in ("cpu", "cuda"))
     np.testing.assert_allclose(there, here, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_one_picture_is_drawn_of_the_shapelets_that_several_classifiers_take(tmp_path):
+    words = [
+        "dataset.n_galaxies=60",
+        "fit=none",
+        "feature=shapelet",
+        "feature.epochs=2",
+        "labels=cluster",
+        "evaluation.permutations=20",
+        "tracking=none",
+    ]
+    result = train("-m", *words, "classifier=knn,svm", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    pictures = [file.read_bytes() for file in tmp_path.glob("runs/*/*/[01]/plots/shapelets.png")]
+    assert len(pictures) == 2
+    assert pictures[0] == pictures[1]
+    assert len(list(tmp_path.glob("cache/shapelets-*"))) == 1
