@@ -21,9 +21,9 @@ import pandas as pd
 from history import record
 from hydra import compose, initialize_config_dir
 
+from hiexp import plots
 from hiexp.configs import CONFIGS
 from hiexp.hydra_versions import VERSION_BASE
-from hiexp.run import outcome
 from hiexp.run.experiment import run_experiment
 
 EPOCHS = 5
@@ -39,7 +39,7 @@ def drawn_by_a_job(folder: Path) -> dict[str, Callable[[], None]]:
     pictures = {}
 
     def recorder(name: str) -> Callable[..., None]:
-        plot = getattr(outcome, name)
+        plot = getattr(plots, name)
 
         def record(*arguments: object) -> None:
             *given, file = arguments
@@ -47,8 +47,8 @@ def drawn_by_a_job(folder: Path) -> dict[str, Callable[[], None]]:
 
         return record
 
-    for name in [name for name in vars(outcome) if name.startswith("plot_")]:
-        setattr(outcome, name, recorder(name))
+    for name in [name for name in plots.__all__ if name.startswith("plot_")]:
+        setattr(plots, name, recorder(name))
     result.write(folder)
     return pictures
 

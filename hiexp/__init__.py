@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from hiexp.containers import provide_folders
+from hiexp.lazy import importer
 
 if TYPE_CHECKING:
     from hiexp.comparison.runs import Comparison, Run, read_sweep
@@ -48,8 +48,4 @@ __all__ = [
 
 provide_folders()  # before numba is imported, by whatever is imported first
 
-
-def __getattr__(name: str) -> object:
-    if name not in PUBLIC:
-        raise AttributeError(f"module 'hiexp' has no attribute '{name}'")
-    return getattr(import_module(PUBLIC[name]), name)
+__getattr__ = importer(__name__, PUBLIC)

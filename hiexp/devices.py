@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-
-import torch
-from threadpoolctl import threadpool_limits
+from typing import TYPE_CHECKING
 
 from hiexp.errors import InputError
+
+if TYPE_CHECKING:  # torch takes seconds to import; who asks for a device waits for it
+    import torch
 
 
 def torch_device(name: str) -> torch.device:
@@ -21,6 +22,8 @@ def torch_device(name: str) -> torch.device:
     """
     if name not in ("cpu", "cuda", "auto"):
         raise InputError(f"device={name}: use cpu, cuda or auto")
+    import torch
+
     if name == "cuda" and not torch.cuda.is_available():
         raise InputError("device=cuda: torch sees no CUDA device on this machine; use device=cpu, or device=auto")
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
@@ -29,6 +32,9 @@ def torch_device(name: str) -> torch.device:
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Keep torch and linear algebra to one thread, where a step is over before a second one has started."""
+    import torch
+    from threadpoolctl import threadpool_limits
+
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # its Fourier transforms have threads that threadpoolctl does not know of
     try:

@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 @command
 def main(cfg: DictConfig) -> None:
     """Fit one sample, alone or as one job of a sweep, whose failure must not stop the others."""
-    from hiexp.run.outcome import check_sample
+    from hiexp.run.sample import check_sample
 
     job, folder = HydraConfig.get(), run_folder()
     with tracked_run(cfg) as record, profiled(cfg, folder):

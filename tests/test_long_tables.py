@@ -9,8 +9,8 @@ from hiexp import long_tables, writing
 from hiexp.datasets import mock_cig
 from hiexp.fitting import fit_busy
 from hiexp.long_tables import write_table, written_table
-from hiexp.run.outcome import write_sample
 from hiexp.run.reading import read_predictions
+from hiexp.run.sample import write_sample
 
 
 @pytest.fixture(scope="module")

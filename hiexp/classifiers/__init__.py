@@ -1,5 +1,22 @@
 """Classifiers of this package; those of scikit-learn are used as they are."""
 
-from hiexp.classifiers.cnn import CNNClassifier, ConvNet
+from __future__ import annotations
 
-__all__ = ["CNNClassifier", "ConvNet"]
+from typing import TYPE_CHECKING
+
+from hiexp.lazy import importer
+
+if TYPE_CHECKING:
+    from hiexp.classifiers.cnn.estimator import CNNClassifier
+    from hiexp.classifiers.cnn.network import ConvNet
+
+PLACES = {
+    "CNNClassifier": "hiexp.classifiers.cnn.estimator",
+    "ConvNet": "hiexp.classifiers.cnn.network",
+}
+__all__ = [
+    "CNNClassifier",
+    "ConvNet",
+]
+
+__getattr__ = importer(__name__, PLACES)

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
-import torch
-from joblib import Parallel, delayed
-
+BATCH = {"cpu": 1024, "cuda": 16384}  # spectra worked on at a time, which bounds the memory
 SHARED = 6  # batches from which on it pays to start further processes, which takes seconds
 
 T = TypeVar("T")
@@ -29,6 +27,9 @@ def in_order(work: Callable[..., T], batches: Iterable[tuple], n_batches: int, d
     device : {"cpu", "cuda"}
         Where they are worked on; processes would only wait for each other's turn with one graphics processor.
     """
+    import torch  # both take long, and settings are checked without them
+    from joblib import Parallel, delayed
+
     workers = torch.get_num_threads()
     if device == "cpu" and workers > 1 and n_batches >= SHARED:
         pool = Parallel(workers, return_as="generator", max_nbytes=None)

@@ -12,13 +12,11 @@ from tqdm import tqdm
 
 from hiexp.errors import InputError
 from hiexp.fitting.batches import in_order
-from hiexp.fitting.line import FEWEST_FREE, LAGS
 from hiexp.fitting.measurements import DATA_MEASUREMENTS
 from hiexp.fitting.result import FitResult
 from hiexp.kinds import Positive, Seed, Whole
 from hiexp.mapped_tables import GrowingTable
 from hiexp.spectra import Spectra, without_nan
-from hiexp.spectral.axis import LIGHT_SPEED
 from hiexp.spectral.growth import FLAT, REACH, growth_curve
 from hiexp.spectral.lopsidedness import lopsidedness
 from hiexp.spectral.widths import edges
@@ -214,6 +212,8 @@ def _realised(
 def autocorrelation(noise: np.ndarray, free: np.ndarray) -> np.ndarray:
     """Return the autocorrelation of noise, shape (L,), at lags of 1 to 5 channels; 0 where few are `free`."""
     noise = np.where(free, noise, 0.0)
+    from hiexp.fitting.line import FEWEST_FREE, LAGS  # torch takes seconds, and settings are checked without it
+
     pairs = np.array([np.count_nonzero(free[lag:] & free[: free.size - lag]) for lag in range(LAGS + 1)])
     products = np.array([noise[lag:] @ noise[: noise.size - lag] for lag in range(LAGS + 1)])
     if pairs.min() < FEWEST_FREE or not products[0] > 0:
@@ -232,6 +232,8 @@ def _correlated(white: np.ndarray, correlation: np.ndarray) -> np.ndarray:
 
 def _corrected(table: pd.DataFrame, spectra: Spectra, recipe: str, smoothed_channels: float) -> pd.DataFrame:
     """Return the widths of the fit as the galaxies have them."""
+    from hiexp.spectral.axis import LIGHT_SPEED  # with astropy's units, and settings are checked without them
+
     z = table["position"].to_numpy(float) / LIGHT_SPEED
     resolution = smoothed_channels * np.median(np.diff(spectra.velocity, axis=1), axis=1)
     columns = {}

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-import torch
-from scipy.ndimage import uniform_filter1d
 from tqdm import tqdm
 
 from hiexp.fitting.batches import in_order
-from hiexp.fitting.flags import look_beside, words
-from hiexp.fitting.line import find_lines, tensors
 from hiexp.fitting.measurements import MEASUREMENTS, width_levels
 from hiexp.fitting.result import GOOD, FitResult
-from hiexp.fitting.status import without_content
 from hiexp.kinds import Positive, Several
 from hiexp.spectra import Spectra, without_nan
 from hiexp.spectral.widths import edges, flux_asymmetry, flux_between
@@ -50,6 +45,13 @@ def fit_none(spectra: Spectra, n_samples: Several = 256, half_window: Positive =
 
 
 def _measure(spectra: Spectra, n_samples: int, half_window: float) -> FitResult:
+    import torch  # which takes seconds, and settings are checked without it
+    from scipy.ndimage import uniform_filter1d
+
+    from hiexp.fitting.flags import look_beside, words
+    from hiexp.fitting.line import find_lines, tensors
+    from hiexp.fitting.status import without_content
+
     spectra = without_nan(spectra)
     channels = tensors(spectra, torch.device("cpu"))
     lines, status = find_lines(channels), without_content(channels)

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from hiexp.devices import torch_device
 from hiexp.fitting.backend import Solution
-from hiexp.fitting.batches import in_order
+from hiexp.fitting.batches import BATCH, in_order
 from hiexp.fitting.covariance import covariance, standard_deviations
 from hiexp.fitting.horns import measure_horns
 from hiexp.fitting.last_pass import finish, fitted_curve
@@ -27,7 +27,6 @@ from hiexp.fitting.torch_backend.least_squares import rows_at_once
 from hiexp.fitting.windows import Windows, gather
 from hiexp.spectra import Spectra
 
-BATCH = {"cpu": 1024, "cuda": 16384}  # spectra worked on at a time, which bounds the memory
 CORE_THRESHOLD = 0.01  # of the noise: a curve fainter than this at the ends of its core is negligible beyond
 
 

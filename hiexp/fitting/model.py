@@ -6,17 +6,18 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from hiexp.devices import torch_device
 from hiexp.errors import InputError
-from hiexp.fitting import torch_backend
-from hiexp.fitting.backend import Backend, Curve
-from hiexp.fitting.windows import Windows
 from hiexp.kinds import Count, Device, NotNegative, Seed, Several, Whole
+
+if TYPE_CHECKING:  # torch takes seconds to import, and settings are checked without it
+    import torch
+    from torch import Tensor
+
+    from hiexp.fitting.backend import Backend, Curve
+    from hiexp.fitting.windows import Windows
 
 AT_ONCE = {"cpu": 256, "cuda": 4096}  # curves measured: on a CPU few enough for its cache
 EVERY = 1_000_000_000  # more than a batch has: compiled, one curve follows the other anyway
@@ -65,6 +66,9 @@ class Model:
 
     def backend(self, device: torch.device) -> Backend:
         """Return what fits this model on a device."""
+        from hiexp.fitting import torch_backend
+        from hiexp.fitting.backend import Backend
+
         if self.compiled is not None and device.type == "cpu":
             from hiexp.fitting import numba_backend  # numba takes a second
 

@@ -62,7 +62,7 @@ def fit_sample(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> tupl
     InputError
         If the data or the settings cannot be used, or, once all is written, no spectrum can.
     """
-    from hiexp.run.outcome import check_sample
+    from hiexp.run.sample import check_sample
 
     spectra, fit = fitted_sample(cfg, folder, metrics)
     check_sample(fit)
@@ -75,10 +75,9 @@ def fitted_sample(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> t
     from hydra.utils import instantiate
 
     from hiexp.cache import Files, fingerprint
-    from hiexp.datasets.by_name import choose
     from hiexp.datasets.limit import limited
     from hiexp.fitting import FitResult
-    from hiexp.run.outcome import say_missing, write_sample
+    from hiexp.run.sample import say_missing, write_sample
     from hiexp.run.shards import Sharding
     from hiexp.spectra import TABLES, Spectra
 
@@ -93,6 +92,8 @@ def fitted_sample(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> t
         key = fingerprint(*(getattr(spectra, name) for name in FITTED))
     spectra = replace(spectra, digest=key)
     if cfg.get("ids"):
+        from hiexp.datasets.by_name import choose  # reads tables, too, and imports astropy for it
+
         spectra = choose(spectra, cfg.ids)
     if cfg.get("limit") and cfg.limit < len(spectra):
         log.info("limit=%d: %d of %d objects", cfg.limit, cfg.limit, len(spectra))

@@ -15,30 +15,17 @@ import pandas as pd
 from sklearn.metrics import cohen_kappa_score
 from sklearn.pipeline import Pipeline
 
+from hiexp import plots
 from hiexp.cache import DiskCache, Files, NoCache
 from hiexp.csv_tables import write_csv
 from hiexp.epochs import training_history
-from hiexp.errors import InputError
 from hiexp.evaluation.dependence import dependence, medians_by_class
 from hiexp.evaluation.scores import Scores, score
 from hiexp.evaluation.split import Division
 from hiexp.evaluation.training_sample import TRAINING_FILE, TrainingSample
 from hiexp.evaluation.yardstick import beside
-from hiexp.fitting import FitResult
 from hiexp.labels import Assignment
-from hiexp.long_tables import table_name, write_table
-from hiexp.plots import (
-    plot_classes,
-    plot_confusion,
-    plot_fits,
-    plot_images,
-    plot_parameters,
-    plot_parameters_by_class,
-    plot_saliency,
-    plot_shapelets,
-    plot_training,
-    saliency_examples,
-)
+from hiexp.long_tables import write_table
 from hiexp.run.files import (
     CLASSES_PICTURE,
     FOLD_FOLDER,
@@ -57,45 +44,6 @@ if TYPE_CHECKING:  # torch takes seconds to import
 log = logging.getLogger(__name__)
 
 MOST_DRAWN = 20_000  # objects that a picture of all training objects is made of
-CATALOGUE_FILE, SKIPPED_FILE, UNMATCHED_FILE = "catalogue.csv", "skipped.csv", "unmatched.csv"
-
-
-def write_sample(spectra: Spectra, fit: FitResult, folder: Path) -> None:
-    """Write what is known of a sample before anything is learned from it.
-
-    The fits (`FitResult.write`) and ``catalogue.csv`` always; ``skipped.csv`` and ``unmatched.csv`` where there is
-    any; pictures of the fits where any can be used. Of long tables there is ``.parquet`` in the stead of ``.csv``.
-    """
-    fit.write(folder)
-    write_table(spectra.catalogue, folder / CATALOGUE_FILE, index=True)
-    skipped = pd.concat([spectra.skipped, fit.failures()], ignore_index=True)
-    if len(skipped):
-        write_table(skipped, folder / SKIPPED_FILE)
-    if len(spectra.unmatched):
-        write_table(spectra.unmatched, folder / UNMATCHED_FILE)
-    if fit.good.any():
-        plots = folder / PLOTS_FOLDER
-        plots.mkdir()
-        plot_fits(spectra, fit, plots / "fits.png")
-        plot_parameters(fit, plots / "parameters.png")
-
-
-def say_missing(spectra: Spectra, fit: FitResult) -> None:
-    """Say what is missing in a sample that `write_sample` has written."""
-    skipped = len(spectra.skipped) + int((~fit.good).sum())
-    if skipped:
-        found = len(spectra) + len(spectra.skipped)
-        log.warning("Skipped %d of %d objects: %s says why", skipped, found, table_name(SKIPPED_FILE, skipped))
-    for reason, count in spectra.unmatched["reason"].value_counts().items():
-        log.info("%d times %s: %s", count, reason, table_name(UNMATCHED_FILE, len(spectra.unmatched)))
-
-
-def check_sample(fit: FitResult) -> None:
-    """Raise an `InputError` where no spectrum can be used."""
-    if not fit.good.any():
-        raise InputError(
-            f"none of the {len(fit.table)} spectra can be used; the first: {fit.failures()['reason'].iloc[0]}"
-        )
 
 
 @dataclass(frozen=True)
@@ -361,23 +309,25 @@ class Outcome:
 
     def _write(self, folder: Path, cache: DiskCache | NoCache) -> None:
         write_table(self.predictions(), folder / PREDICTIONS_FILE)
-        plots = folder / PLOTS_FOLDER
-        plots.mkdir()
+        pictures = folder / PLOTS_FOLDER
+        pictures.mkdir()
         write_classes(self.profiles, self.predicted, self.parameters, self.dependence, folder)
         if self.scores is not None:
-            plot_confusion(self.scores.confusion, self.scores.classes, self.truth_name, plots / "confusion.png")
+            plots.plot_confusion(
+                self.scores.confusion, self.scores.classes, self.truth_name, pictures / "confusion.png"
+            )
         if self.history:
-            plot_training(self.history, plots / "training.png")
+            plots.plot_training(self.history, pictures / "training.png")
         part, feature, classifier = self.parts[0], self.model["feature"], self.model["classifier"]
         truth = part.assigned.classes if self.reference is None else self.reference
         objects = Objects(self.ids, self.profiles, part.predicted, truth, self.truth_name)
-        draw_what_classifier_sees(self.model, objects, part.division.test, plots)
+        draw_what_classifier_sees(self.model, objects, part.division.test, pictures)
         for step in (feature, classifier):
             if hasattr(step, "shapelets_"):
                 training = self.assigned.training
                 training = training[:: -(-len(training) // MOST_DRAWN)]
                 seen = self.profiles[training] if step is feature else feature.transform(self.profiles[training])
-                draw_shapelets(seen, self.assigned.classes[training], step, cache, plots)
+                draw_shapelets(seen, self.assigned.classes[training], step, cache, pictures)
         from hiexp.run.model_files import save_model  # skops imports all of scikit-learn, which takes seconds
 
         several = len(self.parts) > 1
@@ -449,9 +399,9 @@ def write_classes(
     """
     write_csv(medians_by_class(parameters, predicted), folder / "parameters_by_class.csv")
     write_csv(depends, folder / "dependence.csv", index=True)
-    plot_classes(profiles, predicted, folder / CLASSES_PICTURE)
+    plots.plot_classes(profiles, predicted, folder / CLASSES_PICTURE)
     if not parameters.empty:
-        plot_parameters_by_class(parameters, predicted, depends, folder / PARAMETERS_PICTURE)
+        plots.plot_parameters_by_class(parameters, predicted, depends, folder / PARAMETERS_PICTURE)
 
 
 def draw_shapelets(
@@ -459,28 +409,28 @@ def draw_shapelets(
     classes: np.ndarray,
     model: LearnedShapelets,
     cache: DiskCache | NoCache,
-    plots: Path,
+    pictures: Path,
 ) -> None:
     """Draw ``shapelets.png``, as `plot_shapelets` does, once for all classifiers that take the same shapelets."""
 
     def draw(folder: Path) -> None:
-        plot_shapelets(profiles, classes, model, folder / "shapelets.png")
+        plots.plot_shapelets(profiles, classes, model, folder / "shapelets.png")
 
     shown = profiles, classes, model.scale, *model.shapelets_
-    cache.recall("shapelets", Files, shown, lambda: Files.written(draw)).save(plots)
+    cache.recall("shapelets", Files, shown, lambda: Files.written(draw)).save(pictures)
 
 
-def draw_what_classifier_sees(model: Pipeline, objects: Objects, candidates: np.ndarray, plots: Path) -> None:
+def draw_what_classifier_sees(model: Pipeline, objects: Objects, candidates: np.ndarray, pictures: Path) -> None:
     """Draw ``saliency.png`` of some of the `candidates`, row numbers, or ``images.png``, where a model has either."""
     feature, classifier = model["feature"], model["classifier"]
     if hasattr(classifier, "saliency"):
-        shown = saliency_examples(objects.predicted, candidates)
+        shown = plots.saliency_examples(objects.predicted, candidates)
         values = feature.transform(objects.profiles[shown])
         predicted, saliency = objects.predicted[shown], classifier.saliency(values)
-        file, titles = plots / "saliency.png", objects.titles(shown)
-        plot_saliency(objects.profiles[shown], values, saliency, predicted, titles, file, objects.sample)
+        file, titles = pictures / "saliency.png", objects.titles(shown)
+        plots.plot_saliency(objects.profiles[shown], values, saliency, predicted, titles, file, objects.sample)
     elif not takes_lines(feature) and feature.transform(objects.profiles[:1]).ndim == 4:
-        plot_images(objects.profiles, objects.predicted, feature.transform, plots / "images.png")
+        plots.plot_images(objects.profiles, objects.predicted, feature.transform, pictures / "images.png")
 
 
 def known_classes(classes: np.ndarray) -> pd.arrays.IntegerArray:

@@ -22,7 +22,7 @@ from hiexp.cache import DiskCache, NoCache, fingerprint
 from hiexp.errors import InputError
 from hiexp.executors import completed
 from hiexp.fitting import FitResult
-from hiexp.fitting.engine import BATCH
+from hiexp.fitting.batches import BATCH
 from hiexp.spectra import Spectra
 
 log = logging.getLogger(__name__)

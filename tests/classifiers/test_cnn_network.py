@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hiexp.classifiers import CNNClassifier, ConvNet
 from hiexp.classifiers.cnn import fast, fused
-from hiexp.classifiers.cnn.network import Block
+from hiexp.classifiers.cnn.block import Block
 from hiexp.errors import InputError
 
 

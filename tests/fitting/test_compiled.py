@@ -14,7 +14,7 @@ from hiexp.fitting import fit_function, numba_backend
 from hiexp.fitting.covariance import covariance
 from hiexp.fitting.numba_backend import compiled_curve
 from hiexp.fitting.numba_backend import curves as compiled_curves
-from hiexp.fitting.polynomial import polynomial, with_derivatives
+from hiexp.fitting.polynomial_model import polynomial, with_derivatives
 from hiexp.fitting.torch_backend import curves, least_squares, linear_least_squares, measure, products
 
 

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import least_squares as scipy_least_squares
 
-from hiexp.fitting.busy import busy, busy_with_derivatives
-from hiexp.fitting.function import differentiated, differentiated_by_channel
-from hiexp.fitting.polynomial import polynomial, with_derivatives
+from hiexp.fitting.busy_model import busy, busy_with_derivatives
+from hiexp.fitting.function_model import differentiated, differentiated_by_channel
+from hiexp.fitting.polynomial_model import polynomial, with_derivatives
 from hiexp.fitting.torch_backend import curves, least_squares, linear_least_squares
 
 GAUSSIAN = differentiated_by_channel(curves.gaussian)

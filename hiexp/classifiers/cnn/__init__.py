@@ -1,6 +1,22 @@
 """A convolutional network behind scikit-learn's classifier interface; `network` is the place to begin."""
 
-from hiexp.classifiers.cnn.estimator import CNNClassifier
-from hiexp.classifiers.cnn.network import ConvNet
+from __future__ import annotations
 
-__all__ = ["CNNClassifier", "ConvNet"]
+from typing import TYPE_CHECKING
+
+from hiexp.lazy import importer
+
+if TYPE_CHECKING:
+    from hiexp.classifiers.cnn.estimator import CNNClassifier
+    from hiexp.classifiers.cnn.network import ConvNet
+
+PLACES = {
+    "CNNClassifier": "hiexp.classifiers.cnn.estimator",
+    "ConvNet": "hiexp.classifiers.cnn.network",
+}
+__all__ = [
+    "CNNClassifier",
+    "ConvNet",
+]
+
+__getattr__ = importer(__name__, PLACES)

@@ -17,7 +17,7 @@ from hiexp.classifiers.cnn.convolution import convolve
 
 
 class Layers(Protocol):
-    """The layers of a block, as `hiexp.classifiers.cnn.network.Block` has them."""
+    """The layers of a block, as `hiexp.classifiers.cnn.block.Block` has them."""
 
     conv: nn.Conv1d | nn.Conv2d
     norm: nn.BatchNorm1d | nn.BatchNorm2d

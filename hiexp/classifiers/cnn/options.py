@@ -7,14 +7,15 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Literal
-
-import torch
-from torch import nn
+from typing import TYPE_CHECKING, Any, Literal
 
 from hiexp.devices import torch_device
 from hiexp.errors import InputError
 from hiexp.kinds import Count, Positive, Whole
+
+if TYPE_CHECKING:  # torch takes seconds to import, and settings are checked without it
+    import torch
+    from torch import nn
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,8 @@ class TrainerOptions:
         InputError
             If there is no such GPU.
         """
+        import torch
+
         device = torch_device({"gpu": "cuda"}.get(self.accelerator or name, self.accelerator or name))
         if self.devices == 1 or device.type == "cpu":
             return device
@@ -108,6 +111,8 @@ class OwnNetwork:
         InputError
             If the class has no modules.
         """
+        from torch import nn
+
         if not issubclass(self.module, nn.Module):  # in a model of a stranger
             raise InputError(f"model._target_={self.module.__qualname__}: give a class of torch modules")
         taken = inspect.signature(self.module).parameters
@@ -117,6 +122,8 @@ class OwnNetwork:
 
 def check_logits(network: nn.Module, image_shape: tuple[int, ...], n_classes: int, dtype: torch.dtype) -> None:
     """Raise an `InputError` where a network of somebody's own does not return the logits of two images."""
+    import torch
+
     device = next((weights.device for weights in network.parameters()), torch.device("cpu"))
     images = torch.zeros(2, *image_shape, dtype=dtype, device=device)
     try:
