@@ -275,15 +275,14 @@ def without_classifier(
     from hydra.utils import instantiate
 
     from hiexp.features import ProfileAsymmetry
-    from hiexp.run.pipeline import Features
+    from hiexp.run.pipeline import Values
 
     yardstick = instantiate(cfg.evaluation.get("yardstick"))
     if yardstick is None or reference is None or fits["w50"].isna().all():
         return None, None
     ruled = yardstick.classify(yardstick.values(fits), reference, train)
-    asymmetry = ProfileAsymmetry()
     measured = cache.recall(
-        "asymmetry", Features, (profiles,), lambda: Features(asymmetry, asymmetry.fit_transform(profiles))
+        "asymmetry", Values, (profiles,), lambda: Values(ProfileAsymmetry().fit_transform(profiles))
     )
     return ruled, measured.values  # noqa: PD011
 
@@ -301,7 +300,7 @@ def learn_classes(
 ) -> Learned:
     """Fit labels, feature and classifier on the training part of one division, and predict the classes of all."""
     from hiexp.labels import Assignment
-    from hiexp.run.pipeline import Features, Learned, extract, learn, learned_from, predict
+    from hiexp.run.pipeline import Features, Learned, Values, extract, learn, learned_from, predict
 
     # Each of the next two is computed once for all runs that agree on what it is given.
     assigned = cache.recall(
@@ -312,12 +311,14 @@ def learn_classes(
     )
     classes, training = assigned.classes, assigned.training
     feature = feature_of(cfg)
-    features = cache.recall(
-        "feature",
-        Features,
-        (cfg.feature, seen, *learned_from(feature, training, classes)),
-        stopwatch(metrics, "feature_seconds")(lambda: extract(feature, seen, training, classes)),
-    )
+    learned = learned_from(feature, training, classes)
+    given = cfg.feature, seen, *learned
+    make = stopwatch(metrics, "feature_seconds")(lambda: extract(feature, seen, training, classes))
+    if learned:
+        features = cache.recall("feature", Features, given, make)
+    else:  # the transformer is not read from a file, for which skops imports all of scikit-learn
+        values = cache.recall("feature", Values, given, lambda: Values(make().values)).values  # noqa: PD011
+        features = Features(feature.fit(seen[:1], classes[:1]), values)
     with stopwatch(metrics, "train_seconds"):
         model = learn(features, classifier_of(cfg), training, classes, each_epoch)
     with stopwatch(metrics, "predict_seconds"):

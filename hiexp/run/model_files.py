@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_type_hints
 
 import numpy as np
-import skops.io
 from pydantic import TypeAdapter, ValidationError
 from sklearn.pipeline import Pipeline
 
@@ -29,6 +28,7 @@ from hiexp.printable import printable
 from hiexp.run.allowed import CURVES, DATASETS, ESTIMATORS, FITS, MEASURERS, RULES, TREES
 from hiexp.run.files import CONFIG_FILE, FITS_FILE, METRICS_FILE, MODEL_FOLDER, PIPELINE_FILE, PREDICTIONS_FILE
 from hiexp.run.reading import read_config, read_fits, read_metrics, read_prediction_table, read_predictions
+from hiexp.run.skops_files import NotPlainError, dump_plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -239,7 +239,12 @@ def save_model(model: Pipeline, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     bare = copy.copy(model)
     bare.steps = [(name, _store_network(step, folder / f"{name}.safetensors")) for name, step in model.steps]
-    skops.io.dump(bare, folder / PIPELINE_FILE)
+    try:
+        dump_plain(bare, folder / PIPELINE_FILE)
+    except NotPlainError:
+        import skops.io  # and with it all of scikit-learn, which takes seconds
+
+        skops.io.dump(bare, folder / PIPELINE_FILE)
 
 
 def load_model(folder: str | Path, trusted: Sequence[str] = ()) -> Pipeline:
@@ -263,6 +268,8 @@ def load_model(folder: str | Path, trusted: Sequence[str] = ()) -> Pipeline:
         If the folder holds no model, a damaged one, or one with types that nobody vouched for; or if what its parts
         hold is not what such parts hold, weights of a network that do not fit it for example.
     """
+    import skops.io  # and with it all of scikit-learn, which takes seconds
+
     folder = Path(folder)
     file = folder / PIPELINE_FILE
     if not file.is_file():

@@ -30,8 +30,31 @@ EachEpoch = Callable[[int, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 @dataclass(frozen=True)
-class Features:
+class Values:
     """What a feature makes of N profiles.
+
+    Attributes
+    ----------
+    values : ndarray, shape (N, ...)
+        Its result for every profile.
+    """
+
+    values: np.ndarray
+
+    def save(self, folder: Path) -> None:
+        """Write them into an empty folder, for `load`."""
+        save_rows(folder / "values.npy", self.values)
+        (folder / "rows.json").write_text(json.dumps(len(self.values)))
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote."""
+        return cls(load_rows(folder / "values.npy", json.loads((folder / "rows.json").read_text())))
+
+
+@dataclass(frozen=True)
+class Features:
+    """What a feature makes of N profiles, and the feature.
 
     Attributes
     ----------
@@ -48,8 +71,7 @@ class Features:
         """Write both into an empty folder, for `load`."""
         from hiexp.run.model_files import save_model  # skops imports all of scikit-learn, which takes seconds
 
-        save_rows(folder / "values.npy", self.values)
-        (folder / "rows.json").write_text(json.dumps(len(self.values)))
+        Values(self.values).save(folder)
         save_model(Pipeline([("feature", self.transformer)]), folder)
 
     @classmethod
@@ -57,10 +79,7 @@ class Features:
         """Read what `save` wrote."""
         from hiexp.run.model_files import load_model
 
-        return cls(
-            load_model(folder)["feature"],
-            load_rows(folder / "values.npy", json.loads((folder / "rows.json").read_text())),
-        )
+        return cls(load_model(folder)["feature"], Values.load(folder).values)
 
 
 @dataclass(frozen=True)
