@@ -23,6 +23,7 @@ from omegaconf.errors import InterpolationResolutionError
 
 from hiexp.configs import ARCHIVES, CONFIGS
 from hiexp.errors import InputError
+from hiexp.garbage import spare_imports
 from hiexp.hydra_versions import VERSION_BASE, silence_whitelist_warnings
 from hiexp.nested import leaves
 from hiexp.signals import ended_by_signals
@@ -42,6 +43,7 @@ def start(command: Callable[[], object]) -> None:
     command : callable
         Reads ``sys.argv`` itself.
     """
+    spare_imports()
     with ended_by_signals():
         silence_whitelist_warnings()
         if TRACES not in os.environ:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import gc
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig, OmegaConf
 
 from hiexp.errors import InputError
+from hiexp.garbage import freeze_imports
 from hiexp.run.stopwatch import stopwatch
 from hiexp.writing import staged
 
@@ -34,15 +33,6 @@ if TYPE_CHECKING:  # pandas, scikit-learn and torch take seconds to import, and 
 log = logging.getLogger(__name__)
 
 FITTED = ("ids", "velocity", "flux", "valid", "rms", "systemic")  # what a fit sees of the spectra
-
-
-@functools.cache
-def freeze_gc() -> None:
-    """Keep the garbage collector from what is imported by now.
-
-    Its walk over a million objects of the libraries takes 0.3 s, and the pictures of one job are enough to start it.
-    """
-    gc.freeze()
 
 
 def fit_sample(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> tuple[Spectra, FitResult]:
@@ -82,7 +72,7 @@ def fitted_sample(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> t
     from hiexp.spectra import TABLES, Spectra
 
     cache, dataset = instantiate(cfg.cache), instantiate(cfg.dataset, _convert_="all")
-    freeze_gc()
+    freeze_imports()
     # Any other dataset reads files, which may change between two runs.
     if getattr(dataset.func, "computed", False):
         spectra = cache.recall("dataset", Spectra, (cfg.dataset,), dataset)
