@@ -20,7 +20,8 @@ from hiexp.sweep.internals import let_process_grow
 
 LAUNCHER = "hydra_plugins.hydra_joblib_launcher"
 OF_PROCESSES = ("max_nbytes", "mmap_mode", "temp_folder", "verbose")  # what joblib tells them apart by
-EVERY_JOB = ("hiexp.run.outcome", "hiexp.run.model_files")
+PICTURES = ("hiexp.plots.classes", "hiexp.plots.confusion", "hiexp.plots.parameters")
+EVERY_JOB = ("hiexp.run.sample", "hiexp.run.outcome", "hiexp.run.model_files", *PICTURES)
 AT_THE_END = ("hiexp.sweep.report",)  # by the process that waits for the jobs
 MOST_GROWTH = 4_000_000_000  # bytes
 

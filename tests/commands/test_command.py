@@ -1,8 +1,6 @@
 """The command as a user types it: each test in an empty folder, in a process of its own."""
 
 import re
-import subprocess
-import sys
 
 import numpy as np
 import pandas as pd
@@ -294,26 +292,3 @@ def test_help_explains_the_groups_and_keys(hiexp_train):
     text = hiexp_train("--help").stdout
     for said in ("dataset: ", "clusterer: ", "kmeans", "test_size", "n_classes", "device", "-m model=simple,medium"):
         assert said in text
-
-
-@pytest.mark.parametrize("module", ["hiexp.train", "hiexp.fit"])
-def test_help_waits_for_no_heavy_library(tmp_path, module):
-    """What --help needs is imported before anything slow: see which modules importing the command brings in."""
-    heavy = {"torch", "mlflow", "pandas", "sklearn", "scipy", "matplotlib", "astropy", "pyarrow"}
-    code = f"import sys, {module}; print({heavy} & set(sys.modules))"
-    assert subprocess.check_output([sys.executable, "-c", code], text=True, cwd=tmp_path).strip() == "set()"
-
-
-@pytest.mark.slow
-def test_a_run_without_a_network_waits_for_no_lightning(tmp_path):
-    words = ["classifier=knn", "feature=raw", "fit=none", "dataset.n_galaxies=60", "tracking=none"]
-    code = f"""
-import sys
-from hiexp.train import main
-sys.argv[1:] = {words}
-main()
-print({{"pytorch_lightning", "lightning_fabric", "torch._dynamo"}} & set(sys.modules))
-"""
-    said = subprocess.check_output([sys.executable, "-c", code], text=True, cwd=tmp_path)
-    assert "Test set, scored" in said
-    assert said.endswith("set()\n")
