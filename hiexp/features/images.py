@@ -38,7 +38,7 @@ class DiscImage(StatelessTransformer):
     """
 
     def __init__(
-        self, kind: Kind = "difference", size: Several = 64, quarter: bool = True, colormap: str | None = None
+        self, kind: Kind = "difference", size: Several = 32, quarter: bool = True, colormap: str | None = None
     ) -> None:
         self.kind = kind
         self.size = size

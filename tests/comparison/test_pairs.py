@@ -82,8 +82,8 @@ def test_1d_against_2d_is_a_command(hiexp_train, tmp_path):
         "model.filters=[4,8]",
     ]
     screen = hiexp_train(*words, "tracking=none", "hydra/launcher=basic")
-    assert "feature=raw_128 less feature=image2d, 2 pairs" in screen.stdout
+    assert "feature=raw_64 less feature=image2d, 2 pairs" in screen.stdout
     (page,) = tmp_path.glob("runs/*/*_sweep/sweep.html")
-    assert "feature=raw_128 less feature=image2d" in page.read_text()
+    assert "feature=raw_64 less feature=image2d" in page.read_text()
     assert len(list(tmp_path.glob("cache/training-*"))) == 4
     assert len(list(page.parent.glob("*/plots/saliency.png"))) == 4

@@ -25,7 +25,7 @@ class ConvNet:
     padding : {"auto", "same", "valid"}
         Whether a convolution keeps the size of its image ("same") or trims one pixel all around ("valid"); "auto"
         trims wherever that leaves enough for the blocks behind it to pool, and crops the last lines and columns
-        that no pooling would take (2 of 64 pixels, at the disc's edge), which then count in no batch norm either.
+        that no pooling would take (2 of 32 pixels, at the disc's edge), which then count in no batch norm either.
     dense : int
         Units of the dense layer.
     conv_dropout, dense_dropout : float
