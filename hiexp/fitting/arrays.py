@@ -83,7 +83,7 @@ def fit_spectra(
     >>> flux = 20 * np.exp(-((velocity - 5000) ** 2) / (2 * 60**2)) + noise
     >>> table = fit_spectra(velocity, flux).with_units()
     >>> print(f"{table['w50'][0]:.0f} +- {table['w50_err'][0]:.0f} {table['w50'].unit}")
-    138 +- 2 km / s
+    137 +- 3 km / s
     """
     if is_spectrum(velocity):
         if flux is not None or rms is not None or valid is not None:

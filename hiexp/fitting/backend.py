@@ -33,6 +33,9 @@ Derivatives = Sequence[Tensor] | Tensor
 Curve = Callable[[Tensor, Tensor], tuple[Tensor, Derivatives]]
 """From x (B, M) and parameters (B, P) to the curve (B, M) and its derivatives."""
 
+Expand = Callable[[Tensor], tuple[Tensor, Tensor, Tensor]]
+"""From parameters (B, P) to chi2 (B,), half its Gauss-Newton Hessian (B, P, P) and half its downward gradient."""
+
 
 class Solution(NamedTuple):
     """``parameters`` (B, P), ``chi2`` (B,) and whether each problem came to rest, ``converged`` (B,)."""
@@ -61,6 +64,7 @@ class Measurements(NamedTuple):
 class Backend(NamedTuple):
     """The functions of a backend, for the curve of a model; curves are best measured `at_once` at a time."""
 
+    expand: Callable[..., tuple[Tensor, Tensor, Tensor]]
     least_squares: Callable[..., Solution]
     linear_least_squares: Callable[..., Solution]
     products: Callable[..., tuple[Tensor, Tensor]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -28,6 +29,9 @@ from hiexp.fitting.windows import Windows, gather
 from hiexp.spectra import Spectra
 
 CORE_THRESHOLD = 0.01  # of the noise: a curve fainter than this at the ends of its core is negligible beyond
+BESIDE, EXTENSIONS = (0.25, 0.5, 1.0, 2.0), 2  # widths of the line beside its core, and how often they are looked at
+SMOOTH = 4.5  # variance of sums over that of white noise: beyond, noise has features as wide as those of lines
+BRIGHT = 3.5  # standard deviations of white noise
 
 
 def fit_lines(spectra: Spectra, model: Model, rules: Sequence[Rule], settings: Settings, title: str) -> FitResult:
@@ -130,23 +134,83 @@ def _fit_pass(
     """Fit the spectra whose status is good; note in `status` those whose windows hold too little."""
     near, far = low, high
     if model.core is not None:
-        reach = model.core[0] * lines.width + model.core[1] * channels.width
-        near, far = torch.maximum(low, lines.centre - reach), torch.minimum(high, lines.centre + reach)
+        near, far = _core(lines, channels, *model.core)
+        near, far = torch.maximum(low, near), torch.minimum(high, far)
     p = len(model.parameters)
     held = channels.sums(near, far).number.cpu().numpy()
     status[(status == GOOD) & (held <= p)] = f"no more valid channels in the window than the {p} parameters"
     fitted = Pass.empty(low, high, p)
     rows = torch.tensor(np.flatnonzero(status == GOOD), device=low.device)
-    _fit_rows(
-        channels, lines, rows, near, far, None if before is None else before.parameters, fitted, model, settings
-    )
-    if model.core is not None:
-        beyond = channels.sums(low, high).squares - channels.sums(near, far).squares
-        fitted.chi2.add_(beyond / channels.rms**2)
-        ends = model.value(torch.stack([near, far], dim=1)[rows], fitted.parameters[rows])
-        rows = rows[(ends.abs() > CORE_THRESHOLD * channels.rms[rows, None]).any(1)]
-        _fit_rows(channels, lines, rows, low, high, fitted.parameters, fitted, model, settings)
+    every = torch.full_like(fitted.converged, model.every_start and before is None)
+    if model.core is None:
+        _fit_rows(channels, lines, rows, near, far, before, every, fitted, model, settings)
+        return fitted
+    # In noise that is correlated that far a lower chi2 is not a better curve, and the best start the only one.
+    smooth = 1 + 2 * lines.correlation.sum(1) > SMOOTH
+    _fit_until_faded(channels, lines, rows, near, far, before, every & ~smooth, fitted, model, settings)
+    if before is None:
+        near, far, brighter = _beside(channels, lines, near, far, model.core[1])
+        rows = rows[brighter[rows]]
+        lines = _spread(channels, lines, near, far, model.core)
+        _fit_until_faded(channels, lines, rows, near, far, fitted, every, fitted, model, settings)
     return fitted
+
+
+def _fit_until_faded(
+    channels: Channels,
+    lines: Lines,
+    rows: Tensor,
+    near: Tensor,
+    far: Tensor,
+    before: Pass | None,
+    every: Tensor,
+    fitted: Pass,
+    model: Model,
+    settings: Settings,
+) -> None:
+    """Fit between `near` and `far`, and farther out where a curve has not faded away there."""
+    while len(rows):
+        near, far = torch.maximum(fitted.low, near), torch.minimum(fitted.high, far)
+        _fit_rows(channels, lines, rows, near, far, before, every, fitted, model, settings)
+        beyond = channels.sums(fitted.low, fitted.high).squares - channels.sums(near, far).squares
+        fitted.chi2[rows] += (beyond / channels.rms**2)[rows]
+        ends = model.value(torch.stack([near, far], dim=1)[rows], fitted.parameters[rows]).abs()
+        there_is_more = torch.stack([near > fitted.low, far < fitted.high], dim=1)[rows]
+        rows = rows[(there_is_more & (ends > CORE_THRESHOLD * channels.rms[rows, None])).any(1)]
+        reach, before, every = far - near, fitted, torch.zeros_like(every)
+        near, far = near - reach, far + reach
+
+
+def _core(lines: Lines, channels: Channels, widths: float, more: float) -> tuple[Tensor, Tensor]:
+    """Return between where the channels around each line can matter, each of shape (N,)."""
+    reach = widths * lines.width + more * channels.width
+    return lines.centre - reach, lines.centre + reach
+
+
+def _beside(
+    channels: Channels, lines: Lines, near: Tensor, far: Tensor, more: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return how far out there is flux beside a core, and whether there is, each of shape (N,).
+
+    Of a lopsided line the box with the highest signal-to-noise ratio may be the brighter part alone.
+    """
+    margin, inner, outer = more * channels.width, near, far
+    for _ in range(EXTENSIONS):
+        nearer, farther = near, far
+        for share in BESIDE:
+            reach = share * lines.width
+            left, right = channels.sums(near - reach, near), channels.sums(far, far + reach)
+            bright = [flux > BRIGHT * channels.rms * weight.sqrt() for _, weight, flux, _ in (left, right)]
+            nearer = torch.where(bright[0], torch.minimum(nearer, near - reach - margin), nearer)
+            farther = torch.where(bright[1], torch.maximum(farther, far + reach + margin), farther)
+        near, far = nearer, farther
+    return near, far, (near < inner) | (far > outer)
+
+
+def _spread(channels: Channels, lines: Lines, near: Tensor, far: Tensor, core: tuple[float, float]) -> Lines:
+    """Return lines that have these cores."""
+    width = (far - near - 2 * core[1] * channels.width) / (2 * core[0])
+    return replace(lines, centre=(near + far) / 2, width=width)
 
 
 def _fit_rows(
@@ -155,7 +219,8 @@ def _fit_rows(
     rows: Tensor,
     low: Tensor,
     high: Tensor,
-    start: Tensor | None,
+    before: Pass | None,
+    every: Tensor,
     fitted: Pass,
     model: Model,
     settings: Settings,
@@ -165,7 +230,9 @@ def _fit_rows(
         return
     rows = rows[channels.sums(low, high).number[rows].argsort()]  # so that those measured together are about as long
     everything = gather(channels, lines, rows, low, high)
-    solution, fixed, at_bound = _solve(everything, model, None if start is None else start[rows], settings)
+    solution, fixed, at_bound = _solve(
+        everything, model, None if before is None else before.parameters[rows], every[rows], settings
+    )
     fitted.chi2[rows] = solution.chi2
     fitted.at_bound[rows] = at_bound
     fitted.converged[rows] = solution.converged
@@ -185,41 +252,63 @@ def _fit_rows(
 
 
 def _solve(
-    windows: Windows, model: Model, start: Tensor | None, settings: Settings
+    windows: Windows, model: Model, start: Tensor | None, every: Tensor, settings: Settings
 ) -> tuple[Solution, Tensor, Tensor]:
-    """Return the best fit, in km/s, which parameters (B, P) a bound fixes, and whether it stopped a free one (B,)."""
-    x, backend = windows.velocity, model.backend(windows.velocity.device)
+    """Return the best fit, in km/s, which parameters (B, P) a bound fixes, and whether it stopped a free one (B,).
+
+    Of the model's starting points those behind `start`, or behind the first, are tried for every spectrum, (B,), of
+    which that is wanted, and for those that are poor fits so far.
+    """
+    backend = model.backend(windows.velocity.device)
     zero, unit = windows.centre, windows.width / 2
     lower, upper = model.bounds(windows)
-    if model.rescale is not None:
-        x = (x - zero[:, None]) / unit[:, None]
-        start = None if start is None else model.rescale(start, zero, unit)
-    starts = model.starts(windows) if start is None else torch.cat([start[None], model.starts(windows)])
 
-    def solve(start: Tensor, rows: Tensor | slice) -> Solution:
-        problem = (x[rows], windows.flux[rows], windows.weight[rows], start[rows], lower[rows], upper[rows])
+    def starts(windows: Windows) -> Tensor:
+        data = _abscissa(windows, model), windows.flux, windows.weight
+        return model.starts(windows, lambda parameters: backend.expand(*data, parameters))
+
+    x = _abscissa(windows, model)
+    if model.linear:
+        begin = torch.minimum(torch.maximum(starts(windows)[0], lower), upper)
+        best = backend.linear_least_squares(x, windows.flux, windows.weight, begin)
+        fixed = lower == upper
+        return best, fixed, torch.zeros_like(fixed[:, 0])
+
+    def solve(start: Tensor, rows: Tensor) -> Solution:
+        problem = (x[rows], windows.flux[rows], windows.weight[rows], start, lower[rows], upper[rows])
         return backend.least_squares(*problem, settings.max_steps, settings.tolerance)
 
-    if model.linear:
-        start = torch.minimum(torch.maximum(starts[0], lower), upper)
-        fixed = lower == upper
-        best = backend.linear_least_squares(x, windows.flux, windows.weight, start)
-        return best, fixed, torch.zeros_like(fixed[:, 0])
-    best = solve(starts[0], slice(None))
-    for other in starts[1:]:
-        n_free = windows.n_channels - len(model.parameters)
-        expected = windows.noise**2 * (n_free + settings.poor * (2 * n_free).sqrt())
-        poor = (best.chi2 > expected).nonzero()[:, 0]
-        if not len(poor):
+    n_free = windows.n_channels - len(model.parameters)
+    expected = windows.noise**2 * (n_free + settings.poor * (2 * n_free).sqrt())
+    rows = torch.arange(len(x), device=x.device)
+    if start is None:
+        first, *others = starts(windows)
+        best = solve(first, rows)
+    else:
+        best = solve(start if model.rescale is None else model.rescale(start, zero, unit), rows)
+        rows = ((best.chi2 > expected) | every).nonzero()[:, 0]
+        others = [*starts(windows.take(rows))] if len(rows) else []
+    for other in others:
+        tried = ((best.chi2 > expected) | every)[rows]
+        if not tried.any():
             break
-        again = solve(other, poor)
-        better = again.chi2 < best.chi2[poor]
+        again = solve(other[tried], rows[tried])
+        better = again.chi2 < best.chi2[rows[tried]]
         for value, new in zip(best, again, strict=True):
-            value[poor[better]] = new[better]
+            value[rows[tried][better]] = new[better]
+    if model.simplest is not None:
+        best = best._replace(parameters=model.simplest(best.parameters))
     fixed = (best.parameters <= lower) | (best.parameters >= upper)
     if model.rescale is not None:
         best = best._replace(parameters=model.rescale(best.parameters, -zero / unit, 1 / unit))
     return best, fixed, (fixed & (lower < upper)).any(1)
+
+
+def _abscissa(windows: Windows, model: Model) -> Tensor:
+    """Return the velocities (B, M) in the unit of what is fitted."""
+    if model.rescale is None:
+        return windows.velocity
+    return (windows.velocity - windows.centre[:, None]) / (windows.width / 2)[:, None]
 
 
 def _table(
@@ -228,9 +317,12 @@ def _table(
     n, weight, flux, squared = channels.sums(fitted.low, fitted.high)
     squares = fitted.chi2 * channels.rms**2
     names = list(model.parameters)
+    values, errors = fitted.parameters, standard_deviations(fitted.covariances)
+    if model.reported is not None:
+        values, errors = model.reported(fitted.parameters, fitted.covariances)
     columns = {
-        **_columns(names, fitted.parameters),
-        **_columns([f"{name}_err" for name in names], standard_deviations(fitted.covariances)),
+        **_columns(names, values),
+        **_columns([f"{name}_err" for name in names], errors),
         **fitted.measured,
         **{f"{name}_err": error for name, error in fitted.measured_errors.items()},
         "snr": lines.snr,
@@ -255,9 +347,11 @@ def _realise(
     covariances = parameters.new_zeros(len(rows), len(model.parameters), len(model.parameters))
     backend, names = model.backend(rows.device), (*line_measurements(), *line_measurements(once=True))
 
+    never = torch.zeros_like(rows, dtype=torch.bool)
+
     def measured_again(simulated: Channels) -> Tensor:
         windows = gather(simulated, lines, rows, fitted.low, fitted.high)
-        solution, *_ = _solve(windows, model, parameters, settings)
+        solution, *_ = _solve(windows, model, parameters, never, settings)
         numbers = backend.measure(solution.parameters, covariances, low, high).numbers
         ends = low, high, channels.width[rows]
         horns = measure_horns(model, solution.parameters, covariances, *ends, numbers["w50"], torch.zeros_like(low))

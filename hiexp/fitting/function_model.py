@@ -48,7 +48,7 @@ def function_model(
         parameters={row.name: row.unit for row in rows},
         value=lambda velocity, values: value(velocity, values.T[:, :, None]),
         curve=_try_out(value, derivatives, in_machine_code, len(rows)),
-        starts=lambda windows: _starts(rows, windows),
+        starts=lambda windows, _expand: _starts(rows, windows),
         bounds=lambda windows: _bounds(rows, windows),
         compiled=in_machine_code,
     )

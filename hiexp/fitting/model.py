@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # torch takes seconds to import, and settings are checked wit
     import torch
     from torch import Tensor
 
-    from hiexp.fitting.backend import Backend, Curve
+    from hiexp.fitting.backend import Backend, Curve, Expand
     from hiexp.fitting.windows import Windows
 
 AT_ONCE = {"cpu": 256, "cuda": 4096}  # curves measured: on a CPU few enough for its cache
@@ -39,17 +39,25 @@ class Model:
     curve : callable
         The same with its derivatives by the parameters, P of shape (B, M).
     starts : callable
-        From `Windows` to K starting points, shape (K, B, P), the best first.
+        From `Windows` and `Expand` to K starting points, shape (K, B, P).
     bounds : callable
         From `Windows` to the lower and upper bounds of the parameters, each of shape (B, P).
     rescale : callable, optional
         From parameters, zero and unit of velocity to the parameters of the same curve there. With it, starts and
         bounds are in half widths of the line from its centre, and the fit is made in these units.
+    simplest : callable, optional
+        From parameters to those of the same curve of which none is without effect on it but could be 0.
+    reported : callable, optional
+        From parameters (B, P) and their covariances (B, P, P) to what the table has of them, and its standard
+        deviations, each of shape (B, P).
     core : (float, float), optional
         Reach of a curve that vanishes beyond its line: how far from the line's centre channels can matter, in widths
         of the line and channels to be added. The others are counted once, not at every step.
     linear : bool
         Whether the curve is linear in all parameters that are not fixed by their bounds.
+    every_start : bool
+        Whether a first pass follows every start to its end. Else the others are tried where the first ends in a poor
+        fit.
     compiled : callable, optional
         The curve as `hiexp.fitting.numba_backend.compiled_curve` makes it, which fits on a CPU then use.
     """
@@ -57,11 +65,14 @@ class Model:
     parameters: Mapping[str, str]
     value: Callable[[Tensor, Tensor], Tensor]
     curve: Curve
-    starts: Callable[[Windows], Tensor]
+    starts: Callable[[Windows, Expand], Tensor]
     bounds: Callable[[Windows], tuple[Tensor, Tensor]]
     rescale: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None
+    simplest: Callable[[Tensor], Tensor] | None = None
+    reported: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None
     core: tuple[float, float] | None = None
     linear: bool = False
+    every_start: bool = False
     compiled: Callable | None = None
 
     def backend(self, device: torch.device) -> Backend:
@@ -78,6 +89,7 @@ class Model:
             chosen = torch_backend
             curve, measure, at_once = self.curve, partial(chosen.measure, self.value), AT_ONCE[device.type]
         return Backend(
+            expand=partial(chosen.expand, curve),
             least_squares=partial(chosen.least_squares, curve),
             linear_least_squares=partial(chosen.linear_least_squares, curve),
             products=partial(chosen.products, curve),
@@ -112,7 +124,7 @@ class Settings:
 
     n_samples: Several = 256
     min_snr: NotNegative = 4.0
-    max_steps: Count = 200
+    max_steps: Count = 1000
     tolerance: NotNegative = 1e-4
     poor: NotNegative = 1.0
     realisations: Whole = 0

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from hiexp.fitting.backend import Expand
 from hiexp.fitting.line import Channels, Lines
 from hiexp.fitting.model import Model
 from hiexp.fitting.passes import Pass, Rule
@@ -77,7 +78,7 @@ def polynomial_model(degree: int) -> Model:
         free = ends.new_full((len(ends), degree + 1), torch.inf)
         return torch.cat([ends, -free], dim=1), torch.cat([ends, free], dim=1)
 
-    def starts(windows: Windows) -> Tensor:
+    def starts(windows: Windows, _expand: Expand) -> Tensor:
         ends = torch.stack([windows.low, windows.high], dim=1)
         return torch.cat([ends, ends.new_zeros(len(ends), degree + 1)], dim=1)[None]
 

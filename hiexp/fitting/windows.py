@@ -116,7 +116,7 @@ class Windows:
     def _highest(self, mean: Tensor) -> Tensor:
         return self.centre + self._means[0].gather(1, mean.argmax(1, keepdim=True))[:, 0]
 
-    def take(self, rows: slice) -> Windows:
+    def take(self, rows: Tensor | slice) -> Windows:
         """Return some of the windows, no longer than the longest of them."""
         length = max(int(self.length[rows].max()), 1)
         cut = {field.name: getattr(self, field.name)[rows] for field in fields(self)}

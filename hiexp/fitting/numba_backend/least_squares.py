@@ -48,6 +48,17 @@ def linear_least_squares(curve: Callable, x: Tensor, y: Tensor, weight: Tensor, 
     return Solution(found, chi2, found.isfinite().all(1) & chi2.isfinite())
 
 
+def expand(
+    curve: Callable, x: Tensor, y: Tensor, weight: Tensor, parameters: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return chi2 about some parameters, half its Gauss-Newton Hessian and half its downward gradient."""
+    chi2, slope = torch.empty_like(parameters[:, 0]), parameters.new_empty(parameters.shape)
+    curvature = parameters.new_empty(*parameters.shape, parameters.shape[1])
+    arrays = (x, y, weight, parameters, chi2, curvature, slope)
+    _expand_all(curve, *(values.contiguous().numpy() for values in arrays))
+    return chi2, curvature, slope
+
+
 def products(
     curve: Callable, x: Tensor, weight: Tensor, parameters: Tensor, correlation: Tensor
 ) -> tuple[Tensor, Tensor]:
@@ -182,6 +193,15 @@ def _minimise_all(curve, x, y, weight, lower, upper, theta, chi2, converged, max
         first, last = _used(weight[row])
         data = x[row][first:last], y[row][first:last], weight[row][first:last]
         chi2[row], converged[row] = _minimise(curve, *data, lower[row], upper[row], theta[row], max_steps, tolerance)
+
+
+@kernel(void(CURVE, MATRIX, MATRIX, MATRIX, MATRIX, VECTOR, float64[:, :, ::1], MATRIX))
+def _expand_all(curve, x, y, weight, theta, chi2, curvature, slope):
+    for row in range(len(x)):
+        first, last = _used(weight[row])
+        data = x[row][first:last], y[row][first:last], weight[row][first:last]
+        residual, jacobian = np.empty(last - first), np.empty((theta.shape[1], last - first))
+        chi2[row] = _expand(curve, *data, theta[row], residual, jacobian, curvature[row], slope[row])
 
 
 @kernel(void(CURVE, MATRIX, MATRIX, MATRIX, MATRIX, VECTOR))

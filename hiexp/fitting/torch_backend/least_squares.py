@@ -154,6 +154,15 @@ def linear_least_squares(curve: Curve, x: Tensor, y: Tensor, weight: Tensor, sta
     return Solution(found, chi2, found.isfinite().all(1) & chi2.isfinite())
 
 
+def expand(curve: Curve, x: Tensor, y: Tensor, weight: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return chi2 (B,) about some parameters, half its Gauss-Newton Hessian (B, P, P) and half its downward gradient.
+
+    Arguments as of `least_squares`.
+    """
+    length = torch.full_like(x[:, 0], x.shape[1], dtype=torch.long)
+    return _expand(curve, _Data(x, y, weight, length), parameters)
+
+
 def products(
     curve: Curve, x: Tensor, weight: Tensor, parameters: Tensor, correlation: Tensor
 ) -> tuple[Tensor, Tensor]:
