@@ -29,9 +29,11 @@ from hiexp.fitting.windows import Windows, gather
 from hiexp.spectra import Spectra
 
 CORE_THRESHOLD = 0.01  # of the noise: a curve fainter than this at the ends of its core is negligible beyond
+ROUNDING = 1e-12  # of a number: an error below it is none
 BESIDE, EXTENSIONS = (0.25, 0.5, 1.0, 2.0), 2  # widths of the line beside its core, and how often they are looked at
 SMOOTH = 4.5  # variance of sums over that of white noise: beyond, noise has features as wide as those of lines
-BRIGHT = 3.5  # standard deviations of white noise
+BRIGHT = 3.0  # standard deviations of sums
+SMOOTHED = 2.67  # their variance in noise of Hanning's smoothing, over that in white noise
 
 
 def fit_lines(spectra: Spectra, model: Model, rules: Sequence[Rule], settings: Settings, title: str) -> FitResult:
@@ -195,12 +197,14 @@ def _beside(
     Of a lopsided line the box with the highest signal-to-noise ratio may be the brighter part alone.
     """
     margin, inner, outer = more * channels.width, near, far
+    # The rest of a line makes what is beside its box look more correlated than noise is.
+    noise = channels.rms * (1 + 2 * lines.correlation.sum(1)).clamp(1, SMOOTHED).sqrt()
     for _ in range(EXTENSIONS):
         nearer, farther = near, far
         for share in BESIDE:
             reach = share * lines.width
             left, right = channels.sums(near - reach, near), channels.sums(far, far + reach)
-            bright = [flux > BRIGHT * channels.rms * weight.sqrt() for _, weight, flux, _ in (left, right)]
+            bright = [flux > BRIGHT * noise * weight.sqrt() for _, weight, flux, _ in (left, right)]
             nearer = torch.where(bright[0], torch.minimum(nearer, near - reach - margin), nearer)
             farther = torch.where(bright[1], torch.maximum(farther, far + reach + margin), farther)
         near, far = nearer, farther
@@ -246,7 +250,10 @@ def _fit_rows(
         fitted.covariances[part] = covariances
         for name in fitted.measured:
             fitted.measured[name][part] = measured.numbers[name]
-            fitted.measured_errors[name][part] = measured.errors[name]
+            error = measured.errors[name]  # 0 where parameters are so uncertain together that rounding leaves nothing
+            fitted.measured_errors[name][part] = torch.where(
+                error > ROUNDING * measured.numbers[name].abs(), error, torch.nan
+            )
         fitted.edges[part] = torch.stack([measured.low, measured.high], dim=1)
         fitted.cut[part] = measured.cut
 

@@ -87,9 +87,9 @@ def log(x):
 @njit(**EXACT, forceinline=True)
 def erfc(x, gaussian):
     """Return 1 - erf(x) for 0 <= x <= 8, given e^(-x^2); beyond, what x = 8 makes of that."""
-    t = (x - 3) / (
-        x + 3
-    )  # so that (1 + 2 x) e^(x^2) erfc(x) is a smooth function of it (Shepherd & Laframboise 1981)
+    inverse = 1 / ((x + 3) * (1 + 2 * x))
+    # (1 + 2 x) e^(x^2) erfc(x) is a smooth function of (x - 3) / (x + 3) (Shepherd & Laframboise 1981).
+    t = (x - 3) * (1 + 2 * x) * inverse
     p = 1.7554466873264516e-07
     p = p * t + 1.5023079543564804e-06
     p = p * t + 3.998460735129121e-06
@@ -108,7 +108,7 @@ def erfc(x, gaussian):
     p = p * t - 0.047562294352793834
     p = p * t - 0.13562110612454725
     p = p * t + 1.2530080582697278
-    return gaussian * p / (1 + 2 * x)
+    return gaussian * p * (x + 3) * inverse
 
 
 @njit([SIGNATURE], **EXACT)
