@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 import json
 import os
 import re
@@ -139,9 +140,18 @@ def _unknown_key(key: str) -> str:
     like = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
     parent = key.rpartition(".")[0]
     target = f"{parent}._target_"
-    if target in known and (not like or like[0] in (parent, target)):
+    if like and like[0] in (parent, target):
+        like = []
+    if not like and target in known and _takes(str(known[target]), key):
         return f"{key}: not among the keys of {parent}; what its {known[target]} takes beside them: +{key}="
     return f"{key}: there is no such key" + (f"; do you mean {like[0]}?" if like else "; --cfg job shows all of them")
+
+
+def _takes(target: str, key: str) -> bool:
+    """Tell whether what `target` names has a parameter of the last name in `key`."""
+    from hydra.utils import get_object
+
+    return key.rpartition(".")[2] in inspect.signature(get_object(target)).parameters
 
 
 def _raised_in(error: BaseException) -> str:

@@ -57,6 +57,13 @@ RULES = frozenset({"hiexp.evaluation.yardstick.Thresholds"})
 CURVES = frozenset(
     f"hiexp.fitting.{module}{curve}{suffix}"
     for curve in ("gaussian", "lorentzian", "double_lorentzian")
-    for module, suffix in (("curves.", ""), ("curves.", "_with_derivatives"), ("compiled.curves.", ""))
+    for module, suffix in (
+        ("torch_backend.curves.", ""),
+        ("torch_backend.curves.", "_with_derivatives"),
+        ("numba_backend.curves.", ""),
+    )
 )
 """Functions that `fit_function` may be told to fit."""
+
+TRUST = "HIEXP_TRUST"
+"""Environment variable that names what else MLflow may load, with commas between."""

@@ -63,10 +63,9 @@ class ChecksCallback(Callback):
 
             check_launcher(config.hydra.launcher)
             if dry_run and config.hydra.sweeper["_target_"] != GRID:
-                chosen = config.hydra.runtime.choices["hydra/sweeper"]
                 raise InputError(
-                    f"dry_run=true: this sweep (hydra/sweeper={chosen}) makes its jobs while it goes; only those of "
-                    "hydra/sweeper=grid can be listed"
+                    "dry_run=true: a search proposes its jobs while it goes; only those of hydra/sweeper=grid can be "
+                    "listed"
                 )
             sweep: Any = OmegaConf.to_container(config.hydra.sweep, resolve=False)
             subdir = sweep["subdir"]

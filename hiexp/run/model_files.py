@@ -25,7 +25,7 @@ from hiexp.epochs import training_history
 from hiexp.errors import InputError
 from hiexp.long_tables import written_table
 from hiexp.printable import printable
-from hiexp.run.allowed import CURVES, DATASETS, ESTIMATORS, FITS, MEASURERS, RULES, TREES
+from hiexp.run.allowed import CURVES, DATASETS, ESTIMATORS, FITS, MEASURERS, RULES, TREES, TRUST
 from hiexp.run.files import CONFIG_FILE, FITS_FILE, METRICS_FILE, MODEL_FOLDER, PIPELINE_FILE, PREDICTIONS_FILE
 from hiexp.run.reading import read_config, read_fits, read_metrics, read_prediction_table, read_predictions
 from hiexp.run.skops_files import NotPlainError, dump_plain
@@ -217,7 +217,7 @@ def _check_names(file: Path, stage: Stage, node: dict[str, object], trusted: Seq
         names = sorted(foreign)
         raise InputError(
             f"{file} names what is not trusted by default: {', '.join(names)}; if you know where the run comes from, "
-            f"load_run(folder, trusted={names}), or on the command line  'trust=[{','.join(names)}]'"
+            f"load_run(folder, trusted={names}), {_elsewhere(names)}"
         )
     for _, key, value in entries:
         if re.fullmatch("_.*_", key) and key != TARGET and not (key == "_partial_" and isinstance(value, bool)):
@@ -226,6 +226,12 @@ def _check_names(file: Path, stage: Stage, node: dict[str, object], trusted: Seq
             raise InputError(
                 f"{file}: a value holds '${{', which a run writes resolved; settings by hand are not read"
             )
+
+
+def _elsewhere(names: Sequence[str]) -> str:
+    """Say how names are trusted beyond Python."""
+    listed = ",".join(names)
+    return f"on the command line  'trust=[{listed}]', or for MLflow  export {TRUST}={listed}"
 
 
 def save_model(model: Pipeline, folder: Path) -> None:
@@ -283,8 +289,7 @@ def load_model(folder: str | Path, trusted: Sequence[str] = ()) -> Pipeline:
         if foreign:
             raise InputError(
                 f"{file} holds types that are not trusted by default: {', '.join(foreign)}; "
-                f"if you know where the file comes from, load_model(folder, trusted={foreign}), "
-                f"or on the command line  'trust=[{','.join(foreign)}]'"
+                f"if you know where the file comes from, load_model(folder, trusted={foreign}), {_elsewhere(foreign)}"
             )
         model = skops.io.load(file, trusted=sorted(unknown))
         if not isinstance(model, Pipeline):

@@ -23,6 +23,7 @@ import pandas as pd
 import yaml
 
 from hiexp.errors import InputError
+from hiexp.run.allowed import TRUST
 from hiexp.run.files import CONFIG_FILE, MODEL_FOLDER
 from hiexp.run.reading import read_config
 
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from hiexp.spectra import Spectra
 
 DESCRIPTION, EXAMPLE = "MLmodel", "input_example.json"  # MLflow's names
-TRUST = "HIEXP_TRUST"  # classes beyond those known here that a model may name, with commas between
 READ = ("fit", "measurements", "labels")  # of the settings of a run
 INPUTS = [
     {"name": "velocity", "type": "any", "required": True},  # an array of numbers, whole ones too

@@ -216,7 +216,10 @@ def _ends(axis: Axis) -> tuple[str, ...]:
 
 def _axis(override: Override, within: str = "") -> Axis:
     key, value, word = override.get_key_element(), override.value(), str(override.input_line)
-    log = "log" in getattr(value, "tags", ())
+    tags: set[str] = getattr(value, "tags", set())
+    if tags - {"log"}:
+        raise InputError(f"{word}: tag({sorted(tags - {'log'})[0]}, ...) means nothing; tag(log, ...) is a logarithm")
+    log = "log" in tags
     match value:
         case IntervalSweep(start=low, end=high) if low is not None and high is not None:
             whole = isinstance(low, int)

@@ -7,14 +7,18 @@ import zipfile
 import numpy as np
 import pytest
 import yaml
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 from safetensors.torch import load_file, save_file
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 
 from hiexp.classifiers import CNNClassifier, ConvNet
+from hiexp.configs import CONFIGS
 from hiexp.datasets import mock_cig
 from hiexp.errors import InputError
 from hiexp.features import DiscImage, RawProfile
 from hiexp.fitting import fit_none
+from hiexp.hydra_versions import VERSION_BASE
 from hiexp.run.model_files import PIPELINE_FILE, load_model, load_run, save_model
 from hiexp.run.pipeline import extract, learn
 
@@ -223,6 +227,21 @@ def test_a_run_is_loaded_and_predicts(run):
     loaded = load_run(run())
     fit = loaded.fit(loaded.dataset())
     assert loaded.model.predict(fit.profiles[fit.good]).shape == (fit.good.sum(),)
+
+
+OWN = {
+    (stage, file.stem)
+    for stage in ("dataset", "fit", "measurements")
+    for file in (CONFIGS / stage).glob("*.yaml")
+    if "???" not in file.read_text() and "_target_" in file.read_text()
+}
+
+
+@pytest.mark.parametrize(("stage", "member"), sorted(OWN))
+def test_what_hiexp_has_configurations_for_needs_no_trust(run, stage, member):
+    with initialize_config_dir(str(CONFIGS), **VERSION_BASE):
+        settings = compose("train", overrides=[f"{stage}={member}"])
+    assert load_run(run(**{stage: OmegaConf.to_container(settings[stage], resolve=True)}))
 
 
 @pytest.mark.parametrize(

@@ -178,6 +178,7 @@ ONE_LINE = [
     (["epochs=1,2"], "several values are a sweep"),
     (["measurements=null"], "measurements=null: a group is left out by  ~measurements"),
     (["classifier=knn", "classifier.p=3"], "KNeighborsClassifier takes beside them: +classifier.p="),
+    (["classifier.C=3"], "classifier.C: there is no such key; --cfg job shows all of them"),
     (["evaluation=5"], "evaluation=5: Config group override must be"),
     (["epochs=abc"], "epochs=abc: give a whole number from 1 up"),
     (["dataset=cig", "dataset.path=nowhere"], "dataset.path=nowhere: no such folder"),

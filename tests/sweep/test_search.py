@@ -254,7 +254,10 @@ def test_samplers_refuse_what_they_cannot_search(sampler, ranges, said):
         study.check_sampler(sampler, space(**ranges))
 
 
-@pytest.mark.parametrize("word", ["interval(2,1)", "tag(log,interval(0,1))", "tag(log,range(1,9,2))", "range(3,1)"])
+@pytest.mark.parametrize(
+    "word",
+    ["interval(2,1)", "tag(log,interval(0,1))", "tag(log,range(1,9,2))", "range(3,1)", "tag(lg,interval(1,2))"],
+)
 def test_ranges_that_hold_nothing_are_refused(word):
     with pytest.raises(InputError, match="a="):
         space(a=word)
