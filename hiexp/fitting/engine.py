@@ -31,6 +31,7 @@ from hiexp.spectra import Spectra
 CORE_THRESHOLD = 0.01  # of the noise: a curve fainter than this at the ends of its core is negligible beyond
 ROUNDING = 1e-12  # of a number: an error below it is none
 BESIDE, EXTENSIONS = (0.25, 0.5, 1.0, 2.0), 2  # widths of the line beside its core, and how often they are looked at
+FAINT = 8.0  # signal-to-noise ratio
 SMOOTH = 4.5  # variance of sums over that of white noise: beyond, noise has features as wide as those of lines
 BRIGHT = 3.0  # standard deviations of sums
 SMOOTHED = 2.67  # their variance in noise of Hanning's smoothing, over that in white noise
@@ -147,12 +148,14 @@ def _fit_pass(
     if model.core is None:
         _fit_rows(channels, lines, rows, near, far, before, every, fitted, model, settings)
         return fitted
-    # In noise that is correlated that far a lower chi2 is not a better curve, and the best start the only one.
+    # In noise that is correlated that far, and of faint lines, a lower chi2 is not a better curve: widths and
+    # asymmetries of model galaxies scatter less where the best start is the only one.
     smooth = 1 + 2 * lines.correlation.sum(1) > SMOOTH
-    _fit_until_faded(channels, lines, rows, near, far, before, every & ~smooth, fitted, model, settings)
+    bright = lines.snr >= FAINT
+    _fit_until_faded(channels, lines, rows, near, far, before, every & ~smooth & bright, fitted, model, settings)
     if before is None:
         near, far, brighter = _beside(channels, lines, near, far, model.core[1])
-        rows = rows[brighter[rows]]
+        rows = rows[(brighter & bright)[rows]]
         lines = _spread(channels, lines, near, far, model.core)
         _fit_until_faded(channels, lines, rows, near, far, fitted, every, fitted, model, settings)
     return fitted
