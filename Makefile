@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 READY := $(VENV)/.ready
 
-.PHONY: train test quick lint bench ui clean
+.PHONY: train test quick lint docs bench ui clean
 
 train: $(READY)  ## the default experiment
 	$(VENV)/bin/python -m hiexp.train
@@ -22,6 +22,11 @@ lint: $(READY)  ## style, types, and the contracts between packages
 
 ui: $(READY)  ## the MLflow UI over the runs of this folder
 	$(VENV)/bin/python -m mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db
+
+docs: $(READY)  ## the site, in docs/_build/html/index.html
+	$(VENV)/bin/codespell README.md CONTRIBUTING.md docs conf hiexp
+	$(VENV)/bin/python -m sphinx --fail-on-warning --keep-going --quiet --jobs auto docs docs/_build/html
+	@echo "The site: docs/_build/html/index.html"
 
 # Those of a few minutes together; make bench BENCH="cnn_grid survey" takes a quarter of an hour.
 BENCH ?= starts images mock_sky pictures reading fitting

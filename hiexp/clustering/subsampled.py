@@ -43,9 +43,9 @@ class Subsampled(ClusterMixin, BaseEstimator):
     ----------
     labels_ : ndarray of int, shape (N,)
         The group of every object; -1 for noise.
-    sampled_ : ndarray of int
+    sampled_ : ndarray of int, shape (M,)
         Indices of the objects that the clusterer saw, ascending.
-    points_ : ndarray, shape (len(sampled_), n)
+    points_ : ndarray, shape (M, n)
         Those objects.
     clusterer_ : scikit-learn clusterer
         Fitted to them.

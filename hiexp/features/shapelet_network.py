@@ -87,7 +87,7 @@ class ShapeletNetwork(nn.Module):
     def locate(self, series: Tensor) -> Tensor:
         """Return the sample where the nearest window to each shapelet starts, shape (N, K).
 
-        |x - s|^2 = |x|^2 - 2 x.s + |s|^2: the first is a difference of running sums, the second a correlation, by
+        ``|x - s|^2 = |x|^2 - 2 x.s + |s|^2``: the first is a difference of running sums, the second a correlation, by
         Fourier transform, the third the same for all windows. Rounding may choose one of two windows as near.
         """
         n = series.shape[1]

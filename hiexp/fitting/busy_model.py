@@ -1,4 +1,4 @@
-"""The Busy Function: B(v) = a/4 [erf(b1 (w + v - xe)) + 1] [erf(b2 (w - v + xe)) + 1] [c |v - xp|^n + 1]."""
+"""The Busy Function: ``B(v) = a/4 [erf(b1 (w + v - xe)) + 1] [erf(b2 (w - v + xe)) + 1] [c |v - xp|^n + 1]``."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ PARAMETERS = {
     "n": "",
 }
 
+# b1 = b2 per channel; w, xe, xp of the line found, in half widths of it; n.
 Shape = tuple[float, float, float, float, float]
-"""b1 = b2 per channel; w, xe, xp of the line found, in half widths of it; n."""
 
 
 def _with_mirror_image(edge: float, w: float, xe: float, xp: float, n: float) -> tuple[Shape, ...]:

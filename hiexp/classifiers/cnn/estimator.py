@@ -44,7 +44,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
     Parameters
     ----------
     network : object with a method ``build``
-        ``build(image_shape, n_classes)`` returns a torch module that maps images, shape (N, *image_shape), to
+        ``build(image_shape, n_classes)`` returns a torch module that maps images, shape ``(N, *image_shape)``, to
         logits: `ConvNet`, for example, or `OwnNetwork` of a module of your own. A `LightningModule` with a
         ``training_step`` of its own trains itself: `learning_rate`, `weight_decay` and `class_weight` are not used.
     epochs : int

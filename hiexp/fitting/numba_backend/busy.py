@@ -44,7 +44,7 @@ def _number(_context: Any, _bits: Any) -> Any:
 
 @njit(**EXACT, forceinline=True)
 def exp(x):
-    """Return e^x = 2^k e^r, |r| <= ln 2 / 2, for -700 <= x <= 700."""
+    """Return ``e^x = 2^k e^r, |r| <= ln 2 / 2``, for -700 <= x <= 700."""
     x = -700.0 if x < -700.0 else x
     x = 700.0 if x > 700.0 else x
     shifted = x * 1.4426950408889634 + ROUNDING
