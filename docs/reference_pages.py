@@ -1,4 +1,4 @@
-"""A Sphinx extension that writes the reference of commands and of configuration groups, from what they say themselves."""
+"""A Sphinx extension that writes the reference of commands and groups, from what they say themselves."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def commands_page() -> str:
     """Return the page of all commands, in Markdown."""
     with ThreadPoolExecutor() as pool:
         said = dict(zip(COMMANDS, pool.map(help_of, COMMANDS), strict=True))
-    parts = [f"## hiexp.{name}\n\n```text\n$ python -m hiexp.{name} --help\n{text}```\n" for name, text in said.items()]
+    parts = [f"## hiexp.{name}\n\n```text\n$ python -m hiexp.{name} --help\n{said[name]}```\n" for name in COMMANDS]
     head = "# Commands\n\nEach is also there as `hiexp-NAME`, and answers `--help` with what follows.\n"
     return "\n".join([head, *parts])
 

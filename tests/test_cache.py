@@ -21,7 +21,6 @@ from omegaconf import OmegaConf
 from hiexp.cache import DiskCache, NoCache, fingerprint
 from hiexp.datasets import mock_cig
 from hiexp.fitting import FitResult, fit_busy
-from hiexp.run import outcome
 from hiexp.run.experiment import run_experiment
 from hiexp.spectra import Spectra
 
@@ -277,7 +276,8 @@ def experiment(tmp_path):
 def test_what_depends_on_the_fits_alone_is_made_once_and_lies_in_every_folder(experiment, tmp_path, monkeypatch):
     words = ["feature=raw", "classifier=knn", "fit=none"]
     drawn = []
-    monkeypatch.setattr(outcome, "plot_parameters", lambda fit, file: drawn.append(file.write_bytes(b"picture")))
+    draw = lambda fit, file: drawn.append(file.write_bytes(b"picture"))  # noqa: E731
+    monkeypatch.setattr("hiexp.plots.fits.plot_parameters", draw)
     experiment(*words)
     first = {file.relative_to(tmp_path / "0"): file.read_bytes() for file in sorted((tmp_path / "0").rglob("*.*"))}
     assert {str(name) for name in first} == {

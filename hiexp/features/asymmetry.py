@@ -35,9 +35,9 @@ class ProfileAsymmetry(StatelessTransformer):
     ``centroid_offset``
         Centroid minus middle, over W20: positive where the high-velocity side has more flux.
     ``residual``
-        Sum of ``|S(v) - S(-v)|`` over sum of ``|S(v)|``, v from the middle and between the edges: 0 for a symmetric line,
-        2 for one that has no flux on one side (Reynolds et al. 2020, MNRAS 493, 5089: A_spec, there about the systemic
-        velocity, which a profile alone does not tell; Deg et al. 2020, MNRAS 495, 1984).
+        Sum of ``|S(v) - S(-v)|`` over sum of ``|S(v)|``, v from the middle and between the edges: 0 for a symmetric
+        line, 2 for one that has no flux on one side (Reynolds et al. 2020, MNRAS 493, 5089: A_spec, there about the
+        systemic velocity, which a profile alone does not tell; Deg et al. 2020, MNRAS 495, 1984).
     ``W20_W50``
         Width at 20 % of the peak over that at 50 %: 1 for steep edges, sqrt(ln 5 / ln 2) for a Gaussian.
     ``A_F``, ``A_C``, ``C_V``, ``K``

@@ -21,7 +21,7 @@ CLOSER = 9  # samples around an extreme
 ZOOMS, TROUGH_ZOOMS = 4, 10  # how often they are drawn together around the best of them: a trough may be a cusp
 ACROSS = 16  # samples across a channel
 PEAK_LOSS = 0.2  # of the peak, that it loses when averaged over a channel: a peak narrower than a channel loses more
-TROUGH_GAIN = 0.4  # of the peak, that a trough gains so: its flanks are steeper than channels can tell
+TROUGH_GAIN = 0.45  # of the peak, that a trough gains so: its flanks are steeper than channels can tell
 NARROW_GAIN = 0.1  # of the peak, from which on a trough is called narrow if it is half as deep over a channel
 
 
