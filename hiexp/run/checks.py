@@ -64,8 +64,8 @@ class ChecksCallback(Callback):
             check_launcher(config.hydra.launcher)
             if dry_run and config.hydra.sweeper["_target_"] != GRID:
                 raise InputError(
-                    "dry_run=true: a search proposes its jobs while it goes; only those of hydra/sweeper=grid can be "
-                    "listed"
+                    "dry_run=true: jobs of this sweeper are made while it goes; only those of hydra/sweeper=grid can "
+                    "be listed"
                 )
             sweep: Any = OmegaConf.to_container(config.hydra.sweep, resolve=False)
             subdir = sweep["subdir"]

@@ -105,5 +105,5 @@ def test_a_dry_run_of_one_run_ends_before_it_and_another_sweeper_has_no_list(tmp
     assert "To run. Nothing has been run or written (dry_run=true)" in dry.stdout
     refused = train(*GRID, "dry_run=true", "hydra/sweeper=basic", cwd=tmp_path)
     assert refused.returncode == 1
-    assert refused.stderr.startswith("dry_run=true: this sweep (hydra/sweeper=basic) makes its jobs while it goes")
+    assert refused.stderr.startswith("dry_run=true: jobs of this sweeper are made while it goes")
     assert not list(tmp_path.iterdir())
