@@ -151,8 +151,9 @@ def test_compiled_measurements_and_their_errors_are_the_batched_ones(name, seed)
     theirs = measure(value, curve, truth, covariances, low, high)
     assert list(ours.numbers) == list(theirs.numbers)
     for mine, other in zip(ours, theirs, strict=True):
-        # An error is the root of what covariances a million times as large leave of each other.
-        torch.testing.assert_close(mine, other, rtol=1e-3, atol=1e-5, equal_nan=True)
+        # Of eight parameters an error is the root of what covariances a million times as large leave of each other.
+        within = {"rtol": 1e-3, "atol": 1e-5} if name == "busy" else {"rtol": 1e-5, "atol": 1e-7}
+        torch.testing.assert_close(mine, other, **within, equal_nan=True)
 
 
 @pytest.mark.parametrize("name", ["gaussian", "lorentzian", "double_lorentzian"])
