@@ -18,6 +18,7 @@ ENDING = tuple(
 
 
 AGAIN = 5.0  # seconds after which a signal that nothing came of is told again
+AT_ONCE = 0.01
 
 
 class Interrupted(KeyboardInterrupt):
@@ -44,6 +45,7 @@ def ended_by_signals() -> Iterator[None]:
         if handler != signal.SIG_IGN:
             signal.signal(number, _end)
     signal.signal(signal.SIGALRM, _end_again)
+    hook, sys.unraisablehook = sys.unraisablehook, _told_in_vain
     try:
         yield
     except BaseException:  # of an interrupt that a library has turned into an error of its own, too
@@ -51,6 +53,7 @@ def ended_by_signals() -> Iterator[None]:
             raise
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
+        sys.unraisablehook = hook
         if received() is None:  # else runs are still to be marked on the way out
             for number, handler in before.items():
                 signal.signal(number, handler)
@@ -87,6 +90,14 @@ def _end(number: int, _frame: FrameType | None) -> None:
 
 
 def _end_again(_number: int, _frame: FrameType | None) -> None:
-    """End what goes on: Python drops an exception that is raised while it destroys an object, for example."""
+    """End what goes on: what was told before has come to nothing, in a library that catches everything for example."""
     if not _waiting:
         raise Interrupted
+
+
+def _told_in_vain(dropped: sys.UnraisableHookArgs) -> None:
+    """Tell again at once what Python drops because it was raised while an object was destroyed."""
+    if issubclass(dropped.exc_type, Interrupted):
+        signal.setitimer(signal.ITIMER_REAL, AT_ONCE, AGAIN)
+    else:
+        sys.__unraisablehook__(dropped)

@@ -19,6 +19,7 @@ MIDDLE = (0.05, 0.95)  # of the flux: the range over which Courtois et al. (2009
 SHALLOWEST = 1e-3  # of the peak: a trough less deep is none
 CLOSER = 9  # samples around an extreme
 ZOOMS, TROUGH_ZOOMS = 4, 10  # how often they are drawn together around the best of them: a trough may be a cusp
+ROUNDING = 1e-12  # of the highest sample: one that is lower by less may be the highest itself
 ACROSS = 16  # samples across a channel
 PEAK_LOSS = 0.2  # of the peak, that it loses when averaged over a channel: a peak narrower than a channel loses more
 TROUGH_GAIN = 0.45  # of the peak, that a trough gains so: its flanks are steeper than channels can tell
@@ -203,12 +204,18 @@ def _extremes(
 
 
 def _highest(value: Callable, places: Tensor, step: Tensor, zooms: int) -> Tensor:
-    """Return where a curve is highest within a `step` (B, 1) of each of the `places` (B, K), km/s."""
+    """Return where a curve is highest within a `step` (B, 1) of each of the `places` (B, K), km/s.
+
+    Of samples that are alike but for rounding the one in the middle is taken: an even top draws nothing aside.
+    """
     reach = step[:, :, None] * torch.linspace(-1, 1, CLOSER, dtype=step.dtype, device=step.device)
+    centrality = 1 - torch.linspace(-1, 1, CLOSER, dtype=step.dtype, device=step.device).abs() / 2
     for zoom in range(zooms):
         closer = places[:, :, None] + reach * (2 / (CLOSER - 1)) ** zoom
         heights = value(closer.flatten(1)).unflatten(1, closer.shape[1:])
-        places = closer.gather(2, heights.argmax(2, keepdim=True))[..., 0]
+        highest = heights.amax(2, keepdim=True)
+        alike = heights >= highest - ROUNDING * highest.abs()
+        places = closer.gather(2, (alike * centrality).argmax(2, keepdim=True))[..., 0]
     return places
 
 

@@ -257,7 +257,7 @@ def test_runs_below_another_root_are_found_with_the_word_that_put_them_there(tmp
     assert list(here.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["README.md", "Makefile"])
+@pytest.mark.parametrize("name", ["docs/how-to/sweep.md", "docs/mlflow.md", "Makefile"])
 def test_the_store_that_is_named_in_words_is_the_one_of_the_configuration(name):
     assert f"--backend-store-uri {store_uri().replace('/./', '/')}\n" in (CONFIGS.parent / name).read_text()
 

@@ -13,6 +13,8 @@ import pytest
 
 QUICK = ["dataset.n_galaxies=60", "fit=none", "feature=raw", "classifier=knn", "evaluation.permutations=20"]
 
+SQUEUE = shutil.which("squeue")
+
 # Of a user's own: waits, dies, or is a usual classifier.
 FATEFUL = """
 import os
@@ -45,12 +47,13 @@ def fateful_sweep(folder: Path, *fates: str) -> list[str]:
     return ["-m", *QUICK, "classifier._target_=fateful.Fateful", f"+classifier.fate={','.join(fates)}"]
 
 
-def wait_until(met: Callable[[], bool], seconds: float = 120) -> None:
-    """Return as soon as a condition is met."""
+def wait_until(met: Callable[[], bool], seconds: float = 300) -> None:
+    """Return as soon as a condition is met; say what SLURM's queue holds where it is not met in time."""
     until = time.monotonic() + seconds
     while not met():
         if time.monotonic() > until:
-            raise TimeoutError("it has not come about")
+            seen = subprocess.run(["squeue", "-r"], capture_output=True, text=True, check=False) if SQUEUE else None
+            raise TimeoutError(f"it has not come about within {seconds} s; {seen.stdout if seen else 'no queue'}")
         time.sleep(0.2)
 
 

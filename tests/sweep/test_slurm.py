@@ -94,7 +94,7 @@ def test_submit_log_off_come_back(tmp_path):
     subprocess.run(["scontrol", "requeue", names["1"]], check=True)
     wait_until(lambda: queue().get(names["1"]) == "PENDING")
     subprocess.run(["scontrol", "update", f"jobid={names['1']}", "starttime=now"], check=True)  # not in two minutes
-    wait_until(lambda: len((tmp_path / "fits_wait.txt").read_text().split()) == 2, seconds=240)
+    wait_until(lambda: len((tmp_path / "fits_wait.txt").read_text().split()) == 2, seconds=480)
     (tmp_path / "go_wait").touch()
     followed = command("hiexp.status", str(sweep), "--follow", cwd=tmp_path)
     assert followed.returncode == 0, followed.stdout + followed.stderr
