@@ -21,6 +21,7 @@ import pandas as pd
 from history import record
 from processes import peak_memory
 
+N_JOBS = 18
 SIZES = (1000, 3162, 10_000, 31_502)
 STAGES = ("fit", "labels", "feature", "train", "predict")
 JOBS_A_RESULT = {"fit": 18, "labels": 3, "feature": 3, "train": 1, "predict": 1}
@@ -37,6 +38,10 @@ def sweep(n: int) -> pd.Series:
             )
             total = time.perf_counter() - start
         jobs = [json.loads(file.read_text()) for file in Path(folder).glob("runs/*/*/*/metrics.json")]
+        if len(jobs) < N_JOBS:
+            raise SystemExit(
+                f"{len(jobs)} of {N_JOBS} jobs have ended:\n{(Path(folder) / 'screen').read_text()[-2000:]}"
+            )
     spent = {stage: sum(job.get(f"{stage}_seconds", 0) for job in jobs) for stage in STAGES}
     rest = total - sum(spent.values())
     saved = sum(seconds * (JOBS_A_RESULT[stage] - 1) for stage, seconds in spent.items())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import warnings
 from typing import Self
 
 import numpy as np
@@ -77,7 +78,9 @@ class Subsampled(ClusterMixin, BaseEstimator):
         self.sampled_ = self._sample(len(X))
         self.points_ = rows_taken(X, self.sampled_)
         self.clusterer_ = clone(self.clusterer)
-        groups = np.asarray(self.clusterer_.fit_predict(self.points_))
+        with warnings.catch_warnings():  # as many objects as samples are no matrix of affinities
+            warnings.filterwarnings("ignore", "The spectral clustering API has changed", UserWarning)
+            groups = np.asarray(self.clusterer_.fit_predict(self.points_))
         self.labels_ = np.empty(len(X), dtype=groups.dtype)
         self.labels_[self.sampled_] = groups
         others = np.setdiff1d(np.arange(len(X)), self.sampled_)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import csr_array
 from scipy.stats import binomtest, random_table
 
 from hiexp.evaluation.calibration import Probabilities, joined
 from hiexp.evaluation.confusion import accuracy, best_relabeling, precision, recall, success_rate
 from hiexp.evaluation.metrics import metric, table_scores
+from hiexp.evaluation.own import own_scores
 from hiexp.evaluation.pairs import PairedDifference
 
 NUMBERS_A_BLOCK = 5_000_000
@@ -65,8 +67,8 @@ class Scores:
             tail = 95 if metric(name).greater_is_better else 5
             numbers |= self._interval(name)
             numbers |= {
-                f"chance_{name}": float(self.chance[name].mean()),
-                f"chance95_{name}": float(np.percentile(self.chance[name], tail)),
+                f"chance_{name}": float(np.nanmean(self.chance[name])),
+                f"chance95_{name}": float(np.nanpercentile(self.chance[name], tail)),
                 f"p_{name}": self.p_value(name),
             }
         return numbers
@@ -88,6 +90,7 @@ def score(
     seed: int,
     probability: np.ndarray | None = None,
     columns: np.ndarray | None = None,
+    own: Mapping[str, Callable] | None = None,
 ) -> Scores:
     """Score predictions, the same of resampled objects, and permuted truth against the same predictions.
 
@@ -111,15 +114,19 @@ def score(
         Class probabilities.
     columns : ndarray of int, shape (C,), optional
         The classes they are of.
+    own : mapping of str to callable, optional
+        Further scores, as `hiexp.evaluation.own.own_scores` takes them.
     """
     predicted = np.atleast_2d(predicted)
     classes = np.union1d(truth, predicted)
     joint, members = _joint(truth, predicted, classes)
     tables = joint @ members
     names = best_relabeling(tables)
-    sampling, permuting, objects = np.random.SeedSequence(seed).spawn(3)
+    sampling, permuting, objects, apart = np.random.SeedSequence(seed).spawn(4)
     blocks = list(_blocks(n_draws, max(joint.size, tables.size)))
-    drawn = joined([_of_tables(draw @ members, classes, names) for draw in _resampled(joint, blocks, sampling)])
+    drawn = joined(
+        [_of_tables(draw[:, None] @ members, classes, names) for draw in _resampled(joint, blocks, sampling)]
+    )
     chance = joined([_of_tables(draw @ members, classes) for draw in _permuted(joint, blocks, permuting)])
     observed = {name: float(values[0]) for name, values in _of_tables(tables[None], classes).items()}
     if probability is not None and columns is not None:
@@ -127,6 +134,10 @@ def score(
         observed |= given.observed()
         again, shuffled = given.draws(n_draws, np.random.default_rng(objects))
         drawn, chance = drawn | again, chance | shuffled
+    if own:
+        each = None if probability is None else np.reshape(probability, (*predicted.shape, -1))
+        value, again, shuffled = own_scores(own, truth, predicted, each, n_draws, apart)
+        observed, drawn, chance = observed | value, drawn | again, chance | shuffled
     known = [name for name, value in observed.items() if not np.isnan(value)]
     return Scores(
         observed={name: observed[name] for name in known},
@@ -167,22 +178,37 @@ def score_differences(
     classes = np.union1d(truth, both)
     joint, members = _joint(truth, both, classes)
     relabeled = np.take_along_axis(members, best_relabeling(joint @ members)[:, None], axis=2)
+    # Of hundreds of classes few cells have an object. The last one has what a multinomial draw leaves over.
+    cells = np.union1d(np.flatnonzero(joint), joint.size - 1)
+    counts, true, alike = joint.ravel()[cells], *np.unravel_index(cells, joint.shape)
+    plain, renamed = (
+        [_adder(true, one, classes.size) for one in predictions[:, alike].argmax(axis=2)]
+        for predictions in (members, relabeled)
+    )
+
+    def tables(kept: np.ndarray, swapped: np.ndarray, adders: list[csr_array]) -> np.ndarray:
+        """Return the confusion tables, shape (B, 2 R, K, K), of either where some objects have the other's."""
+        half = len(adders) // 2
+        others = adders[half:] + adders[:half]
+        both = [kept @ own + swapped @ other for own, other in zip(adders, others, strict=True)]
+        return np.stack(both, axis=1).reshape(len(kept), len(adders), classes.size, classes.size)
 
     def differences(kept: np.ndarray, swapped: np.ndarray) -> dict[str, np.ndarray]:
-        """Return the differences, shape (B,), of objects of which some have the other's predictions."""
-        values = {}
+        """Return the differences, shape (B,), of objects, counted by cell, of which some have the other's."""
+        values, counted = {}, tables(kept, swapped, plain)
         for name, measure in table_scores().items():
-            cells, compare = (relabeled, accuracy) if name == "success_rate" else (members, measure)
-            scores = compare(kept @ cells + swapped @ np.roll(cells, len(cells) // 2, axis=0))
+            of_success = name == "success_rate"
+            scores = accuracy(tables(kept, swapped, renamed)) if of_success else measure(counted)
             first, second = np.split(scores, 2, axis=-1)
             values[name] = first.mean(axis=-1) - second.mean(axis=-1)
         return values
 
     sampling, swapping = np.random.SeedSequence(seed).spawn(2)
-    blocks = list(_blocks(n_draws, max(joint.size, len(members) * classes.size**2)))
-    observed = differences(joint[None, None], np.zeros_like(joint))
-    drawn = joined([differences(draw, np.zeros_like(joint)) for draw in _resampled(joint, blocks, sampling)])
-    equal = joined([differences(joint - swapped, swapped) for swapped in _swapped(joint, blocks, swapping)])
+    blocks = list(_blocks(n_draws, max(cells.size, len(members) * classes.size**2)))
+    none = np.zeros((1, cells.size))
+    observed = differences(counts[None], none)
+    drawn = joined([differences(draw, none) for draw in _resampled(counts, blocks, sampling)])
+    equal = joined([differences(counts - swapped, swapped) for swapped in _swapped(counts, blocks, swapping)])
     return {
         name: PairedDifference(
             mean=float(value),
@@ -218,16 +244,22 @@ def _of_tables(tables: np.ndarray, classes: np.ndarray, names: np.ndarray | None
     return {name: values.mean(axis=-1) for name, values in scores.items()}
 
 
-def _resampled(joint: np.ndarray, blocks: list[int], seed: np.random.SeedSequence) -> Iterator[np.ndarray]:
-    rng, total = np.random.default_rng(seed), joint.sum()
+def _adder(true: np.ndarray, predicted: np.ndarray, n_classes: int) -> csr_array:
+    """Return what counts of C cells, shape (B, C), are multiplied by to give tables, shape (B, K * K)."""
+    places = np.arange(true.size), true * n_classes + predicted
+    return csr_array((np.ones(true.size), places), shape=(true.size, n_classes**2))
+
+
+def _resampled(counts: np.ndarray, blocks: list[int], seed: np.random.SeedSequence) -> Iterator[np.ndarray]:
+    rng, total = np.random.default_rng(seed), counts.sum()
     for n in blocks:
-        yield rng.multinomial(total, joint.ravel() / total, size=n).reshape(n, 1, *joint.shape)
+        yield rng.multinomial(total, counts.ravel() / total, size=n).reshape(n, *counts.shape)
 
 
-def _swapped(joint: np.ndarray, blocks: list[int], seed: np.random.SeedSequence) -> Iterator[np.ndarray]:
+def _swapped(counts: np.ndarray, blocks: list[int], seed: np.random.SeedSequence) -> Iterator[np.ndarray]:
     rng = np.random.default_rng(seed)
     for n in blocks:
-        yield rng.binomial(joint, 0.5, size=(n, 1, *joint.shape))
+        yield rng.binomial(counts, 0.5, size=(n, *counts.shape))
 
 
 def _permuted(joint: np.ndarray, blocks: list[int], seed: np.random.SeedSequence) -> Iterator[np.ndarray]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from helpers.commands import only_run
 from helpers.configuration import configured
-from sklearn.cluster import DBSCAN, AffinityPropagation, AgglomerativeClustering, KMeans
+from sklearn.cluster import DBSCAN, AffinityPropagation, AgglomerativeClustering, KMeans, SpectralClustering
 from sklearn.metrics import adjusted_rand_score
 
 from hiexp.clustering import Subsampled, place
@@ -164,3 +164,9 @@ def test_the_command_groups_by_a_part_of_the_sample(hiexp_train, tmp_path):
         "AgglomerativeClustering groups a random 30 of the 42 objects (at_most=30)" in screen.stdout + screen.stderr
     )
     assert (only_run(tmp_path) / "model" / "pipeline.skops").is_file()
+
+
+def test_as_many_objects_as_samples_are_no_affinities(recwarn):
+    points = np.random.default_rng(0).random((40, 40))
+    Subsampled(SpectralClustering(2, random_state=0)).fit(points)
+    assert not [one for one in recwarn if "spectral" in str(one.message)]
