@@ -12,7 +12,7 @@ from sphinx.util.typing import ExtensionMetadata
 
 from hiexp.configs import CONFIGS
 
-COMMANDS = ("train", "fit", "predict", "compare", "status", "sync", "download")
+COMMANDS = ("train", "fit", "predict", "compare", "status", "sync", "export", "download")
 REFERENCE = Path(__file__).parent / "reference"
 
 

@@ -27,6 +27,7 @@ REUSED_FILE = "reused.json"  # names the earlier run whose files these are
 PLOTS_FOLDER, PAGES_FOLDER, MODEL_FOLDER = "plots", "objects", "model"  # pages are among the plots
 PIPELINE_FILE, FOLD_FOLDER = "pipeline.skops", "fold_{}"  # in the folder of the model
 PROFILE_FILE = "profile.prof"
+PROVENANCE_FILE = "provenance.json"  # the command, the code and the samples of a run
 TRAINED_FILE = "trained.json"  # in a run of predictions: whose model they are by
 CLASSES_PICTURE, PARAMETERS_PICTURE = f"{PLOTS_FOLDER}/classes.png", f"{PLOTS_FOLDER}/parameters_by_class.png"
 HYDRA_FILE, OVERRIDES_FILE = ".hydra/hydra.yaml", ".hydra/overrides.yaml"  # by Hydra

@@ -15,6 +15,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from hiexp.run.trained import content, takes_model, trained_run
 from hiexp.run.transfer import real_settings
 from hiexp.tracking.credentials import redacted
 
+NUMERICS = ("numpy", "scipy", "astropy", "scikit-learn", "torch")  # whose versions numbers may depend on
 OF_CONTROLS = "labels.seed"  # by which the controls of a sweep are told apart
 # Where results go does not change them.
 PLACES = (
@@ -174,6 +176,30 @@ def run_tags(command: str, folder: Path) -> dict[str, str]:
         "mlflow.source.type": "LOCAL",
         "mlflow.user": _user(),
     }
+
+
+def provenance(tags: Mapping[str, str], samples: Sequence[Mapping[str, object]]) -> dict[str, object]:
+    """Return what others need to know of a run: the command, versions, samples; no host, folder or user of it.
+
+    Parameters
+    ----------
+    tags : mapping of str to str
+        As `run_tags` has them.
+    samples : sequence of mapping
+        As `hiexp.tracking.inputs.sample` has them.
+    """
+    return {
+        "command": tags["command"],
+        "code_version": tags["git_commit"],
+        "code": tags["code"],
+        "versions": _versions(),
+        "samples": [*samples],
+    }
+
+
+@functools.cache
+def _versions() -> dict[str, str]:
+    return {"python": platform.python_version()} | {name: metadata.version(name) for name in NUMERICS}
 
 
 def _user() -> str:

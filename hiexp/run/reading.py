@@ -185,6 +185,25 @@ class SearchVerdict(TypedDict):
     band: _Band | None
 
 
+class _Sample(TypedDict):
+    name: Words
+    digest: Words
+    source: Words
+    context: Words
+    size: int
+
+
+class Provenance(TypedDict):
+    """What ``provenance.json`` says, as `hiexp.run.provenance.provenance` has it."""
+
+    __pydantic_config__ = MORE  # type: ignore[misc]  # which is how pydantic is told
+    command: Words
+    code_version: Words
+    code: Words
+    versions: dict[Words, Words]
+    samples: list[_Sample]
+
+
 class Search(TypedDict):
     """What ``search.json`` says."""
 
@@ -200,6 +219,11 @@ class Search(TypedDict):
 def read_search(file: Path) -> Search:
     """Return what a ``search.json`` says."""
     return _checked(file, _json(file), Search)
+
+
+def read_provenance(file: Path) -> Provenance:
+    """Return what a ``provenance.json`` says."""
+    return _checked(file, _json(file), Provenance)
 
 
 def read_verdict(file: Path) -> Verdict:

@@ -23,7 +23,16 @@ from omegaconf import DictConfig, OmegaConf
 from hiexp.commandline import BRIEF, words_typed
 from hiexp.errors import InputError, OthersFolderError, PrunedError
 from hiexp.heartbeat import beating
-from hiexp.run.files import CONFIG_FILE, ERROR_FILE, METRICS_FILE, PRUNED_FILE, begin, refuse_others_folder, seal
+from hiexp.run.files import (
+    CONFIG_FILE,
+    ERROR_FILE,
+    METRICS_FILE,
+    PROVENANCE_FILE,
+    PRUNED_FILE,
+    begin,
+    refuse_others_folder,
+    seal,
+)
 from hiexp.run.membership import DONE, FAILED, PRUNED, REUSED, RUNNING, State, Sweep
 from hiexp.run.reproduce import reproduce_command
 from hiexp.run.reuse import WORK_TAG, refuse_separate_locks, work_lock
@@ -76,7 +85,15 @@ def tracked_run(cfg: DictConfig, more_tags: Mapping[str, str] | None = None) -> 
     """
     from hydra.utils import instantiate
 
-    from hiexp.run.provenance import config_hash, peak_memory_mb, run_name, run_tags, tracked_parameters, work_key
+    from hiexp.run.provenance import (
+        config_hash,
+        peak_memory_mb,
+        provenance,
+        run_name,
+        run_tags,
+        tracked_parameters,
+        work_key,
+    )
 
     job, folder = HydraConfig.get(), run_folder()
     key = work_key(cfg)
@@ -101,6 +118,7 @@ def tracked_run(cfg: DictConfig, more_tags: Mapping[str, str] | None = None) -> 
     with tracking.run(run_name(words, members), tracked_parameters(cfg, members), tags, folder) as record:
         yield record
         record.metrics["peak_memory_mb"] = peak_memory_mb()
+        write_whole(folder / PROVENANCE_FILE, json.dumps(provenance(tags, record.inputs), indent=1))
         write_whole(folder / METRICS_FILE, json.dumps(record.metrics, indent=2))
         seal(folder, run)
 
