@@ -90,7 +90,7 @@ def _end(number: int, _frame: FrameType | None) -> None:
 
 
 def _end_again(_number: int, _frame: FrameType | None) -> None:
-    """End what goes on: what was told before has come to nothing, in a library that catches everything for example."""
+    """End what goes on: what was told before came to nothing, in a library that catches everything for example."""
     if not _waiting:
         raise Interrupted
 

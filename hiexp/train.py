@@ -13,7 +13,7 @@ from hiexp.commandline import start
 from hiexp.configs import CONFIGS
 from hiexp.errors import NoGroupsError
 from hiexp.hydra_versions import VERSION_BASE
-from hiexp.run.experiment import run_experiment
+from hiexp.run.experiment import functions_of, run_experiment
 from hiexp.run.profiling import profiled
 from hiexp.run.session import (
     command,
@@ -50,7 +50,7 @@ def main(cfg: DictConfig) -> float | None:
         record.curves |= outcome.history
         log_samples(record, cfg, outcome.digest, outcome.used())
         log.info("Trained in %.1f s; writing predictions, pictures and model", record.metrics["train_seconds"])
-        outcome.write(folder, instantiate(cfg.cache))
+        outcome.write(folder, instantiate(cfg.cache), functions_of(cfg, "pictures"))
         from hiexp.run.served_model import describe_model  # numpy and pandas, which --help needs not
 
         describe_model(folder, outcome.classes, probabilities=outcome.parts[0].probability is not None)

@@ -1,7 +1,8 @@
 """The metric table: every number that runs are compared by, with its name, title, digits, unit, direction and place.
 
-A new score of a classification is a function of confusion tables in `hiexp.evaluation.confusion` and a row here: it
-is then computed with its interval and chance level, logged, and shown wherever its row says.
+A new score of hiexp's own is a function of confusion tables in `hiexp.evaluation.confusion` and a row here: it is
+then computed with its interval and chance level, logged, and shown wherever its row says. Scores of a user's own, of
+the group ``metrics``, have no row: of those whose name ends with ``_loss`` or ``_error`` less is better.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from hiexp.evaluation.confusion import accuracy, balanced_accuracy, macro_f1, su
 DEFAULT_MEASURES = ("success_rate", "median_chi2_dof", "agreement", "n_good")
 OF_SCORES = ("low_", "high_", "chance_", "chance95_")  # what runs tell of each score beside its value
 INNER = "inner_"  # of an inner validation part: what a search is steered by
+LESS_IS_BETTER = ("_seconds", "_loss", "_error")  # the last two as scikit-learn names its metrics
 NEARLY = 0.8
 Place = Literal["run", "yardstick", "ranking", "paper", "pairs", "groups", "cost"]
 
@@ -163,5 +165,5 @@ def metric(name: str) -> Metric:
             of_test, title=f"inner {of_test.title}", short=f"inner {of_test.short or of_test.title}", shown=()
         )
     of = next((name.removeprefix(prefix) for prefix in OF_SCORES if name.startswith(prefix)), "")
-    less = name.startswith("p_") or name.endswith("_seconds") or (of in METRICS and not METRICS[of].greater_is_better)
+    less = name.startswith("p_") or name.endswith(LESS_IS_BETTER) or (of and not metric(of).greater_is_better)
     return Metric(name.replace("_", " "), greater_is_better=not less)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -181,7 +181,8 @@ def run_experiment(cfg: DictConfig, folder: Path, metrics: dict[str, float], wat
         learn_part(cfg, cache, labels, profiles, seen, spectra.reference, fits, quantities, measures, part, metrics)
         for part in divisions
     ]
-    return Outcome.of(spectra, profiles, parameters, parts, ruled, cfg.evaluation.permutations, cfg.seed)
+    own = functions_of(cfg, "metrics")
+    return Outcome.of(spectra, profiles, parameters, parts, ruled, cfg.evaluation.permutations, cfg.seed, own)
 
 
 def _validated(
@@ -247,6 +248,15 @@ def classifier_of(cfg: DictConfig) -> ClassifierMixin:
     classifier = instantiate(settings, _convert_="all")
     classifier.network = OwnNetwork(classifier.network.func, classifier.network.keywords)
     return classifier
+
+
+def functions_of(cfg: DictConfig, group: str) -> dict[str, Callable]:
+    """Return the functions that ``metrics`` or ``pictures`` names, by name, each with its settings."""
+    from hydra.utils import instantiate
+
+    chosen: Any = OmegaConf.to_container(cfg, resolve=True)
+    named = chosen.get(group) or {}
+    return {name: instantiate(member | {"_partial_": True}, _convert_="all") for name, member in named.items()}
 
 
 def without_classifier(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -39,10 +40,13 @@ from hiexp.spectra import UNKNOWN, Spectra
 from hiexp.writing import staged
 
 if TYPE_CHECKING:  # torch takes seconds to import
+    from matplotlib.figure import Figure
+
     from hiexp.features.shapelets import LearnedShapelets
 
 log = logging.getLogger(__name__)
 
+OWN_DPI = 150  # of a picture of the user's own
 MOST_DRAWN = 20_000  # objects that a picture of all training objects is made of
 
 
@@ -153,6 +157,7 @@ class Outcome:
         ruled: np.ndarray | None,
         n_draws: int,
         seed: int,
+        own: Mapping[str, Callable] | None = None,
     ) -> Self:
         """Pool the predictions for objects held out, repeat by repeat, and score them.
 
@@ -166,6 +171,8 @@ class Outcome:
             Permutations and bootstrap samples of the scores.
         seed : int
             Seed of the random draws.
+        own : mapping of str to callable, optional
+            Further scores, as `hiexp.evaluation.own.own_scores` takes them.
         """
         first, reference = parts[0], spectra.reference
         test = np.unique(np.concatenate([part.division.test for part in parts]))
@@ -195,6 +202,7 @@ class Outcome:
                 seed,
                 None if probability is None else probability[:, known],
                 columns,
+                own,
             )
             if known.size
             else None,
@@ -302,10 +310,24 @@ class Outcome:
         rows = pd.concat(tables, ignore_index=True).sort_values(["repeat", "index"])
         return rows.drop(columns="index")
 
-    def write(self, folder: Path, cache: DiskCache | NoCache) -> None:
-        """Write ``predictions.csv``, the tables of parameters by class, the pictures and the model into `folder`."""
+    def write(
+        self, folder: Path, cache: DiskCache | NoCache, own: Mapping[str, Callable[[Outcome], Figure]] | None = None
+    ) -> None:
+        """Write ``predictions.csv``, the tables of parameters by class, the pictures and the model into `folder`.
+
+        Parameters
+        ----------
+        folder : Path
+            The run's.
+        cache : DiskCache or NoCache
+            Of pictures that several runs share.
+        own : mapping of str to callable, optional
+            What draws further pictures, by their names: functions that take this outcome and return a figure. One
+            that raises an error is left out with a warning.
+        """
         with staged(folder) as stage:
             self._write(stage, cache)
+            draw_own(self, own or {}, stage / PLOTS_FOLDER)
 
     def _write(self, folder: Path, cache: DiskCache | NoCache) -> None:
         write_table(self.predictions(), folder / PREDICTIONS_FILE)
@@ -341,6 +363,22 @@ class Outcome:
         except Exception as error:  # a library's own estimator may hold anything; its scores must not be lost
             log.warning("The model could not be stored without pickle: %s", error)
             shutil.rmtree(folder / MODEL_FOLDER, ignore_errors=True)
+
+
+def draw_own(outcome: Outcome, own: Mapping[str, Callable[[Outcome], Figure]], pictures: Path) -> None:
+    """Write ``NAME.png`` of each function's figure; where there is none, warn and go on."""
+    for name, function in own.items():
+        file = pictures / f"{name}.png"
+        try:
+            if file.exists():
+                raise FileExistsError(f"hiexp draws {file.name} itself; choose another name")
+            figure = function(outcome)
+            figure.savefig(file, dpi=OWN_DPI, bbox_inches="tight")
+        except Exception as error:  # of whatever the function is; nothing that has been learned is lost by it
+            log.warning("pictures.%s: %s: %s; left out", name, type(error).__name__, error)
+        finally:
+            if "matplotlib.pyplot" in sys.modules:  # which keeps what is drawn by it
+                sys.modules["matplotlib.pyplot"].close("all")
 
 
 @dataclass(frozen=True)

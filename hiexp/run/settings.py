@@ -24,6 +24,7 @@ from pydantic.errors import PydanticUserError
 
 from hiexp.configs import CONFIGS
 from hiexp.errors import InputError, SeveralFaultsError
+from hiexp.evaluation.metrics import INNER, METRICS, OF_SCORES
 from hiexp.evaluation.objective import Objective
 from hiexp.kinds import Count, Device, InnerFraction, Name, NotNegative, Positive, Seed, Several, Whole, describe
 from hiexp.run.trained import takes_model, trained_run
@@ -33,6 +34,10 @@ REFERENCE = re.compile(r"\$\{(?:oc\.select:)?([\w.]+)(?:,null)?\}")
 
 class Member:
     """What a group's member says: a ``_target_`` and the arguments of it."""
+
+
+class Functions:
+    """Functions by names of the user's own, which are called later, when there is something to call them with."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +111,8 @@ class TrainSettings(SampleSettings):
     epochs: Count
     n_classes: Several
     schedule: Member | None = None
+    metrics: Functions | None = None
+    pictures: Functions | None = None
     transfer: bool = False
     objective: Objective | None = None
 
@@ -165,6 +172,7 @@ class DaskClusterSettings:
 
 
 LAUNCHER = "hydra.launcher.executor"
+OF_HIEXP = (*OF_SCORES, INNER, "p_", "n_", "precision_", "recall_", "yardstick_", "learned_yardstick_", "cluster_")
 
 SCHEMAS = {
     "fit": FitSettings,
@@ -317,8 +325,10 @@ def _check(key: str, value: Any, raw: object, hint: Any, read: set[str]) -> None
     """Check one value, and what it has inside."""
     if isinstance(value, Mapping) and "_target_" in value:
         _check_member(key, value, raw, read)
-    elif value is None and hint == Member | None:
+    elif value is None and hint in (Member | None, Functions | None):
         return
+    elif hint == Functions | None:
+        _check_functions(key, value, raw, read)
     elif hint in (Member, Member | None) or (is_dataclass(hint) and not isinstance(value, Mapping)):
         raise InputError(f"{key}={_shown(value)}: a group has settings of its own; choose a member of it, see --help")
     elif is_dataclass(hint):
@@ -342,6 +352,21 @@ def _check_member(key: str, node: Mapping, raw: object, read: set[str]) -> None:
         own = {name: value for name, value in own.items() if name in hints}
     _check_keys(f"{key}.", own, raw, hints, read)
     _check_estimator(key, node, target)
+
+
+def _check_functions(key: str, node: object, raw: object, read: set[str]) -> None:
+    """Check functions by their names, which become those of numbers and files."""
+    if not isinstance(node, Mapping) or not all(
+        isinstance(one, Mapping) and "_target_" in one for one in node.values()
+    ):
+        raise InputError(f"{key}={_shown(node)}: give a name to each function, with its _target_ below that name")
+    for name in node:
+        if not re.fullmatch("[A-Za-z][A-Za-z0-9_]*", str(name)):
+            raise InputError(f"{key}.{name}: give a name of letters, digits and _, which begins with a letter")
+        if key == "metrics" and (name in METRICS or str(name).startswith(OF_HIEXP)):
+            raise InputError(f"{key}.{name}: hiexp has numbers of this name; choose another")
+    later = {name: member | {"_partial_": True} for name, member in node.items()}
+    _check_keys(f"{key}.", later, raw, dict.fromkeys(node, Member), read)
 
 
 def _has_target(value: object) -> bool:

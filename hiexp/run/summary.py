@@ -16,7 +16,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from hiexp.commandline import quoted, words_typed
-from hiexp.evaluation.metrics import METRICS, groups_of_width, shown_in
+from hiexp.evaluation.metrics import METRICS, groups_of_width, metric, shown_in
 from hiexp.long_tables import table_name, written_table
 from hiexp.run.files import PAGES_FOLDER, PLOTS_FOLDER, PREDICTIONS_FILE
 from hiexp.run.transfer import TRANSFER_FOLDER, of_transfer
@@ -73,7 +73,15 @@ def summary(
     """Return the closing summary of a single run: scores, what its model says elsewhere, places, what next."""
     command = f"{python_command()} -m hiexp.train"
     rule = instantiate(cfg.evaluation.get("yardstick"))
-    lines = ["", *_score_table(outcome, metrics), *_beside(metrics, rule), *_groups(metrics), *_followed(outcome), ""]
+    own = [*(cfg.get("metrics") or {})]
+    lines = [
+        "",
+        *_score_table(outcome, metrics, own),
+        *_beside(metrics, rule),
+        *_groups(metrics),
+        *_followed(outcome),
+        "",
+    ]
     if transferred is not None:
         lines += [f"The spectra that the sky is like, dataset.like={cfg.dataset.like}:"]
         lines += [*_prediction_lines(transferred, of_transfer(metrics)), ""]
@@ -232,12 +240,12 @@ def display_path(path: Path) -> str:
     return str(path) if relative.startswith("..") else relative
 
 
-def _score_table(outcome: Outcome, metrics: Mapping[str, float]) -> list[str]:
+def _score_table(outcome: Outcome, metrics: Mapping[str, float], own: Sequence[str]) -> list[str]:
     if outcome.scores is None:
         return ["No reference classes for the test set, so there are no scores."]
     source = {"reference": "the reference classes", "clusterer": "the cluster assignments"}
     what = "The objects that it was trained on" if TRAINED_ON in metrics else "Test set"
-    rows = _scores_with_chance(f"{what}, scored against {source[outcome.truth_name]}:", metrics)
+    rows = _scores_with_chance(f"{what}, scored against {source[outcome.truth_name]}:", metrics, own)
     if TRAINED_ON in metrics:
         rows += ["These are no scores: they say whether it can learn by heart, and nothing of other objects."]
     if metrics["n_predicted_classes"] == 1:
@@ -245,7 +253,7 @@ def _score_table(outcome: Outcome, metrics: Mapping[str, float]) -> list[str]:
     return rows
 
 
-def _scores_with_chance(title: str, metrics: Mapping[str, float]) -> list[str]:
+def _scores_with_chance(title: str, metrics: Mapping[str, float], own: Sequence[str] = ()) -> list[str]:
     rows = [
         title,
         f"{'':26}{'score':>6}{'95 % interval':>17}{'chance':>9}{'chance':>10}{'p':>9}",
@@ -255,7 +263,7 @@ def _scores_with_chance(title: str, metrics: Mapping[str, float]) -> list[str]:
         f"{shown.title:26}{metrics[name]:6.{shown.digits}f}"
         f"{_interval(metrics, name):>17}{metrics[f'chance_{name}']:9.3f}"
         f"{metrics[f'chance95_{name}']:10.3f}{metrics[f'p_{name}']:9.3f}"
-        for name, shown in shown_in("run").items()
+        for name, shown in (shown_in("run") | {name: metric(name) for name in own}).items()
         if name in metrics
     ]
 

@@ -56,6 +56,11 @@ def test_every_member_of_every_group_passes_and_every_key_of_it_is_checked(group
     ("words", "said"),
     [
         (["epochs=abc"], "epochs=abc: give a whole number from 1 up"),
+        (["+metrics.accuracy._target_=os.path.join"], "metrics.accuracy: hiexp has numbers of this name"),
+        (["+pictures.1st._target_=os.path.join"], "pictures.1st: give a name of letters, digits and _"),
+        (["+metrics.mine._target_=no.such"], "metrics.mine._target_=no.such: cannot be imported"),
+        (["metrics=kappa", "+metrics.kappa.weight=linear"], "metrics.kappa.weight=linear: nothing reads this key"),
+        (["+metrics.mine=3"], "metrics={'mine': 3}: give a name to each function, with its _target_ below that name"),
         (["epochs=nan"], "epochs=nan: give a whole number from 1 up"),
         (["epochs=true"], "epochs=true: give a whole number from 1 up"),
         (["seed=-1"], "seed=-1: give a whole number from 0 up and below 4294967296"),
