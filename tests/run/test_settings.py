@@ -57,7 +57,7 @@ def test_every_member_of_every_group_passes_and_every_key_of_it_is_checked(group
     [
         (["epochs=abc"], "epochs=abc: give a whole number from 1 up"),
         (["+metrics.accuracy._target_=os.path.join"], "metrics.accuracy: hiexp has numbers of this name"),
-        (["+pictures.1st._target_=os.path.join"], "pictures.1st: give a name of letters, digits and _"),
+        (["+pictures.a-b._target_=os.path.join"], "pictures.a-b: give a name of letters, digits and _"),
         (["+metrics.mine._target_=no.such"], "metrics.mine._target_=no.such: cannot be imported"),
         (["metrics=kappa", "+metrics.kappa.weight=linear"], "metrics.kappa.weight=linear: nothing reads this key"),
         (["+metrics.mine=3"], "metrics={'mine': 3}: give a name to each function, with its _target_ below that name"),
