@@ -22,6 +22,7 @@ from history import record
 from hydra import compose, initialize_config_dir
 
 from hiexp import plots
+from hiexp.cache import NoCache
 from hiexp.configs import CONFIGS
 from hiexp.hydra_versions import VERSION_BASE
 from hiexp.run.experiment import run_experiment
@@ -41,15 +42,15 @@ def drawn_by_a_job(folder: Path) -> dict[str, Callable[[], None]]:
     def recorder(name: str) -> Callable[..., None]:
         plot = getattr(plots, name)
 
-        def record(*arguments: object) -> None:
+        def record(*arguments: object, **options: object) -> None:
             *given, file = arguments
-            pictures[file.name] = lambda: plot(*given, folder / file.name)
+            pictures[file.name] = lambda: plot(*given, folder / file.name, **options)
 
         return record
 
     for name in [name for name in plots.__all__ if name.startswith("plot_")]:
         setattr(plots, name, recorder(name))
-    result.write(folder)
+    result.write(folder, NoCache())
     return pictures
 
 

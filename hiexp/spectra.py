@@ -33,7 +33,7 @@ class Spectra:
     ids : ndarray of str, shape (N,)
         Unique names: AGC or CIG numbers.
     velocity : ndarray, shape (N, L)
-        Heliocentric velocity of the channels, km/s, ascending.
+        Velocity of the channels, optical convention, km/s, ascending.
     flux : ndarray, shape (N, L)
         Flux density, mJy; 0 where not `valid`.
     rms : ndarray, shape (N,) or (N, L)
@@ -57,6 +57,8 @@ class Spectra:
         Number of the first of them in the sample that they were taken from, by which noise is drawn.
     digest : str
         Fingerprint of the sample that they were taken from; empty where nobody has taken it.
+    frame : str
+        Frame of the velocities, as pictures name it: "heliocentric", or what the files say.
     """
 
     mapped = True  # read from a cache
@@ -73,6 +75,7 @@ class Spectra:
     unmatched: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["name", "reason"]))
     first: int = 0
     digest: str = ""
+    frame: str = "heliocentric"
 
     def __post_init__(self) -> None:
         """Refuse what would lose its unit or its mask on the way."""

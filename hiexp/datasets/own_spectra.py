@@ -17,7 +17,7 @@ from hiexp.datasets.files import is_folder
 from hiexp.datasets.layouts.by_specutils import spectra_by_specutils
 from hiexp.datasets.layouts.files import spectra_in_file
 from hiexp.datasets.layouts.identity import file_name, known_of, name_of
-from hiexp.datasets.layouts.physical import to_channels
+from hiexp.datasets.layouts.physical import common_frame, to_channels
 from hiexp.datasets.layouts.spectrum import Given
 from hiexp.datasets.stacking import Spool, stack
 from hiexp.datasets.survey_catalogue import join_catalogue
@@ -42,7 +42,7 @@ class _Spectrum(NamedTuple):
 
 
 class _Read(NamedTuple):
-    """What the files gave: spectra and their channels, what was skipped, each layout's channels, remarks by file."""
+    """What the files gave: spectra and their channels, what was skipped, layouts, remarks by file, frames."""
 
     spectra: list[_Spectrum]
     channels: Spool
@@ -50,6 +50,7 @@ class _Read(NamedTuple):
     layouts: dict[str, list[tuple[str, int]]]
     remarks: dict[str, list[str]]
     used: set[str]
+    frames: set[str]
 
 
 def read_spectra(
@@ -154,6 +155,7 @@ def read_spectra(
         catalogue=table,
         systemic=systemic,
         skipped=pd.DataFrame(read.skipped, columns=["name", "reason"]),
+        frame=common_frame(read.frames),
     )
     return join_catalogue(spectra, catalogue, catalogue_id, catalogue_columns, match_radius)
 
@@ -218,7 +220,7 @@ def _files(path: str) -> tuple[list[Path], bool]:
 
 
 def _read(files: list[Path], given: Given, pattern: re.Pattern[str] | None) -> _Read:
-    read = _Read([], Spool(), [], {}, {}, set())
+    read = _Read([], Spool(), [], {}, {}, set(), set())
     for file in tqdm(files, desc="reading spectra", unit="file", delay=1, leave=False):
         try:
             with np.errstate(all="ignore"):  # what is wild is refused in words
@@ -248,6 +250,7 @@ def _read_file(file: Path, given: Given, pattern: re.Pattern[str] | None, read: 
         read.spectra.append(_Spectrum(name, in_words, known_of(raw.facts)))
         read.layouts.setdefault(understood.description, []).append((in_words, raw.flux.size))
         read.used.update(understood.used)
+        read.frames.add(understood.frame)
         for remark in understood.remarks:
             read.remarks.setdefault(remark, []).append(in_words)
 

@@ -23,8 +23,8 @@ class Measurement:
         As astropy writes it; empty for pure numbers.
     meaning : str
         What is measured.
-    label : str
-        What stands on pictures; empty for what is not drawn.
+    drawn : bool
+        Whether the picture of all fits has its histogram; its label stands in `hiexp.plots.labels`.
     level : float or None
         Fraction of the peak between whose crossings, seen from outside, a width is taken; None for what is no width.
     of_line : bool
@@ -35,7 +35,7 @@ class Measurement:
 
     unit: str
     meaning: str
-    label: str = ""
+    drawn: bool = False
     level: float | None = None
     of_line: bool = True
     once: bool = False
@@ -47,22 +47,22 @@ class Measurement:
 
 MEASUREMENTS = {
     "position": Measurement(
-        "km / s", "flux-weighted mean velocity, as BusyFit's (Westmeier et al. 2014, MNRAS 438, 1176)", "position"
+        "km / s", "flux-weighted mean velocity, as BusyFit's (Westmeier et al. 2014, MNRAS 438, 1176)", drawn=True
     ),
-    "w50": Measurement("km / s", "width at 50 % of the peak", "W50", 0.5),
-    "w20": Measurement("km / s", "width at 20 % of the peak", "W20", 0.2),
-    "flux_peak": Measurement("mJy", "peak flux density", "peak flux density"),
-    "flux_int": Measurement("Jy km / s", "integrated flux", "integrated flux"),
+    "w50": Measurement("km / s", "width at 50 % of the peak", drawn=True, level=0.5),
+    "w20": Measurement("km / s", "width at 20 % of the peak", drawn=True, level=0.2),
+    "flux_peak": Measurement("mJy", "peak flux density", drawn=True),
+    "flux_int": Measurement("Jy km / s", "integrated flux", drawn=True),
     "snr": Measurement(
-        "", "integrated signal-to-noise ratio (after Saintonge 2007, AJ 133, 2087)", "S/N", of_line=False
+        "", "integrated signal-to-noise ratio (after Saintonge 2007, AJ 133, 2087)", drawn=True, of_line=False
     ),
     "A_flux": Measurement(
-        "", "flux asymmetry, the larger half over the smaller (Haynes et al. 1998, AJ 115, 62)", "A_flux"
+        "", "flux asymmetry, the larger half over the smaller (Haynes et al. 1998, AJ 115, 62)", drawn=True
     ),
     "chi2": Measurement("", "sum of squared residuals over the noise", of_line=False),
-    "chi2_dof": Measurement("", "chi2 over its degrees of freedom", "reduced chi2", of_line=False),
+    "chi2_dof": Measurement("", "chi2 over its degrees of freedom", drawn=True, of_line=False),
     "mse": Measurement("mJy2", "mean squared residual", of_line=False),
-    "r2": Measurement("", "coefficient of determination", "R2", of_line=False),
+    "r2": Measurement("", "coefficient of determination", drawn=True, of_line=False),
     "w80": Measurement("km / s", "width at 80 % of the peak", level=0.8, once=True),
     "w50_horns": Measurement(
         "km / s",

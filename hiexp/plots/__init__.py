@@ -1,10 +1,14 @@
-"""Pictures of a run; each function writes one PNG, those of classes and training return their figure, too."""
+"""Pictures of a run; each function writes one PNG, and a PDF beside it within `with_pdf`.
+
+Those of classes and training return their figure, too.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from hiexp.lazy import importer
+from hiexp.plots.formats import formats, with_pdf
 
 if TYPE_CHECKING:
     from hiexp.plots.classes import plot_classes
@@ -32,6 +36,7 @@ PLACES = {
     "saliency_examples": "hiexp.plots.saliency",
 }
 __all__ = [
+    "formats",
     "page_name",
     "plot_classes",
     "plot_confusion",
@@ -44,6 +49,7 @@ __all__ = [
     "plot_shapelets",
     "plot_training",
     "saliency_examples",
+    "with_pdf",
 ]
 
 __getattr__ = importer(__name__, PLACES)

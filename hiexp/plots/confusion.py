@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from hiexp.plots.figure import CLASSES, panels, short
 
-LETTER = 0.08  # width in the name of a class, inches
+LETTER = 0.05  # width in the name of a class, inches
 
 
 def plot_confusion(
@@ -42,13 +42,13 @@ def plot_confusion(
     total = confusion.sum(axis=1, keepdims=True)
     share = np.divide(confusion, total, out=np.zeros(confusion.shape), where=total > 0)
     number = len(classes)
-    side = 0.9 + 0.7 * min(number, CLASSES)
+    side = 0.55 + 0.42 * min(number, CLASSES)
     # Of many classes a tick would stand for one by its place, not by its name.
     names = [short(name) for name in classes] if number <= CLASSES else []
     room = LETTER * max(map(len, names), default=0)
-    upright = room < 0.6
-    bottom = 0.55 if upright else 0.5 + room
-    with panels(file, 1, 1, (side, side), left=0.6 + room, right=1.2, bottom=bottom, top=0.35) as (figure, (panel,)):
+    upright = room < 0.36
+    bottom = 0.4 if upright else 0.35 + room
+    with panels(file, 1, 1, (side, side), left=0.4 + room, right=0.75, bottom=bottom, top=0.25) as (figure, (panel,)):
         image = panel.imshow(share, cmap="Blues", vmin=0, vmax=1)
         if names:
             for (row, column), count in np.ndenumerate(confusion):
@@ -59,6 +59,6 @@ def plot_confusion(
         panel.set(
             xlabel="predicted class", ylabel=f"{truth_name} class", title=f"{confusion.sum()} objects of the {sample}"
         )
-        bar = panel.inset_axes((1 + 0.2 / side, 0, 0.2 / side, 1))
+        bar = panel.inset_axes((1 + 0.12 / side, 0, 0.12 / side, 1))
         figure.colorbar(image, cax=bar, label=f"fraction of {truth_name} class")
     return figure

@@ -17,21 +17,56 @@ from matplotlib.figure import Figure
 from matplotlib.rcsetup import cycler
 from matplotlib.ticker import LogLocator, NullFormatter
 
+from hiexp.plots.formats import files_of
 from hiexp.printable import printable
 
 CLASSES = 12  # shown in one picture: a clusterer may find hundreds
-LETTERS = 11.5  # of a title, an inch
-PNG: dict[str, Any] = {"pil_kwargs": {"compress_level": 1}}
+PAGE = 7.1  # width of a page of two columns, inches: no picture of a run is wider, so that 7 points stay 7 points
+LETTERS = 16  # of a title, an inch
+SMALL = 7  # points: ticks, legends, titles of small panels
+OPTIONS: dict[str, dict[str, Any]] = {
+    ".png": {"pil_kwargs": {"compress_level": 1}},
+    ".pdf": {"metadata": {"CreationDate": None}},  # the same picture is the same file
+}
+DASHES: tuple[Any, ...] = (
+    "-",
+    (0, (5, 2)),
+    (0, (1, 1.2)),
+    (0, (5, 1.5, 1, 1.5)),
+    (0, (8, 2, 1, 2, 1, 2)),
+    (0, (2.5, 1)),
+)
+MARKS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*", "p", "h")
 STYLE: dict[Any, Any] = {
-    "figure.dpi": 120,
-    "figure.titlesize": 11,
-    "figure.labelsize": 10,
-    "axes.titlesize": 10,
+    "figure.dpi": 200,
+    "figure.titlesize": 9,
+    "figure.labelsize": 8,
+    # As a paper in Times has it; what STIX has no glyph for comes from the other font.
+    "font.family": ["STIXGeneral", "DejaVu Sans"],
+    "font.size": 8,
+    "text.hinting": "no_hinting",  # letters keep their distances
+    "mathtext.fontset": "stix",
+    "axes.labelsize": 8,
+    "axes.titlesize": 8,
     "axes.titley": 1.0,  # given: it is searched for above the ticks otherwise
-    # Petroff (2021, arXiv:2107.02270): told apart with any colour vision; the last two of twelve classes are dashed.
+    "axes.titlepad": 4,
+    "axes.labelpad": 2,
+    "axes.linewidth": 0.6,
+    # Petroff (2021, arXiv:2107.02270): told apart with any colour vision; in grey by dashes, marks and hatches.
     "axes.prop_cycle": cycler(color=mpl.color_sequences["petroff10"]),
-    "legend.fontsize": 9,
+    "hatch.linewidth": 0.5,
+    "legend.fontsize": SMALL,
     "legend.frameon": False,
+    "lines.markersize": 4,
+    "xtick.labelsize": SMALL,
+    "ytick.labelsize": SMALL,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "xtick.major.pad": 2.5,
+    "ytick.major.pad": 2.5,
+    "pdf.fonttype": 42,  # TrueType: type 3, the default, is refused by journals
     # Names of objects and settings are no TeX, whatever they hold.
     "text.parse_math": False,
     "text.usetex": False,
@@ -49,18 +84,18 @@ class Picture(Figure):
 
     def _repr_png_(self) -> bytes:
         content = io.BytesIO()
-        self.savefig(content, format="png", **PNG)
+        self.savefig(content, format="png", **OPTIONS[".png"])
         return content.getvalue()
 
 
 @contextmanager
 def picture(file: Path | None, width: float, height: float) -> Iterator[Picture]:
-    """Give an empty figure of `width` x `height` inches; write it at the end as PNG or PDF, by the file's name."""
+    """Give an empty figure of `width` x `height` inches; write it at the end, as `files_of` says."""
     with mpl.rc_context(STYLE):
         figure = Picture(figsize=(width, height))
         yield figure
-        if file is not None:
-            figure.savefig(file, **(PNG if Path(file).suffix == ".png" else {}))
+        for name in files_of(file):
+            figure.savefig(name, **OPTIONS.get(Path(name).suffix, {}))
 
 
 @contextmanager
@@ -70,13 +105,13 @@ def panels(
     columns: int,
     size: tuple[float, float],
     *,
-    left: float = 0.75,
-    right: float = 0.15,
-    bottom: float = 0.75,
-    top: float = 0.75,
-    gap: tuple[float, float] = (0.15, 0.35),
+    left: float = 0.5,
+    right: float = 0.1,
+    bottom: float = 0.5,
+    top: float = 0.5,
+    gap: tuple[float, float] = (0.1, 0.3),
 ) -> Iterator[tuple[Picture, list[Axes]]]:
-    """Give a figure and its axes, line by line; write it as PNG at the end where there is a file.
+    """Give a figure and its axes, line by line; write it at the end where there is a file.
 
     Margins are given, since matplotlib's constrained layout takes as long as the drawing.
 
@@ -113,15 +148,15 @@ def panels(
         yield figure, [figure.add_subplot(grid[place]) for place in range(number)]
 
 
-def caption(figure: Figure, title: str, x: str = "", y: str = "") -> None:
-    """Write a title, in as many lines as the figure's width asks for, and the labels that all axes share."""
+def caption(figure: Figure, title: str, x: str = "", y: str = "", *, math: bool = False) -> None:
+    """Write a title, `math` or not, in as many lines as the width asks for, and the labels that all axes share."""
     width, height = figure.get_size_inches()
     lines = [fill(line, int(LETTERS * width)) for line in title.split("\n")]
-    figure.suptitle("\n".join(lines), y=1 - 0.1 / height)
+    figure.suptitle("\n".join(lines), y=1 - 0.06 / height, parse_math=math)
     if x:
-        figure.supxlabel(x, y=0.08 / height)
+        figure.supxlabel(x, y=0.05 / height)
     if y:
-        figure.supylabel(y, x=0.08 / width)
+        figure.supylabel(y, x=0.05 / width)
 
 
 def set_logarithmic(panel: Axes, low: float, high: float) -> None:
@@ -152,5 +187,14 @@ def largest_classes(classes: np.ndarray) -> tuple[np.ndarray, np.ndarray, str]:
 
 
 def class_line(place: int) -> dict[str, Any]:
-    """Return colour and dashes of the class at a place among those shown."""
-    return {"color": f"C{place % 10}", "linestyle": "-" if place < 10 else "--"}
+    """Return colour, dashes and width of the line of the class at a place among those shown, told apart in grey."""
+    return {
+        "color": f"C{place % 10}",
+        "linestyle": DASHES[place % len(DASHES)],
+        "linewidth": 1.1 + 0.7 * (place // len(DASHES)),
+    }
+
+
+def class_mark(place: int) -> str:
+    """Return the marker of the class at a place among those shown."""
+    return MARKS[place % len(MARKS)]

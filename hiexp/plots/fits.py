@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from scipy.ndimage import uniform_filter1d
 
-from hiexp.plots.figure import caption, panels, picture, set_logarithmic, short
+from hiexp.plots.figure import PAGE, SMALL, caption, panels, picture, set_logarithmic
+from hiexp.plots.labels import COLUMNS as LABELS
+from hiexp.plots.labels import FLUX_DENSITY, RESIDUAL, name_axis, velocity_of
 from hiexp.printable import printable
 
 if TYPE_CHECKING:  # hiexp.fitting imports torch, which takes seconds and which the pictures of a sweep do without
@@ -21,13 +23,15 @@ if TYPE_CHECKING:  # hiexp.fitting imports torch, which takes seconds and which 
 COLUMNS = 3  # examples side by side: as many of the best, of the middle and of the worst
 BEYOND = 0.25  # what is shown on each side of the window, in widths of the window
 DATA, CURVE, WIDTHS = "0.35", "C2", "C0"
+STYLES = {"w50": (0.5, "-"), "w20": (0.2, "--")}  # level of a width and how it is drawn
+OF_MODEL: dict[str, Any] = {"facecolor": "C1", "edgecolor": "0.2", "hatch": "/////", "lw": 0.4}
 WIDE = 30  # ratio of the ends of an axis from which on it may be logarithmic
-HEIGHTS = ("flux density (mJy)", "residual\n/ rms")  # of a fit and of what it leaves
-LETTERS = 42  # of the name of an object
+HEIGHTS = (FLUX_DENSITY, RESIDUAL.replace(" /", "\n/"))  # of a fit and of what it leaves
+LETTERS = 36  # of the name of an object
 HISTOGRAMS_A_LINE = 4
-HISTOGRAM = (2.42, 1.6)  # inches
-WIDTH, FIT, RESIDUAL = 12, 2.1, 0.7  # width of the page of fits, heights of a fit and of what it leaves, inches
-SIDES, TOP, BOTTOM, GAP = (0.8, 0.15), 0.65, 0.6, 0.75  # margins of the page and room between its lines, inches
+HISTOGRAM = (1.42, 0.95)  # inches
+WIDTH, FIT, LEFT = PAGE, 1.3, 0.45  # width of the page of fits, heights of a fit and of what it leaves, inches
+SIDES, TOP, BOTTOM, GAP = (0.65, 0.08), 0.5, 0.55, 0.52  # margins of the page and room between its lines, inches
 
 
 def plot_fits(spectra: Spectra, fit: FitResult, file: Path) -> None:
@@ -50,7 +54,7 @@ def plot_fits(spectra: Spectra, fit: FitResult, file: Path) -> None:
     if not order.size:
         return
     groups = _examples(order)
-    heights = [FIT, RESIDUAL] if fit.parameters else [FIT]
+    heights = [FIT, LEFT] if fit.parameters else [FIT]
     line = sum(heights)
     height = TOP + len(groups) * (line + GAP) - GAP + BOTTOM
     with picture(file, WIDTH, height) as figure:
@@ -61,7 +65,7 @@ def plot_fits(spectra: Spectra, fit: FitResult, file: Path) -> None:
             right=1 - SIDES[1] / WIDTH,
             bottom=BOTTOM / height,
             top=1 - TOP / height,
-            wspace=0.15,
+            wspace=0.17,
             hspace=GAP / line,
         )
         for below, (name, rows) in enumerate(groups):
@@ -72,14 +76,17 @@ def plot_fits(spectra: Spectra, fit: FitResult, file: Path) -> None:
                 for lower in residual:
                     draw_residual(lower, spectra, fit, row)
                 if column == 0:
-                    panel.text(-0.22, 0.5, name, transform=panel.transAxes, va="center", rotation=90, weight="bold")
+                    panel.text(-0.29, 0.5, name, transform=panel.transAxes, va="center", rotation=90, weight="bold")
                     for axes, words in zip([panel, *residual], HEIGHTS, strict=False):
                         axes.set_ylabel(words)
-                        axes.yaxis.set_label_coords(-0.13, 0.5)  # one below the other, however long the numbers are
+                        axes.yaxis.set_label_coords(-0.16, 0.5)  # one below the other, however long the numbers are
         what = ("fit" if fit.parameters else "line") + ("s" if len(order) > 1 else "")
-        caption(figure, f"{len(order)} {what}, ranked by {by}", x="velocity (km/s)")
+        caption(figure, f"{len(order)} {what}, ranked by {by}")
         handles, labels = figure.axes[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="lower right", ncols=len(labels))
+        legend = figure.legend(handles, labels, loc="lower center", ncols=len(labels), borderpad=0.1)
+        for text in legend.get_texts():
+            text.set_parse_math(True)
+        figure.supxlabel(velocity_of(spectra.frame), y=0.22 / height)
 
 
 def plot_parameters(fit: FitResult, file: Path) -> None:
@@ -98,8 +105,7 @@ def plot_parameters(fit: FitResult, file: Path) -> None:
     """
     from hiexp.fitting.measurements import MEASUREMENTS
 
-    labels = {name: row.label for name, row in MEASUREMENTS.items() if row.label}
-    units = dict(fit.parameters) | {name: MEASUREMENTS[name].unit for name in labels}
+    units = dict(fit.parameters) | {name: row.unit for name, row in MEASUREMENTS.items() if row.drawn}
     good = fit.good
 
     def known(name: str) -> np.ndarray:
@@ -111,23 +117,22 @@ def plot_parameters(fit: FitResult, file: Path) -> None:
     number = len(names)
     if not number:
         return
-    top = 0.65 if number > 1 else 0.85  # for a title of two lines
-    with panels(file, number, HISTOGRAMS_A_LINE, HISTOGRAM, left=0.8, bottom=0.5, top=top, gap=(0.45, 0.77)) as (
+    top = 0.48 if number > 1 else 0.6  # for a title of two lines
+    with panels(file, number, HISTOGRAMS_A_LINE, HISTOGRAM, left=0.5, bottom=0.38, top=top, gap=(0.27, 0.52)) as (
         figure,
         drawn,
     ):
         for panel, name in zip(drawn, names, strict=True):
-            _draw_histogram(panel, known(name), "C1" if name in fit.parameters else "C0")
-            label, unit = labels.get(name, short(name)), units[name].replace(" / ", "/")
-            panel.set_xlabel(f"{label} ({unit})" if unit else label)
-        of_model = "; orange: parameters of the model, blue: measurements" if fit.parameters else ""
+            _draw_histogram(panel, known(name), of_model=name in fit.parameters)
+            name_axis(panel.xaxis, name, units[name])
+        of_model = "; hatched: parameters of the model" if fit.parameters else ""
         objects = f"{good.sum()} object{'s' if good.sum() > 1 else ''}"
         caption(figure, f"{objects}: median (line) and 16-84 % (shaded){of_model}", y="objects")
 
 
 def _ranked(fit: FitResult) -> tuple[str, np.ndarray]:
     """Return by what the good fits are ranked and their rows, best first."""
-    for name, column, sign in (("reduced chi2", "chi2_dof", 1), ("S/N", "snr", -1)):
+    for name, column, sign in (("reduced χ²", "chi2_dof", 1), ("S/N", "snr", -1)):
         values = sign * fit.table[column].to_numpy(float)
         known = np.flatnonzero(fit.good & np.isfinite(values))
         if known.size:
@@ -170,18 +175,17 @@ def draw_fit(panel: Axes, spectra: Spectra, fit: FitResult, row: int) -> None:
     """Draw the valid channels around the window of a fit, the curve, W50 and W20 into a panel."""
     from hiexp.spectral.widths import edges
 
-    panel.step(*_channels(spectra, fit, row, BEYOND), where="mid", color=DATA, lw=0.8, label="data")
+    panel.step(*_channels(spectra, fit, row, BEYOND), where="mid", color=DATA, lw=0.6, label="data")
     velocity, curve = _curve(spectra, fit, row)
     label = "model" if fit.parameters else "smoothed over 3 channels"
-    panel.plot(velocity, curve, color=CURVE, lw=1.5, label=label)
-    for name, level, strength in (("W50", 0.5, 1.0), ("W20", 0.2, 0.45)):
+    panel.plot(velocity, curve, color=CURVE, lw=1.2, label=label)
+    for name, (level, dashes) in STYLES.items():
         ends = np.concatenate(edges(velocity[None], curve[None], level))
         height = np.full(2, level * curve.max())
-        panel.plot(ends, height, color=WIDTHS, alpha=strength, lw=1.3, marker="|", ms=9, mew=1.3, label=name)
+        panel.plot(ends, height, ls=dashes, color=WIDTHS, lw=1, marker="|", ms=6, label=LABELS[name][0])
     _shade_outside(panel, fit.windows[row])
-    panel.yaxis.get_offset_text().set(x=-0.01, ha="right", size=8)
-    panel.set_title(_title(fit.table.iloc[row]), fontsize=9)
-    panel.tick_params(labelsize=8)
+    panel.yaxis.get_offset_text().set(x=-0.01, ha="right", size=SMALL)
+    panel.set_title(_title(fit.table.iloc[row]), fontsize=7.5)
 
 
 def draw_residual(panel: Axes, spectra: Spectra, fit: FitResult, row: int) -> None:
@@ -191,11 +195,10 @@ def draw_residual(panel: Axes, spectra: Spectra, fit: FitResult, row: int) -> No
     noise = np.interp(velocity, spectra.velocity[row], rms) if np.ndim(rms) else rms
     residual = (flux - np.interp(velocity, *_curve(spectra, fit, row))) / noise
     panel.axhspan(-1, 1, color="0.85", lw=0)
-    panel.step(velocity, residual, where="mid", color=DATA, lw=0.8)
+    panel.step(velocity, residual, where="mid", color=DATA, lw=0.6)
     _shade_outside(panel, fit.windows[row])
     reach = 1.1 * max(3, np.nanmax(np.abs(residual), initial=0))
     panel.set_ylim(-reach, reach)
-    panel.tick_params(labelsize=8)
 
 
 def _shade_outside(panel: Axes, window: np.ndarray) -> None:
@@ -206,16 +209,16 @@ def _shade_outside(panel: Axes, window: np.ndarray) -> None:
 
 
 def _title(measured: pd.Series) -> str:
-    words = {"reduced chi2": ("chi2_dof", ""), "S/N": ("snr", ""), "W50": ("w50", " km/s")}
+    words = {"reduced χ²": ("chi2_dof", ""), "S/N": ("snr", ""), "W50": ("w50", " km/s")}
     known = [
-        f"{name} {measured[column]:.4g}{unit}"
+        f"{name} {measured[column]:.3g}{unit}"
         for name, (column, unit) in words.items()
         if np.isfinite(measured[column])
     ]
     return "\n".join([printable(str(measured.name), LETTERS), ",  ".join(known)])
 
 
-def _draw_histogram(panel: Axes, values: np.ndarray, color: str) -> None:
+def _draw_histogram(panel: Axes, values: np.ndarray, of_model: bool) -> None:
     low = np.percentile(values, 0.5, method="lower")
     high = np.percentile(values, 99.5, method="higher")
     p16, median, p84 = np.percentile(values, [16, 50, 84])
@@ -227,12 +230,11 @@ def _draw_histogram(panel: Axes, values: np.ndarray, color: str) -> None:
     n_bins = 11 if one_value else int(np.clip(2 * np.sqrt(values.size), 10, 50))  # 11 have one in the middle
     bins = spaced(low - margin, high + margin, n_bins + 1)
     panel.axvspan(p16, p84, color="0.9", lw=0)
-    panel.stairs(np.histogram(values, bins)[0], bins, fill=True, color=color)
+    panel.stairs(np.histogram(values, bins)[0], bins, fill=True, **(OF_MODEL if of_model else {"color": "C0"}))
     panel.locator_params(axis="y", integer=True)
-    panel.xaxis.get_offset_text().set_fontsize(8)
+    panel.xaxis.get_offset_text().set_fontsize(SMALL)
     panel.axvline(median, color="0.2", lw=1.2)
     if logarithmic:
         set_logarithmic(panel, low, high)
     outside = np.sum((values < low) | (values > high))
-    panel.set_title(f"N = {values.size}" + (f", {outside} outside" if outside else ""), fontsize=9)
-    panel.tick_params(labelsize=8)
+    panel.set_title(f"N = {values.size}" + (f", {outside} outside" if outside else ""), fontsize=SMALL)

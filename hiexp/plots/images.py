@@ -14,8 +14,8 @@ from hiexp.features.raw import unit_range
 from hiexp.plots.figure import caption, largest_classes, panels, short
 
 EXAMPLES = 4
-SIDE = 1.5  # of an image, inches
-MARGINS, GAP = {"left": 0.15, "right": 1.2, "bottom": 0.1, "top": 0.7}, (0.15, 0.45)  # inches
+SIDE = 1.1  # of an image, inches
+MARGINS, GAP = {"left": 0.1, "right": 0.8, "bottom": 0.1, "top": 0.5}, (0.1, 0.3)  # inches
 PROFILE = (1.06, 0.5)  # where the profile above it begins, and how high it is, in sides of the image
 
 
@@ -72,5 +72,5 @@ def plot_images(
         caption(figure, f"Profiles and the images made of them, by predicted class{words}")
         if images[0].shape[1] == 1:
             width = figure.get_figwidth()
-            bar = figure.add_axes((1 - 1.05 / width, 0.25, 0.2 / width, 0.5))
+            bar = figure.add_axes((1 - 0.68 / width, 0.25, 0.12 / width, 0.5))
             figure.colorbar(shown, cax=bar, label="pixel value", ticks=MaxNLocator(4))

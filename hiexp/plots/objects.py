@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 
 from hiexp.plots.figure import picture
 from hiexp.plots.fits import CURVE, DATA, draw_fit, draw_residual
+from hiexp.plots.labels import FLUX_DENSITY, RESIDUAL, label_of, velocity_of
 from hiexp.printable import printable
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT = 8.27, 11.69  # inches: A4
 COLUMNS = 3  # of numbers
 LETTERS = 60  # of the name
-SIZE, SPACING = 7.5, 1.4  # of the numbers, points, and their lines
+SIZE, SPACING = 8, 1.5  # of the numbers, points, and their lines
+VALUE = 0.14  # from the name of a number to its value, in widths of the page
 NUMBERS = (
     *("position", "v_horns", "w50", "w50_horns", "w20", "w80", "wm50", "w50_horns_corr", "wm50_corr"),
     *("flux_peak", "flux_int", "logMHI", "snr", "chi2_dof", "A_flux", "A_fr", "A_spec", "horns", "trough_snr"),
@@ -61,18 +63,20 @@ def plot_object(spectra: Spectra, fit: FitResult, row: int, file: Path) -> None:
         panel = figure.add_axes((0.1, 0.5, 0.86, 0.255))
         draw_fit(panel, spectra, fit, row)
         panel.set_title("")
-        panel.set_ylabel("flux density (mJy)")
+        panel.set_ylabel(FLUX_DENSITY)
         panel.tick_params(labelbottom=False)
         _mark_horns(panel, measured)
-        panel.legend(loc="upper right")
+        legend = panel.legend(loc="upper right")
+        for text in legend.get_texts():
+            text.set_parse_math(True)
         if fit.parameters:
             lower = figure.add_axes((0.1, 0.41, 0.86, 0.08), sharex=panel)
             draw_residual(lower, spectra, fit, row)
-            lower.set_ylabel("residual / rms")
+            lower.set_ylabel(RESIDUAL)
         else:
             lower = panel
             panel.tick_params(labelbottom=True)
-        lower.set_xlabel("velocity, optical cz (km/s)")
+        lower.set_xlabel(velocity_of(spectra.frame))
         _write_numbers(figure.add_axes((0.08, 0.03, 0.88, 0.33)), fit, measured)
 
 
@@ -104,8 +108,7 @@ def _draw_whole(panel: Axes, spectra: Spectra, fit: FitResult, row: int, good: b
         panel.set_xlim(used.min(), used.max())
     if good:
         panel.axvspan(*fit.windows[row], color=CURVE, alpha=0.12, lw=0)
-    panel.set_ylabel("mJy")
-    panel.tick_params(labelsize=8)
+    panel.set_ylabel(FLUX_DENSITY)
 
 
 def _mark_horns(panel: Axes, measured: pd.Series) -> None:
@@ -114,7 +117,7 @@ def _mark_horns(panel: Axes, measured: pd.Series) -> None:
         return
     panel.axvline(middle, color="0.4", lw=1, ls="--", label="systemic velocity")
     low, high = middle - width / 2, middle + width / 2
-    panel.plot([low, high], [0, 0], color="C4", lw=0, marker="^", ms=7, label="W50 of the horns")
+    panel.plot([low, high], [0, 0], color="C4", lw=0, marker="^", ms=7, label=r"$W_{50}$ of the horns")
 
 
 def _write_numbers(panel: Axes, fit: FitResult, measured: pd.Series) -> None:
@@ -124,16 +127,18 @@ def _write_numbers(panel: Axes, fit: FitResult, measured: pd.Series) -> None:
 
     units = {name: row.unit for name, row in (MEASUREMENTS | DATA_MEASUREMENTS).items()} | dict(fit.parameters)
     known = [name for name in (*NUMBERS, *fit.parameters) if np.isfinite(measured.get(name, np.nan))]
-    lines = [f"{name:16}{_with_error(measured, name)} {units[name].replace(' / ', '/')}".rstrip() for name in known]
     panel.set_axis_off()
-    length = -(-len(lines) // COLUMNS)
-    for column in range(COLUMNS):
-        text = "\n".join(lines[column * length : (column + 1) * length])
-        panel.text(column / COLUMNS, 1, text, va="top", family="monospace", size=SIZE, linespacing=SPACING)
+    length = -(-len(known) // COLUMNS)
+    step = SIZE * SPACING / 72 / (panel.get_position().height * HEIGHT)  # from line to line
+    for place, name in enumerate(known):
+        left, y = place // length / COLUMNS, 1 - step * (place % length + 1)
+        words, math = label_of(name, "")
+        value = f"{_with_error(measured, name)} {units[name].replace(' / ', '/')}".rstrip()
+        panel.text(left, y, words, size=SIZE, parse_math=math)
+        panel.text(left + VALUE, y, value, size=SIZE)
     flags = [flag for flag in str(measured.get("flags", "")).split(",") if flag in FLAGS]
     said = "\n".join(f"{flag}: {FLAGS[flag]}" for flag in flags) or "no flags"
-    below = (length + 1) * SIZE * SPACING / 72 / (panel.get_position().height * HEIGHT)
-    panel.text(0, 1 - below, said, va="top", size=8, color=CURVE if flags else "0.3", wrap=True)
+    panel.text(0, 1 - step * (length + 1), said, va="top", size=8, color=CURVE if flags else "0.3", wrap=True)
 
 
 def _with_error(measured: pd.Series, name: str) -> str:

@@ -67,6 +67,7 @@ def fitted_sample(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> t
     from hiexp.cache import Files, fingerprint
     from hiexp.datasets.limit import limited
     from hiexp.fitting import FitResult
+    from hiexp.plots.formats import formats
     from hiexp.run.sample import say_missing, write_sample
     from hiexp.run.shards import Sharding
     from hiexp.spectra import TABLES, Spectra
@@ -118,7 +119,13 @@ def fitted_sample(cfg: DictConfig, folder: Path, metrics: dict[str, float]) -> t
     files = cache.recall(
         "sample",
         Files,
-        (*given, cfg.get("measurements"), cfg.get("asymmetry"), *(getattr(spectra, name) for name in TABLES)),
+        (
+            *given,
+            cfg.get("measurements"),
+            cfg.get("asymmetry"),
+            *(spectra.frame, formats()),
+            *(getattr(spectra, name) for name in TABLES),
+        ),
         lambda: Files.written(lambda empty: write_sample(spectra, fit, empty)),
     )
     with staged(folder) as stage:
@@ -181,8 +188,9 @@ def run_experiment(cfg: DictConfig, folder: Path, metrics: dict[str, float], wat
         learn_part(cfg, cache, labels, profiles, seen, spectra.reference, fits, quantities, measures, part, metrics)
         for part in divisions
     ]
-    own = functions_of(cfg, "metrics")
-    return Outcome.of(spectra, profiles, parameters, parts, ruled, cfg.evaluation.permutations, cfg.seed, own)
+    windows, own = fit.windows[taking_part], functions_of(cfg, "metrics")
+    n_draws = cfg.evaluation.permutations
+    return Outcome.of(spectra, profiles, parameters, parts, ruled, n_draws, cfg.seed, windows, own)
 
 
 def _validated(

@@ -133,6 +133,8 @@ class Outcome:
         classifier does better, as `hiexp.evaluation.yardstick.beside` has it.
     digest : str
         Fingerprint of the dataset.
+    windows : ndarray, shape (N, 2), or None
+        Ends of the window that each profile fills, km/s.
     """
 
     ids: np.ndarray
@@ -146,6 +148,7 @@ class Outcome:
     ruled: np.ndarray | None
     beside: dict[str, float]
     digest: str
+    windows: np.ndarray | None = None
 
     @classmethod
     def of(
@@ -157,6 +160,7 @@ class Outcome:
         ruled: np.ndarray | None,
         n_draws: int,
         seed: int,
+        windows: np.ndarray | None = None,
         own: Mapping[str, Callable] | None = None,
     ) -> Self:
         """Pool the predictions for objects held out, repeat by repeat, and score them.
@@ -165,7 +169,7 @@ class Outcome:
         ----------
         spectra : Spectra
             The objects that took part.
-        profiles, parameters, parts, ruled
+        profiles, parameters, parts, ruled, windows
             As the attributes.
         n_draws : int
             Permutations and bootstrap samples of the scores.
@@ -210,6 +214,7 @@ class Outcome:
             ruled=ruled,
             beside=numbers,
             digest=spectra.digest,
+            windows=windows,
         )
 
     def used(self) -> dict[str, list[str]]:
@@ -333,7 +338,7 @@ class Outcome:
         write_table(self.predictions(), folder / PREDICTIONS_FILE)
         pictures = folder / PLOTS_FOLDER
         pictures.mkdir()
-        write_classes(self.profiles, self.predicted, self.parameters, self.dependence, folder)
+        write_classes(self.profiles, self.predicted, self.parameters, self.dependence, folder, self.windows)
         if self.scores is not None:
             plots.plot_confusion(
                 self.scores.confusion, self.scores.classes, self.truth_name, pictures / "confusion.png"
@@ -342,14 +347,15 @@ class Outcome:
             plots.plot_training(self.history, pictures / "training.png")
         part, feature, classifier = self.parts[0], self.model["feature"], self.model["classifier"]
         truth = part.assigned.classes if self.reference is None else self.reference
-        objects = Objects(self.ids, self.profiles, part.predicted, truth, self.truth_name)
+        objects = Objects(self.ids, self.profiles, part.predicted, truth, self.truth_name, windows=self.windows)
         draw_what_classifier_sees(self.model, objects, part.division.test, pictures)
         for step in (feature, classifier):
             if hasattr(step, "shapelets_"):
                 training = self.assigned.training
                 training = training[:: -(-len(training) // MOST_DRAWN)]
                 seen = self.profiles[training] if step is feature else feature.transform(self.profiles[training])
-                draw_shapelets(seen, self.assigned.classes[training], step, cache, pictures)
+                windows = None if self.windows is None else self.windows[training]
+                draw_shapelets(seen, self.assigned.classes[training], step, cache, pictures, windows)
         from hiexp.run.model_files import save_model  # skops imports all of scikit-learn, which takes seconds
 
         several = len(self.parts) > 1
@@ -399,6 +405,8 @@ class Objects:
         Who says so.
     sample : str
         What they are, as the pictures have it.
+    windows : ndarray, shape (N, 2), or None
+        Ends of the window that each profile fills, km/s.
     """
 
     ids: np.ndarray
@@ -407,6 +415,7 @@ class Objects:
     truth: np.ndarray | None
     truth_name: str
     sample: str = "test set"
+    windows: np.ndarray | None = None
 
     def titles(self, rows: np.ndarray) -> list[str]:
         """Return name, predicted and true class of some of them."""
@@ -418,7 +427,12 @@ class Objects:
 
 
 def write_classes(
-    profiles: np.ndarray, predicted: np.ndarray, parameters: pd.DataFrame, depends: pd.DataFrame, folder: Path
+    profiles: np.ndarray,
+    predicted: np.ndarray,
+    parameters: pd.DataFrame,
+    depends: pd.DataFrame,
+    folder: Path,
+    windows: np.ndarray | None = None,
 ) -> None:
     """Write the tables of parameters by class, and the pictures of the classes into a folder that has one for plots.
 
@@ -434,10 +448,12 @@ def write_classes(
         What `hiexp.evaluation.dependence.dependence` says of both.
     folder : Path
         A run's folder.
+    windows : ndarray, shape (N, 2), optional
+        Ends of the window that each profile fills, km/s.
     """
     write_csv(medians_by_class(parameters, predicted), folder / "parameters_by_class.csv")
     write_csv(depends, folder / "dependence.csv", index=True)
-    plots.plot_classes(profiles, predicted, folder / CLASSES_PICTURE)
+    plots.plot_classes(profiles, predicted, folder / CLASSES_PICTURE, windows=windows)
     if not parameters.empty:
         plots.plot_parameters_by_class(parameters, predicted, depends, folder / PARAMETERS_PICTURE)
 
@@ -448,13 +464,14 @@ def draw_shapelets(
     model: LearnedShapelets,
     cache: DiskCache | NoCache,
     pictures: Path,
+    windows: np.ndarray | None = None,
 ) -> None:
     """Draw ``shapelets.png``, as `plot_shapelets` does, once for all classifiers that take the same shapelets."""
 
     def draw(folder: Path) -> None:
-        plots.plot_shapelets(profiles, classes, model, folder / "shapelets.png")
+        plots.plot_shapelets(profiles, classes, model, folder / "shapelets.png", windows=windows)
 
-    shown = profiles, classes, model.scale, *model.shapelets_
+    shown = profiles, classes, model.scale, *model.shapelets_, windows, plots.formats()
     cache.recall("shapelets", Files, shown, lambda: Files.written(draw)).save(pictures)
 
 
@@ -466,7 +483,9 @@ def draw_what_classifier_sees(model: Pipeline, objects: Objects, candidates: np.
         values = feature.transform(objects.profiles[shown])
         predicted, saliency = objects.predicted[shown], classifier.saliency(values)
         file, titles = pictures / "saliency.png", objects.titles(shown)
-        plots.plot_saliency(objects.profiles[shown], values, saliency, predicted, titles, file, objects.sample)
+        windows = None if objects.windows is None else objects.windows[shown]
+        profiles, sample = objects.profiles[shown], objects.sample
+        plots.plot_saliency(profiles, values, saliency, predicted, titles, file, sample=sample, windows=windows)
     elif not takes_lines(feature) and feature.transform(objects.profiles[:1]).ndim == 4:
         plots.plot_images(objects.profiles, objects.predicted, feature.transform, pictures / "images.png")
 

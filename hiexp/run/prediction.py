@@ -314,6 +314,8 @@ class Prediction:
         Objects with a class, M of them.
     profiles : ndarray, shape (M, n)
         What the features were made from, mJy.
+    windows : ndarray, shape (M, 2)
+        Ends of the window that each fills, km/s.
     reference : ndarray of int, shape (N,), or None
         Reference classes, as the dataset has them.
     parameters : DataFrame, M rows
@@ -341,6 +343,7 @@ class Prediction:
     status: np.ndarray
     good: np.ndarray
     profiles: np.ndarray
+    windows: np.ndarray
     reference: np.ndarray | None
     parameters: pd.DataFrame
     trained: TrainedModel
@@ -392,6 +395,7 @@ class Prediction:
             status=fit.table["status"].to_numpy(),
             good=good,
             profiles=rows_taken(fit.profiles, good),
+            windows=fit.windows[good],
             reference=spectra.reference,
             parameters=parameters,
             trained=trained,
@@ -496,10 +500,12 @@ class Prediction:
             plots = stage / PLOTS_FOLDER
             plots.mkdir()
             predicted = self.classified.predicted
-            write_classes(self.profiles, predicted, self.parameters, self.dependence, stage)
+            write_classes(self.profiles, predicted, self.parameters, self.dependence, stage, self.windows)
             if self.scores is not None:
                 file = plots / "confusion.png"
                 plot_confusion(self.scores.confusion, self.scores.classes, "reference", file, "sample")
             truth = self.reference[self.good] if self.reference is not None and self.trained.of_reference else None
-            objects = Objects(self.ids[self.good], self.profiles, predicted, truth, "reference", "sample")
+            objects = Objects(
+                self.ids[self.good], self.profiles, predicted, truth, "reference", "sample", self.windows
+            )
             draw_what_classifier_sees(self.trained.models[0], objects, np.arange(len(predicted)), plots)

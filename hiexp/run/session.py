@@ -23,6 +23,7 @@ from omegaconf import DictConfig, OmegaConf
 from hiexp.commandline import BRIEF, words_typed
 from hiexp.errors import InputError, OthersFolderError, PrunedError
 from hiexp.heartbeat import beating
+from hiexp.plots.formats import with_pdf
 from hiexp.run.files import (
     CONFIG_FILE,
     ERROR_FILE,
@@ -115,7 +116,9 @@ def tracked_run(cfg: DictConfig, more_tags: Mapping[str, str] | None = None) -> 
         words = [word for word in words if word.partition("=")[0] in sweep.axes]
     else:
         tracking.prepare()  # a sweep has done so
-    with tracking.run(run_name(words, members), tracked_parameters(cfg, members), tags, folder) as record:
+    pdf = not sweeping() if cfg.pdf is None else cfg.pdf
+    name, chosen_values = run_name(words, members), tracked_parameters(cfg, members)
+    with tracking.run(name, chosen_values, tags, folder) as record, with_pdf(pdf):
         yield record
         record.metrics["peak_memory_mb"] = peak_memory_mb()
         write_whole(folder / PROVENANCE_FILE, json.dumps(provenance(tags, record.inputs), indent=1))

@@ -73,6 +73,7 @@ class RunSettings:
     experiment_name: Name
     sweep: SweepSettings
     limit: Count | None = None
+    pdf: bool | None = None
     profile: bool = False
     dry_run: bool = False
 

@@ -14,6 +14,7 @@ from hiexp.comparison.search import with_search_verdict
 from hiexp.comparison.text import csv_table
 from hiexp.comparison.verdict import with_verdict
 from hiexp.evaluation.metrics import INNER, table_scores
+from hiexp.plots.formats import with_pdf
 from hiexp.printable import printable
 from hiexp.run.files import LEARNING_CURVE_PICTURE, PAGE_FILE, RANKING_FILE, RANKING_PICTURE
 from hiexp.run.summary import display_path
@@ -88,7 +89,7 @@ def write_report(comparison: Comparison, folder: Path) -> list[str]:
     lines = []
     scored = any(math.isfinite(run.number(comparison.measure)) for run in comparison.done)
     if scored and comparison.measure in table_scores():
-        with staged(folder) as stage:
+        with staged(folder) as stage, with_pdf():
             draw_scores(comparison, stage / RANKING_PICTURE)
             draw_learning_curve(comparison, stage / LEARNING_CURVE_PICTURE)
         lines.append(f"scores in a figure:  {display_path(folder / RANKING_PICTURE)}")

@@ -67,7 +67,7 @@ def test_the_main_job(hiexp_train, tmp_path):
     assert len(record.outputs.model_outputs) == 1
     pictures = {file.path for file in client.list_artifacts(record.info.run_id, "plots")}
     names = ("classes", "confusion", "fits", "parameters", "parameters_by_class", "saliency", "training")
-    assert pictures == {f"plots/{name}.png" for name in names}
+    assert pictures == {f"plots/{name}.{form}" for name in names for form in ("png", "pdf")}
 
     # What is stored is enough to predict again.
     cfg = OmegaConf.load(run / "config.yaml")

@@ -37,7 +37,7 @@ def test_a_sample_is_fitted_written_and_recorded(tmp_path):
     files = {str(file.relative_to(run)) for file in run.rglob("*") if file.is_file() and ".hydra" not in file.parts}
     assert files == {
         *("catalogue.csv", "config.yaml", "fit.log", "fits.ecsv", "fits.parquet", "metrics.json", "run.json"),
-        *("plots/fits.png", "plots/parameters.png"),
+        *("plots/fits.png", "plots/parameters.png", "plots/fits.pdf", "plots/parameters.pdf"),
     }
     for name in ("fits.ecsv", "fits.parquet"):
         table = Table.read(run / name)
@@ -108,7 +108,7 @@ def test_the_screen_counts_the_most_frequent_reasons_and_sums_up_the_others():
 def test_series_without_lines_are_written_without_a_page_of_fits(tmp_path):
     result = fit(*flat_spectra(tmp_path), "fit=whole", "tracking=none", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
-    assert [file.name for file in (only_run(tmp_path) / "plots").iterdir()] == ["parameters.png"]
+    assert [file.name for file in (only_run(tmp_path) / "plots").glob("*.png")] == ["parameters.png"]
 
 
 FAULTS = {

@@ -38,7 +38,11 @@ def test_a_trained_run_is_applied_written_and_recorded(tmp_path):
     assert files == {
         *("catalogue.csv", "config.yaml", "predict.log", "fits.ecsv", "fits.parquet", "metrics.json", "run.json"),
         *("predictions.csv", "dependence.csv", "parameters_by_class.csv", "trained.json"),
-        *(f"plots/{name}.png" for name in ("fits", "parameters", "classes", "parameters_by_class", "confusion")),
+        *(
+            f"plots/{name}.{form}"
+            for name in ("fits", "parameters", "classes", "parameters_by_class", "confusion")
+            for form in ("png", "pdf")
+        ),
     }
     table = pd.read_csv(out / "predictions.csv")
     assert len(table) == 40

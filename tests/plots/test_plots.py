@@ -115,7 +115,7 @@ def test_without_a_model_the_strongest_lines_come_first(spectra, drawn):
 def test_the_widths_drawn_are_those_of_the_table(spectra, fit, drawn):
     result = fit(spectra.take(slice(0, 1)))
     plot_fits(spectra.take(slice(0, 1)), result, "unused")
-    (line,) = [line for line in drawn[0].axes[0].lines if line.get_label() == "W50"]
+    (line,) = [line for line in drawn[0].axes[0].lines if line.get_label() == "$W_{50}$"]
     assert np.ptp(line.get_xdata()) == pytest.approx(result.table["w50"].iloc[0], rel=0.01)
 
 
@@ -146,7 +146,7 @@ def test_one_value_for_all_is_a_bar_in_the_middle(spectra, drawn, value):
     fit = fit_none(spectra)
     fit.table["A_flux"] = value
     plot_parameters(fit, "unused")
-    panel = next(panel for panel in drawn[0].axes if panel.get_xlabel() == "A_flux")
+    panel = next(panel for panel in drawn[0].axes if panel.get_xlabel() == r"$A_{\mathrm{flux}}$")
     assert np.flatnonzero(bars(panel)) == bars(panel).size // 2
     assert max(bars(panel)) == 12
     assert panel.get_xlim()[0] < value < panel.get_xlim()[1]
@@ -157,7 +157,7 @@ def test_outliers_neither_stretch_an_axis_nor_go_unsaid(spectra, drawn):
     fit.table.loc[fit.table.index[0], "w50"] = 1e6
     fit.table.loc[fit.table.index[1], "w50"] = np.inf
     plot_parameters(fit, "unused")
-    panel = next(panel for panel in drawn[0].axes if panel.get_xlabel() == "W50 (km/s)")
+    panel = next(panel for panel in drawn[0].axes if panel.get_xlabel() == "$W_{50}$ (km/s)")
     assert panel.get_xlim()[1] < 2000
     assert panel.get_title() == "N = 299, 2 outside"
     assert sum(bars(panel)) == 297
@@ -169,8 +169,8 @@ def test_quantities_over_decades_have_logarithmic_axes(spectra, drawn):
     plot_parameters(fit, "unused")
     scales = {panel.get_xlabel(): panel.get_xscale() for panel in drawn[0].axes}
     assert scales["S/N"] == "log"
-    assert scales["position (km/s)"] == "linear"
-    assert {"centre (km/s)", "sigma (km/s)", "reduced chi2"} < set(scales)
+    assert scales[r"$V_{\mathrm{line}}$ (km/s)"] == "linear"
+    assert {"centre (km/s)", "sigma (km/s)", r"reduced $\chi^2$"} < set(scales)
 
 
 @pytest.mark.slow
@@ -390,4 +390,4 @@ def test_the_course_of_a_training_has_a_panel_a_quantity(drawn):
     loss, accuracy = drawn[0].axes
     assert (loss.get_ylabel(), accuracy.get_ylabel(), accuracy.get_xlabel()) == ("loss", "accuracy", "epoch")
     assert [line.get_ydata().tolist() for line in loss.lines] == [history["train_loss"], history["validation_loss"]]
-    assert [text.get_text() for text in drawn[0].legends[0].get_texts()] == ["train", "validation"]
+    assert [text.get_text() for text in drawn[0].legends[0].get_texts()] == ["training", "validation"]

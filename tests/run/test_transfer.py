@@ -70,7 +70,11 @@ def test_a_model_is_applied_to_the_run_that_its_sky_is_like(tmp_path):
     assert files == {
         *("catalogue.csv", "fits.ecsv", "fits.parquet", "predictions.csv", "dependence.csv"),
         *("parameters_by_class.csv",),
-        *(f"plots/{name}.png" for name in ("fits", "parameters", "classes", "parameters_by_class", "confusion")),
+        *(
+            f"plots/{name}.{form}"
+            for name in ("fits", "parameters", "classes", "parameters_by_class", "confusion")
+            for form in ("png", "pdf")
+        ),
     }
     assert {f"transfer/{name}" for name in files} <= set(json.loads((out / "run.json").read_text())["files"])
     table = pd.read_csv(out / "transfer" / "predictions.csv")

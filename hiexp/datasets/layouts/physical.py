@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -27,16 +28,18 @@ from hiexp.spectral.axis import (
 )
 from hiexp.spectral.channels import NOISE_RANGE, unusual_noise
 
+HELIOCENTRIC = "heliocentric"
 KINDS = {"velocity": KM_S, "frequency": u.Hz, "wavelength": u.m}
 
 
 class Understood(NamedTuple):
-    """A spectrum, how its file was understood, what its user should know, and which settings it took."""
+    """A spectrum, how its file was understood, what its user should know, which settings it took, and its frame."""
 
     channels: Channels
     description: str
     remarks: list[str]
     used: set[str]
+    frame: str
 
 
 def to_channels(raw: RawSpectrum, given: Given) -> Understood:
@@ -69,7 +72,9 @@ def to_channels(raw: RawSpectrum, given: Given) -> Understood:
     if unusual_noise(float(channels.rms)):
         low, high = NOISE_RANGE
         remarks.append(f"its noise is not one of HI spectra, {low:g} to {high:g} mJy a channel; is its unit right?")
-    return Understood(channels, f"{raw.layout}; axis: {axis_words}; flux: {flux_words}", remarks, used)
+    return Understood(
+        channels, f"{raw.layout}; axis: {axis_words}; flux: {flux_words}", remarks, used, frame_of(axis)
+    )
 
 
 def to_optical_velocities(axis: Axis, given: Given) -> tuple[np.ndarray, str, list[str]]:
@@ -95,13 +100,21 @@ def to_optical_velocities(axis: Axis, given: Given) -> tuple[np.ndarray, str, li
             quantity = quantity.to(u.Hz, DOPPLER[convention](rest))
     velocity = to_velocity(quantity)
     _check(u.Quantity(velocity, KM_S), axis.values, f"{unit.to_string()}: {origin}")
-    if axis.frame and not _is_heliocentric(axis.frame):
+    if frame_of(axis) != HELIOCENTRIC:
         remarks.append(f"its velocities stay in the frame of the file, {axis.frame}, and are not heliocentric")
     return velocity, f"{words}, frame {axis.frame or 'not given'}", remarks
 
 
-def _is_heliocentric(frame: str) -> bool:
-    return frame.upper().startswith(("HEL", "BARY", "BARI"))
+def frame_of(axis: Axis) -> str:
+    """Return the frame of an axis: "heliocentric" where its file says so or nothing, else what it says."""
+    if not axis.frame or axis.frame.upper().startswith(("HEL", "BARY", "BARI")):
+        return HELIOCENTRIC
+    return axis.frame
+
+
+def common_frame(frames: Iterable[str]) -> str:
+    """Return the frames of several spectra, each once."""
+    return " or ".join(sorted(set(frames))) or HELIOCENTRIC
 
 
 def _axis_unit(axis: Axis, given: Given) -> tuple[u.UnitBase, str, list[str]]:

@@ -14,6 +14,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from hiexp.datasets.files import is_folder
+from hiexp.datasets.layouts.physical import common_frame
 from hiexp.datasets.layouts.spectrum import Given
 from hiexp.datasets.sofia.catalogue import read_source_catalogue
 from hiexp.datasets.sofia.source import Source, read_source
@@ -112,6 +113,7 @@ def read_sofia(
         systemic=known["Vhel"].to_numpy(),
         skipped=pd.DataFrame(skipped, columns=["name", "reason"]),
         unmatched=pd.DataFrame(unmatched, columns=["name", "reason"]),
+        frame=common_frame(source.frame for source in sources.values()),
     )
     return join_catalogue(spectra, catalogue, catalogue_id, catalogue_columns, match_radius)
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from hiexp.datasets.columns import numbered_rows
-from hiexp.datasets.layouts.physical import to_optical_velocities
+from hiexp.datasets.layouts.physical import frame_of, to_optical_velocities
 from hiexp.datasets.layouts.spectrum import Axis, Convention, Given
 from hiexp.datasets.sofia.products import axis_of_cubelet, cubelet_of
 from hiexp.datasets.stacking import Channels
@@ -23,12 +23,13 @@ ALIKE = 0.02  # of each other are two sums over one spectrum
 
 
 class Source(NamedTuple):
-    """A source's spectrum, the converted numbers of its catalogue, how its file was understood, and remarks."""
+    """A source's spectrum, converted numbers of its catalogue, how its file was understood, remarks, and frame."""
 
     channels: Channels
     known: dict[str, float]
     description: str
     remarks: list[str]
+    frame: str
 
 
 class _Columns(NamedTuple):
@@ -88,7 +89,7 @@ def read_source(row: pd.Series, file: Path, given: Given) -> Source:
         f"sqrt(pixels / {cubelet.beam_pixels:.4g} pixels a beam), that of one beam where the source has none"
     )
     known, more = _in_physical_units(row, columns, axis.values, velocity, flux)
-    return Source(_with_margins(channels, 1e3 * rms), known, description, [*remarks, *more])
+    return Source(_with_margins(channels, 1e3 * rms), known, description, [*remarks, *more], frame_of(axis))
 
 
 def _read_columns(file: Path) -> _Columns:
