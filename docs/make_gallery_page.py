@@ -24,7 +24,7 @@ from hiexp.plots import plot_object
 
 DOCS = Path(__file__).resolve().parent
 PICTURES = DOCS / "gallery"
-WIDTH, COLOURS = 1100, 48  # pixels, at most
+WIDTH, COLOURS = 1100, 96  # pixels, at most
 HEAD = """# Gallery
 
 Every picture that hiexp draws, from small runs on model galaxies. A command below leaves the pictures that follow it:
@@ -213,7 +213,7 @@ def keep(picture: Path, name: str) -> None:
     with Image.open(picture) as original:
         image = original.convert("RGB")
     image.thumbnail((WIDTH, 10 * WIDTH), Image.Resampling.LANCZOS)
-    image.quantize(COLOURS, dither=Image.Dither.NONE).save(PICTURES / name, optimize=True)
+    image.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(PICTURES / name, optimize=True)
 
 
 def name_of(run: Run, path: str) -> str:

@@ -48,3 +48,16 @@ def test_parameter_descriptions_are_noun_phrases():
         for before, line in pairwise(lines):
             if re.match(r" +[\w*, ]+ : \S", before):
                 assert not re.match(r" +Of ", line), f"{file}: {before.strip()}: {line.strip()}"
+
+
+def test_the_gallery_names_and_shows_every_picture_that_is_written():
+    page = (ROOT / "docs" / "gallery.md").read_text()
+    sources = [file.read_text() for file in ROOT.glob("hiexp/**/*.py")]
+    written = {name for text in sources for name in re.findall(r"\b(\w+\.(?:png|pdf))\"", text)}
+    assert {"classes.png", "fits.pdf", "learning_curve.png", "saliency.png", "sweep.png"} <= written
+    for name in written:
+        assert name in page, name
+    assert "plots/objects/ID.pdf" in page
+    shown = set(re.findall(r"\]\(gallery/([\w.]+)\)", page))
+    assert shown == {file.name for file in ROOT.glob("docs/gallery/*")}
+    assert sum(file.stat().st_size for file in ROOT.glob("docs/gallery/*")) < 1_500_000

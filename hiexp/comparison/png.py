@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -96,12 +97,14 @@ def _values(comparison: Comparison, runs: Sequence[Run]) -> tuple[list[int], lis
     return [names.index(name) for name in first], names
 
 
-def _fills(places: Sequence[int]) -> dict[str, list[str]]:
+def _fills(places: Sequence[int]) -> dict[str, Any]:
     """Return colours and hatches of bars whose values have these places."""
     return {
         "color": [COLOURS[place] for place in places],
         "hatch": [HATCHES[place] for place in places],
-        "edgecolor": ["0.25"] * len(places),
+        "edgecolor": ["0.3"] * len(places),
+        "linewidth": 0.4,
+        "alpha": 0.6,
     }
 
 

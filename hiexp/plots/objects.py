@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT = 8.27, 11.69  # inches: A4
 COLUMNS = 3  # of numbers
 LETTERS = 60  # of the name
-SIZE, SPACING = 8, 1.5  # of the numbers, points, and their lines
-VALUE = 0.14  # from the name of a number to its value, in widths of the page
+SIZE, SPACING = 8.5, 1.6  # of the numbers, points, and their lines
+VALUE = 0.165  # from the name of a number to its value, in widths of the page
 NUMBERS = (
     *("position", "v_horns", "w50", "w50_horns", "w20", "w80", "wm50", "w50_horns_corr", "wm50_corr"),
     *("flux_peak", "flux_int", "logMHI", "snr", "chi2_dof", "A_flux", "A_fr", "A_spec", "horns", "trough_snr"),
@@ -55,7 +55,7 @@ def plot_object(spectra: Spectra, fit: FitResult, row: int, file: Path) -> None:
     with picture(file, WIDTH, HEIGHT) as figure:
         figure.text(0.08, 0.965, printable(str(spectra.ids[row]), LETTERS), size=15, weight="bold", va="top")
         figure.text(0.08, 0.938, _where(spectra.catalogue.iloc[row]), size=9, color="0.3", va="top")
-        whole = figure.add_axes((0.1, 0.785, 0.86, 0.13))
+        whole = figure.add_axes((0.1, 0.805, 0.86, 0.11))
         _draw_whole(whole, spectra, fit, row, good)
         if not good:
             figure.text(0.1, 0.7, f"not fitted: {measured['status']}", size=11)
@@ -109,6 +109,7 @@ def _draw_whole(panel: Axes, spectra: Spectra, fit: FitResult, row: int, good: b
     if good:
         panel.axvspan(*fit.windows[row], color=CURVE, alpha=0.12, lw=0)
     panel.set_ylabel(FLUX_DENSITY)
+    panel.set_xlabel(velocity_of(spectra.frame))
 
 
 def _mark_horns(panel: Axes, measured: pd.Series) -> None:

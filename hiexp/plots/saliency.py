@@ -111,7 +111,7 @@ def plot_saliency(
                 else:
                     half = 1.0 if windows is None else np.ptp(windows[member]) / 2
                     _draw_coloured(panel, np.linspace(-half, half, weight.size), values[member], weight)
-        what = "profile, disc image, saliency" if images else "profile and saliency"
+        what = "profile, disc image, saliency" if images else "profile and, below it, saliency"
         x = "" if images else OF_HALF_WINDOW if windows is None else OFFSET
         caption(figure, f"{sample.capitalize()}, by predicted class: {what} (integrated gradients)")
         width, height = figure.get_size_inches()
@@ -151,4 +151,6 @@ def _draw_coloured(panel: Axes, velocity: np.ndarray, profile: np.ndarray, weigh
     panel.fill_between(velocity, line, line + 0.25 * span * weight, color="0.3", lw=0)
     panel.set_axis_on()
     panel.margins(x=0)
-    panel.locator_params(nbins=4)
+    panel.locator_params(axis="x", nbins=4)
+    ticks = MaxNLocator(3).tick_values(low, low + span)
+    panel.set_yticks(ticks[(ticks > low - 0.1 * span) & (ticks < low + 1.1 * span)])

@@ -378,13 +378,18 @@ def _median_table(fit: FitResult) -> list[str]:
 def _places(cfg: DictConfig, folder: Path) -> list[str]:
     plots = folder / PLOTS_FOLDER
     pages = sorted((plots / PAGES_FOLDER).glob("*.pdf"))
+    beside = {file.with_suffix(".pdf") for file in plots.glob("*.png")} & set(plots.glob("*.pdf"))
     groups = {
         "for a paper": sorted(folder.glob("table.*")),
         "pages": pages if len(pages) <= PAGES_SHOWN else [plots / PAGES_FOLDER],
-        "pictures": [*sorted(plots.glob("*.png")), *sorted(plots.glob("*.pdf"))],
+        "pictures": sorted(file for form in ("png", "pdf") for file in plots.glob(f"*.{form}") if file not in beside),
     }
+
+    def and_pdf(file: Path) -> str:
+        return " and .pdf" if file.suffix == ".png" and file.with_suffix(".pdf") in beside else ""
+
     lines = [
-        f"{name if place == 0 else '':13}{display_path(file)}"
+        f"{name if place == 0 else '':13}{display_path(file)}{and_pdf(file)}"
         for name, files in groups.items()
         for place, file in enumerate(files)
     ]
