@@ -24,7 +24,7 @@ from hiexp.plots import plot_object
 
 DOCS = Path(__file__).resolve().parent
 PICTURES = DOCS / "gallery"
-WIDTH, COLOURS = 1100, 96  # pixels, at most
+WIDTH, COLOURS = 1100, 224  # pixels, at most
 HEAD = """# Gallery
 
 Every picture that hiexp draws, from small runs on model galaxies. A command below leaves the pictures that follow it:

@@ -185,7 +185,7 @@ def draw_fit(panel: Axes, spectra: Spectra, fit: FitResult, row: int) -> None:
         panel.plot(ends, height, ls=dashes, color=WIDTHS, lw=1, marker="|", ms=6, label=LABELS[name][0])
     _shade_outside(panel, fit.windows[row])
     panel.yaxis.get_offset_text().set(x=-0.01, ha="right", size=SMALL)
-    panel.set_title(_title(fit.table.iloc[row]), fontsize=7.5)
+    panel.set_title(_title(fit.table.iloc[row]), fontsize=SMALL)
 
 
 def draw_residual(panel: Axes, spectra: Spectra, fit: FitResult, row: int) -> None:

@@ -86,7 +86,7 @@ def label_of(name: str, unit: str | None = None) -> tuple[str, bool]:
     Parameters
     ----------
     name : str
-        Of a table's column.
+        Name of the column in a table.
     unit : str, optional
         As astropy writes it; that of the table where not given.
     """

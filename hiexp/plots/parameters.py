@@ -39,7 +39,7 @@ def plot_parameters_by_class(
     entry = 0.5 + LEGEND_LETTER * max(map(len, labels))
     columns = max(1, int(min(number, COLUMNS) * (SIZE[0] + GAP[0]) / entry))
     bottom = 0.42 + LEGEND_LINE * -(-len(names) // columns)
-    top = 0.45 if number >= COLUMNS else 0.75  # for a title of several lines
+    top = 0.45 if number >= COLUMNS else 0.75 if number > 1 else 0.95  # for a title of several lines
     with panels(file, number, COLUMNS, SIZE, bottom=bottom, top=top, gap=GAP) as (figure, drawn):
         for parameter, panel in zip(map(str, parameters), drawn, strict=True):
             values = parameters[parameter].to_numpy()

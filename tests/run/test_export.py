@@ -124,7 +124,7 @@ def test_a_page_says_what_is_measured_and_flagged(sample, written, tmp_path):
     words = ["\n".join(text for text, _ in page) for page, _ in written]
     assert "NGC 1_a" in words[0]
     assert "edge: on a side of the line" in words[0]
-    assert re.search(r"w50 +\d+\.\d+ ± \d\.\d+ km/s", words[0])
+    assert re.search(r"\$W_\{50\}\$\n\d+\.\d+ ± \d\.\d+ km/s", words[0])
     assert "no flags" in words[1]
     assert "not fitted: no line found" in words[2]
     for page, bounds in written:
