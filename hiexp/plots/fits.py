@@ -232,7 +232,7 @@ def _draw_histogram(panel: Axes, values: np.ndarray, of_model: bool) -> None:
     panel.axvspan(p16, p84, color="0.9", lw=0)
     panel.stairs(np.histogram(values, bins)[0], bins, fill=True, **(OF_MODEL if of_model else {"color": "C0"}))
     panel.locator_params(axis="y", integer=True)
-    panel.xaxis.get_offset_text().set_fontsize(SMALL)
+    panel.xaxis.get_offset_text().set_fontsize(6)
     panel.axvline(median, color="0.2", lw=1.2)
     if logarithmic:
         set_logarithmic(panel, low, high)
