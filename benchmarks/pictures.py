@@ -4,8 +4,8 @@
 
 One job of ``+experiment=cnn54`` is run for a few epochs, and what it draws is drawn again and again, as the later
 jobs of a sweep draw it: in one process, with the libraries and their caches warm. Baseline: the same pictures, laid
-out by matplotlib's constrained layout instead of by given margins. Rounds of both alternate, and the medians of their
-CPU times are compared.
+out by matplotlib's constrained layout instead of by given margins; beside them, each with its PDF. Rounds alternate,
+and the medians of their CPU times are compared.
 """
 
 from __future__ import annotations
@@ -63,13 +63,13 @@ def milliseconds(draw: Callable[[], None]) -> float:
 
 def main(rounds: int) -> None:
     """Print CPU time and size of each picture, their sums and the ratio to the baseline."""
-    layouts = {"given margins": False, "constrained layout": True}
+    layouts = {"given margins": (False, False), "constrained layout": (True, False), "with a PDF": (False, True)}
     with tempfile.TemporaryDirectory() as folder:
         pictures = drawn_by_a_job(Path(folder))
         spent = []
         for number in range(1 + rounds):
-            for layout, constrained in layouts.items():
-                with mpl.rc_context({"figure.constrained_layout.use": constrained}):
+            for layout, (constrained, pdf) in layouts.items():
+                with mpl.rc_context({"figure.constrained_layout.use": constrained}), plots.with_pdf(pdf):
                     times = {file: milliseconds(draw) for file, draw in pictures.items()}
                 if number:  # the first round fills the caches
                     spent += [(layout, file, value) for file, value in times.items()]
@@ -78,7 +78,7 @@ def main(rounds: int) -> None:
     table.loc["all of one job"] = table.sum()
     print(f"CPU ms, medians of {rounds} rounds")
     print(table.round(0).astype(int).to_string())
-    ours, baseline = table.loc["all of one job"]
+    ours, baseline, _ = table.loc["all of one job"]
     print(f"ratio {baseline / ours:.1f}")
     record("pictures of a job of cnn54", baseline / ours, cpu_ms=ours)
 

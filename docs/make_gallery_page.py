@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from textwrap import fill
 
 from PIL import Image
 
@@ -28,15 +29,12 @@ WIDTH, COLOURS = 1100, 224  # pixels, at most
 HEAD = """# Gallery
 
 Every picture that hiexp draws, from small runs on model galaxies. A command below leaves the pictures that follow it:
-those of
-a run in `runs/<date>/<time>/plots/`, those of a sweep in the sweep's folder.
+those of a run in `runs/<date>/<time>/plots/`, those of a sweep in the sweep's folder.
 
 All are drawn for a page of two columns (180 mm), those with one panel for a column (88 mm), in letters of at least 6
-points, and
-say units on their axes. Classes, settings and parts of a sample differ by marks, dashes or hatches as well as by
-colour. Beside
-each `.png` stands the same as `.pdf`, with fonts embedded as TrueType; of the jobs of a sweep with `pdf=true` alone
-([why](decisions/paper-pictures.md)).
+points, and say units on their axes. Classes, settings and parts of a sample differ by marks, dashes or hatches as
+well as by colour. Beside each `.png` stands the same as `.pdf`, with fonts embedded as TrueType; of the jobs of a
+sweep with `pdf=true` alone ([why](decisions/paper-pictures.md)).
 
 This page is made by `docs/make_gallery_page.py`.
 """
@@ -44,8 +42,7 @@ FOOT = """## The page of a sweep
 
 `sweep.html` has pictures of its own, drawn as SVG: scores from best to worst over the settings of each run with
 intervals, chance and the yardstick; parallel coordinates of the settings; in a search, the best score so far over
-that of
-chance, and the importance of each key.
+that of chance, and the importance of each key.
 
 ![The page of a sweep](report.png)
 """
@@ -180,11 +177,10 @@ RUNS = (
 OBJECT = """### plots/objects/ID.pdf
 
 One object on one page: the whole spectrum; the window with the fitted curve, the widths at 50 and 20 % of the peak,
-the systemic
-velocity; what the fit leaves; measurements with their errors, parameters and flags. Made by
+the systemic velocity; what the fit leaves; measurements with their errors, parameters and flags. Made by
 
 ```
-python -m hiexp.fit ids=CIG1
+python -m hiexp.fit dataset.n_galaxies=60 ids=M0001
 ```
 
 ![plots/objects/ID.pdf](gallery/object.png)
@@ -229,7 +225,7 @@ def parts() -> Iterator[str]:
         if run.also:
             yield f"{run.also}\n"
         for path, words in run.shown.items():
-            yield f"### {path}\n\n{words}\n\n![{path}](gallery/{name_of(run, path)})\n"
+            yield f"### {path}\n\n{fill(words, 118)}\n\n![{path}](gallery/{name_of(run, path)})\n"
         if run.name == "fit":
             yield OBJECT
     yield FOOT

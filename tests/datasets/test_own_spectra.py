@@ -99,9 +99,10 @@ def test_the_screen_says_once_a_layout_how_it_was_understood(tmp_path, caplog):
 )
 def test_another_frame_is_kept_and_said(tmp_path, caplog, head, said):
     text(tmp_path, OPTICAL, lines(), head=head)
-    read_spectra(str(tmp_path))
+    spectra = read_spectra(str(tmp_path))
     assert said in caplog.text
     assert len(caplog.messages) == 1
+    assert f" {spectra.frame}," in said
 
 
 def test_optical_velocities_tell_themselves_and_others_are_asked_for(tmp_path, caplog):
