@@ -80,13 +80,10 @@ RUNS = (
         "hiexp.fit dataset.n_galaxies=60",
         {
             "plots/fits.png": "The three best, the three middle and the three worst fits, by reduced chi-squared: "
-            "valid channels, "
-            "the fitted curve, W50 and W20 at half and a fifth of its peak, and below what the fit leaves, in rms. "
-            "What lies "
-            "outside the window of the fit is shaded.",
+            "valid channels, the fitted curve, W50 and W20 at half and a fifth of its peak, and below what the fit "
+            "leaves, in rms. What lies outside the window of the fit is shaded.",
             "plots/parameters.png": "A histogram of each measurement and, hatched, of each parameter of the model, "
-            "with its median "
-            "and the range of 16-84 %. An axis ends at the 0.5th and the 99.5th percentile.",
+            "with its median and the range of 16-84 %. An axis ends at the 0.5th and the 99.5th percentile.",
         },
         "`export=pdf` writes `plots/fits.pdf` and `plots/parameters.pdf` whatever `pdf` says.",
     ),
@@ -96,20 +93,16 @@ RUNS = (
         "hiexp.train dataset.n_galaxies=200 epochs=15",
         {
             "plots/classes.png": "The profiles of each predicted class: at most 60 (grey), their median and the "
-            "range of 16-84 %, on "
-            "the window of the fit. The axis is in km/s where all windows are equally wide, else in half windows, "
-            "and the median "
-            "half window stands in each panel.",
+            "range of 16-84 %, on the window of the fit. The axis is in km/s where all windows are equally wide, "
+            "else in half windows, and the median half window stands in each panel.",
             "plots/parameters_by_class.png": "A histogram of each catalogue parameter by predicted class, with the "
-            "share of the ranks' "
-            "variance that lies between the classes.",
+            "share of the ranks' variance that lies between the classes.",
             "plots/confusion.png": "Objects held out by reference and predicted class, coloured by their share of "
             "the reference class.",
             "plots/training.png": "What a network recorded in each epoch of its training, on the training and on "
             "the validation part.",
-            "plots/saliency.png": "For three objects held out of each class: profile, disc image, and which part of"
-            " the image speaks "
-            "for the predicted class (solid outlines) and which against it (dashed).",
+            "plots/saliency.png": "For three objects held out of each class: profile, disc image, and which part of "
+            "the image speaks for the predicted class (solid outlines) and which against it (dashed).",
         },
     ),
     Run(
@@ -118,8 +111,7 @@ RUNS = (
         "hiexp.train feature=raw dataset.n_galaxies=200 epochs=15",
         {
             "plots/saliency.png": "The same of a network that takes profiles: each is coloured by its saliency, "
-            "which is drawn below it "
-            "too, upwards what speaks for the predicted class.",
+            "which is drawn below it too, upwards what speaks for the predicted class.",
         },
     ),
     Run(
@@ -146,8 +138,8 @@ RUNS = (
         "hiexp.predict run=FOLDER dataset=mock_alfalfa dataset.n_galaxies=300",
         {
             "plots/classes.png": "The profiles of each class that a model, of the second command of this page, has "
-            "found in another "
-            "survey. A prediction has all other pictures of a training, too, but for those of the training itself.",
+            "found in another survey. A prediction has all other pictures of a training, too, but for those of the "
+            "training itself.",
         },
     ),
     Run(
@@ -156,10 +148,8 @@ RUNS = (
         "hiexp.train -m classifier=knn,random_forest,svm feature=raw,asymmetry,line dataset.n_galaxies=200",
         {
             "sweep.png": "A bar a configuration, the best on top, with its 95 % interval and what it reaches by "
-            "chance, over the range "
-            "that the best of the sweep reaches by chance. Lines across are the yardstick, without learning. "
-            "Colours and hatches "
-            "stand for the first setting that differs.",
+            "chance, over the range that the best of the sweep reaches by chance. Lines across are the yardstick, "
+            "without learning. Colours and hatches stand for the first setting that differs.",
         },
     ),
     Run(
@@ -168,9 +158,17 @@ RUNS = (
         "hiexp.train +experiment=learning_curve classifier=knn,random_forest random_state=1,2,3 "
         "dataset.n_galaxies=300",
         {
-            "learning_curve.png": "Scores over the number of training objects: the mean over the splits with the 95"
-            " % interval of a run, "
-            "single runs as points, chance and its 95th percentile.",
+            "learning_curve.png": "Scores over the number of training objects: the mean over the splits with the 95 "
+            "% interval of a run, single runs as points, chance and its 95th percentile.",
+        },
+    ),
+    Run(
+        "own",
+        "A picture that a setting asks for",
+        "hiexp.train pictures=reliability classifier=random_forest feature=asymmetry",
+        {
+            "plots/reliability.png": "How often an object held out is of a class against how probable the "
+            "classifier says that is, with 95 % intervals; on the line where its probabilities are right.",
         },
     ),
 )

@@ -372,14 +372,17 @@ class Outcome:
 
 
 def draw_own(outcome: Outcome, own: Mapping[str, Callable[[Outcome], Figure]], pictures: Path) -> None:
-    """Write ``NAME.png`` of each function's figure; where there is none, warn and go on."""
+    """Write ``NAME.png``, and what goes beside it, of each function's figure; where there is none, warn and go on."""
+    from hiexp.plots.formats import files_of
+
     for name, function in own.items():
         file = pictures / f"{name}.png"
         try:
             if file.exists():
                 raise FileExistsError(f"hiexp draws {file.name} itself; choose another name")
             figure = function(outcome)
-            figure.savefig(file, dpi=OWN_DPI, bbox_inches="tight")
+            for place in files_of(file):
+                figure.savefig(place, dpi=OWN_DPI, bbox_inches="tight")
         except Exception as error:  # of whatever the function is; nothing that has been learned is lost by it
             log.warning("pictures.%s: %s: %s; left out", name, type(error).__name__, error)
         finally:
