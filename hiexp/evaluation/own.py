@@ -45,7 +45,7 @@ def own_scores(
     n_draws : int
         Permutations, and samples of objects.
     seed : SeedSequence
-        Of the random draws, the same for every function.
+        Seed of the random draws, the same for every function.
     """
     observed: dict[str, float] = {}
     drawn: dict[str, np.ndarray] = {}

@@ -29,7 +29,7 @@ def reliability(outcome: Outcome, bins: int = 5) -> Figure:
     outcome : Outcome
         What a training has given; of several folds, the objects that each has held out.
     bins : int
-        Of probability, equally wide; empty ones have no point.
+        Number of ranges of probability, equally wide; empty ones have no point.
 
     Raises
     ------

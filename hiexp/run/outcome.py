@@ -325,7 +325,7 @@ class Outcome:
         folder : Path
             The run's.
         cache : DiskCache or NoCache
-            Of pictures that several runs share.
+            Keeps the pictures that several runs share.
         own : mapping of str to callable, optional
             What draws further pictures, by their names: functions that take this outcome and return a figure. One
             that raises an error is left out with a warning.
