@@ -286,6 +286,7 @@ def test_what_depends_on_the_fits_alone_is_made_once_and_lies_in_every_folder(ex
         "fits.parquet",
         "plots/fits.png",
         "plots/parameters.png",
+        "profiles.parquet",
     }
     (tmp_path / "0" / "catalogue.csv").write_text("edited")
     experiment(*words, "test_size=0.5")

@@ -107,6 +107,20 @@ class TrainingSample:
             distance = NearestNeighbors(n_neighbors=number).fit(points).kneighbors()[0][:, -1]
         return cls(ranges, mean, components, points, float(np.percentile(distance, PERCENTILE)))
 
+    def coordinates(self, features: np.ndarray) -> np.ndarray:
+        """Return where objects are: along the components and what these leave, or their features without the mean.
+
+        Parameters
+        ----------
+        features : ndarray, shape (N, ...)
+            As those of the training objects.
+
+        Returns
+        -------
+        ndarray of float32, shape (N, C + 1) or (N, D)
+        """
+        return _placed(_flat(features), self.mean, self.components)
+
     def distances(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return how far objects are from the nearest and from the fifth nearest training object, each shape (N,).
 
@@ -199,6 +213,10 @@ class TrainingSample:
 
 def _flat(features: np.ndarray) -> np.ndarray:
     """Return features as rows of finite numbers, whatever a classifier accepts."""
+    given = np.asarray(features).reshape(len(features), -1)
+    # NaN is neither the one nor the other.
+    if given.dtype == np.float32 and given.size and given.min() >= -LARGEST and given.max() <= LARGEST:
+        return given
     rows = np.nan_to_num(
         np.asarray(features, dtype=float).reshape(len(features), -1), posinf=LARGEST, neginf=-LARGEST
     )

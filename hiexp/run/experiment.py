@@ -185,7 +185,7 @@ def run_experiment(cfg: DictConfig, folder: Path, metrics: dict[str, float], wat
             )
     ruled, measures = without_classifier(cfg, cache, profiles, spectra.reference, fits, divisions[0].train)
     parts = [
-        learn_part(cfg, cache, labels, profiles, seen, spectra.reference, fits, quantities, measures, part, metrics)
+        learn_part(cfg, cache, labels, profiles, seen, spectra, fits, quantities, measures, part, metrics)
         for part in divisions
     ]
     windows, own = fit.windows[taking_part], functions_of(cfg, "metrics")
@@ -340,7 +340,7 @@ def learn_part(
     labels: ReferenceLabels | ClusterLabels,
     profiles: np.ndarray,
     seen: np.ndarray,
-    reference: np.ndarray | None,
+    spectra: Spectra,
     fits: pd.DataFrame,
     quantities: pd.DataFrame,
     measures: np.ndarray | None,
@@ -352,15 +352,19 @@ def learn_part(
     from hiexp.evaluation.training_sample import TrainingSample
     from hiexp.evaluation.yardstick import regression_classes
     from hiexp.mapped import rows_taken
+    from hiexp.run.compact import FeaturePlaces, on_a_page
     from hiexp.run.outcome import Part
 
     log.info("%d objects to train on, %d held out", len(division.train), len(division.test))
-    learned = learn_classes(cfg, cache, labels, profiles, seen, reference, division, metrics)
+    learned = learn_classes(cfg, cache, labels, profiles, seen, spectra.reference, division, metrics)
     assigned, features = learned.assigned, learned.features
     classes, training = assigned.classes, assigned.training
     # Of other repeats no model is kept.
     first = division.repeat == 1
     sample = TrainingSample.of(rows_taken(features.values, training), quantities.iloc[training]) if first else None
+    places = None
+    if sample is not None and division.fold == 1 and on_a_page(len(spectra)):
+        places = FeaturePlaces.of(spectra.ids, features.values, sample)
     n_draws, explained = cfg.evaluation.permutations, {}
     if assigned.clustered.size:
         explained = tree_scores(fits, classes, division.train, division.test, n_draws, cfg.seed)
@@ -374,6 +378,7 @@ def learn_part(
         sample,
         regression,
         explained,
+        places,
     )
 
 

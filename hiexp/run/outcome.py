@@ -27,6 +27,7 @@ from hiexp.evaluation.training_sample import TRAINING_FILE, TrainingSample
 from hiexp.evaluation.yardstick import beside
 from hiexp.labels import Assignment
 from hiexp.long_tables import write_table
+from hiexp.run.compact import PLACES_FILE, FeaturePlaces
 from hiexp.run.files import (
     CLASSES_PICTURE,
     FOLD_FOLDER,
@@ -72,6 +73,8 @@ class Part:
         Classes by a regression on measures of asymmetry, taught the same classes of the same objects.
     explained : dict of str to float
         How much of a clusterer's groups follows from what is measured of the lines; empty without one.
+    places : FeaturePlaces or None
+        Where the objects are in feature space; None of all divisions but the first, and of large samples.
     """
 
     division: Division
@@ -82,6 +85,7 @@ class Part:
     sample: TrainingSample | None = None
     regression: np.ndarray | None = None
     explained: dict[str, float] = field(default_factory=dict)
+    places: FeaturePlaces | None = None
 
     def predictions(self, ids: np.ndarray, reference: np.ndarray | None, ruled: np.ndarray | None) -> pd.DataFrame:
         """Return a row an object: id, split, who learned from it, reference, label, classes, probabilities."""
@@ -318,7 +322,7 @@ class Outcome:
     def write(
         self, folder: Path, cache: DiskCache | NoCache, own: Mapping[str, Callable[[Outcome], Figure]] | None = None
     ) -> None:
-        """Write ``predictions.csv``, the tables of parameters by class, the pictures and the model into `folder`.
+        """Write ``predictions.csv``, tables of parameters and features, the pictures and the model into `folder`.
 
         Parameters
         ----------
@@ -336,6 +340,8 @@ class Outcome:
 
     def _write(self, folder: Path, cache: DiskCache | NoCache) -> None:
         write_table(self.predictions(), folder / PREDICTIONS_FILE)
+        if self.parts[0].places is not None:
+            self.parts[0].places.write(folder / PLACES_FILE)
         pictures = folder / PLOTS_FOLDER
         pictures.mkdir()
         write_classes(self.profiles, self.predicted, self.parameters, self.dependence, folder, self.windows)

@@ -331,20 +331,27 @@ def read_predictions(
 
 def read_prediction_table(file: Path, n_test: float | None = None) -> pd.DataFrame:
     """Return all of a run's table, as `read_predictions` takes it: classes are whole numbers or NA."""
+    read_predictions(file, n_test=n_test)  # sees damage; pandas fills up a line that was cut
+    table = read_table(file)
+    try:
+        return table.astype({name: "Int64" for name in NULLABLE_COLUMNS if name in table})
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{file} is damaged: {_first_line(error)}; {AGAIN}") from error
+
+
+def read_table(file: Path) -> pd.DataFrame:
+    """Return a table that `hiexp.long_tables.write_table` has written, with an ``id`` that is text."""
     import pandas as pd
 
-    read_predictions(file, n_test=n_test)  # sees damage; pandas fills up a line that was cut
     content = read_content(file, MOST_BYTES_OF_A_TABLE)
     try:
         if file.suffix == PARQUET:
-            table = pd.read_parquet(io.BytesIO(content))
-        else:
-            table = pd.read_csv(
-                io.BytesIO(content),
-                converters=dict.fromkeys(TEXT_COLUMNS, unescaped),
-                float_precision="round_trip",
-            )
-        return table.astype({name: "Int64" for name in NULLABLE_COLUMNS if name in table})
+            return pd.read_parquet(io.BytesIO(content))
+        return pd.read_csv(
+            io.BytesIO(content),
+            converters=dict.fromkeys(TEXT_COLUMNS, unescaped),
+            float_precision="round_trip",
+        )
     except Exception as error:  # pandas and pyarrow raise many kinds at what is no table
         raise InputError(f"{file} is damaged: {_first_line(error)}; {AGAIN}") from error
 

@@ -11,6 +11,7 @@ from hiexp import plots
 from hiexp.errors import InputError
 from hiexp.fitting import FitResult
 from hiexp.long_tables import table_name, write_table
+from hiexp.run.compact import PROFILES_FILE, CompactLines, on_a_page
 from hiexp.run.files import PLOTS_FOLDER
 from hiexp.run.summary import SKIPPED_FILE
 from hiexp.spectra import Spectra
@@ -24,7 +25,8 @@ def write_sample(spectra: Spectra, fit: FitResult, folder: Path) -> None:
     """Write what is known of a sample before anything is learned from it.
 
     The fits (`FitResult.write`) and ``catalogue.csv`` always; ``skipped.csv`` and ``unmatched.csv`` where there is
-    any; pictures of the fits where any can be used. Of long tables there is ``.parquet`` in the stead of ``.csv``.
+    any; pictures of the fits where any can be used, and ``profiles.parquet``, the lines in few bytes, where they are
+    at most 65,535. Of long tables there is ``.parquet`` in the stead of ``.csv``.
     """
     fit.write(folder)
     write_table(spectra.catalogue, folder / CATALOGUE_FILE, index=True)
@@ -38,6 +40,8 @@ def write_sample(spectra: Spectra, fit: FitResult, folder: Path) -> None:
         pictures.mkdir()
         plots.plot_fits(spectra, fit, pictures / "fits.png")
         plots.plot_parameters(fit, pictures / "parameters.png")
+        if on_a_page(len(spectra)):
+            CompactLines.of(spectra, fit).write(folder / PROFILES_FILE)
 
 
 def say_missing(spectra: Spectra, fit: FitResult) -> None:

@@ -37,6 +37,7 @@ def test_a_sample_is_fitted_written_and_recorded(tmp_path):
     files = {str(file.relative_to(run)) for file in run.rglob("*") if file.is_file() and ".hydra" not in file.parts}
     assert files == {
         *("catalogue.csv", "config.yaml", "fit.log", "fits.ecsv", "fits.parquet", "metrics.json", "run.json"),
+        *("profiles.parquet", "provenance.json"),
         *("plots/fits.png", "plots/parameters.png", "plots/fits.pdf", "plots/parameters.pdf"),
     }
     for name in ("fits.ecsv", "fits.parquet"):

@@ -68,7 +68,7 @@ def test_a_model_is_applied_to_the_run_that_its_sky_is_like(tmp_path):
     out = tmp_path / "out"
     files = {str(file.relative_to(out / "transfer")) for file in (out / "transfer").rglob("*") if file.is_file()}
     assert files == {
-        *("catalogue.csv", "fits.ecsv", "fits.parquet", "predictions.csv", "dependence.csv"),
+        *("catalogue.csv", "fits.ecsv", "fits.parquet", "profiles.parquet", "predictions.csv", "dependence.csv"),
         *("parameters_by_class.csv",),
         *(
             f"plots/{name}.{form}"
