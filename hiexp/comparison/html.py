@@ -17,6 +17,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader
 from PIL import Image
 
+from hiexp.comparison.explorer import explorer
 from hiexp.comparison.runs import Comparison, Run
 from hiexp.comparison.svg import AT_MOST, draw_importances, draw_lines, draw_ranking, draw_search
 from hiexp.comparison.text import (
@@ -52,6 +53,7 @@ STRENGTH = "epsilon2_"
 COLOURS, BROADEST = 32, 900  # of an embedded picture, the latter in pixels
 IN_PAGE = 300  # runs, the best, unless more are asked for
 BUDGET, BUDGET_OF_MANY = 4_000_000, 700_000  # bytes of pictures in a page; in one that leaves runs out
+LARGEST_PAGE, EXPLORER = 8_000_000, "<!--explorer-->"  # bytes with the objects of the best run, and where these are
 MOST_PIXELS = 2**26
 INDENT = re.compile(r"\n\s+")  # a tenth of a page
 MATRICES, CLASSES = 6, 12  # confusion matrices side by side; classes in one of them
@@ -100,7 +102,8 @@ def write_page(comparison: Comparison, file: Path, at_most: int | None = None) -
     """Write the page of a ranked comparison and return its path.
 
     Pictures of the runs are embedded in few colours, the best runs first, until they take 4 MB, or 0.7 MB in a page
-    that has not all of the runs; the page says where those of the others lie.
+    that has not all of the runs; the page says where those of the others lie. What is left to 8 MB is for the objects
+    of the best run (`hiexp.comparison.explorer`).
 
     Parameters
     ----------
@@ -122,10 +125,11 @@ def write_page(comparison: Comparison, file: Path, at_most: int | None = None) -
             pictures = _pictures(run, threads, damaged) if left > 0 else []
             left -= sum(len(url) for url, _ in pictures)
             details.append(_detail(run, pictures, damaged))
-    template = Environment(
+    templates = Environment(
         loader=PackageLoader("hiexp.comparison"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    text = template.get_template("report.html").render(
+    templates.policies["json.dumps_kwargs"] = {"sort_keys": False}  # Bokeh reads its JSON in the order it was written
+    text = templates.get_template("report.html").render(
         comparison=comparison,
         measure=metric(measure).title,
         heading=heading(comparison),
@@ -160,6 +164,8 @@ def write_page(comparison: Comparison, file: Path, at_most: int | None = None) -
         width=width_text(comparison),
         cost=_cost(comparison.done),
     )
+    objects = explorer(comparison, templates, LARGEST_PAGE - len(text.encode()))
+    text = text.replace(EXPLORER, objects, 1)  # nothing from outside has its angle brackets
     write_named(file, INDENT.sub("\n", text))
     return file
 

@@ -228,7 +228,7 @@ def rebinned(velocity: np.ndarray, flux: np.ndarray, valid: np.ndarray, edges: n
     valid : ndarray of bool, shape (L,)
         Channels that count.
     edges : ndarray, shape (n + 1,)
-        Of n samples, km/s, ascending.
+        Borders of n samples, km/s, ascending.
     """
     if len(velocity) < 2:
         return np.full(len(edges) - 1, np.nan)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
+from helpers.chromium import CHROMIUM, PHONE
 from helpers.sweeps import GRID, HEAD, metrics, verdict, write_sweep
 
 from hiexp.comparison.html import write_page
@@ -19,25 +19,7 @@ from hiexp.comparison.runs import read_sweep
 from hiexp.tracking.mlflow_store import PARENT_TAG, MlflowTracking, Record
 from hiexp.tracking.names import grouped
 
-playwright = pytest.importorskip("playwright.sync_api")
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = [
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-]
-PHONE = {"width": 390, "height": 844}
-HERE = ("file:", "data:", "blob:", "http://127.0.0.1:")
-
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)  # with a new profile
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")
@@ -51,18 +33,6 @@ def sweep(tmp_path_factory):
 @pytest.fixture(scope="module")
 def report(sweep, tmp_path_factory):
     return write_page(read_sweep(sweep).ranked(), tmp_path_factory.mktemp("page") / "report.html").as_uri()
-
-
-@pytest.fixture
-def page(browser):
-    """A page that notes what it asks for elsewhere and what goes wrong in it."""
-    page = browser.new_page(viewport={"width": 1280, "height": 900})
-    page.elsewhere, page.wrong = [], []
-    page.on("request", lambda request: request.url.startswith(HERE) or page.elsewhere.append(request.url))
-    page.on("pageerror", lambda error: page.wrong.append(str(error)))
-    yield page
-    page.close()
-    assert page.elsewhere == []
 
 
 def column(page, number):
