@@ -1,4 +1,4 @@
-"""The example notebook runs from its first cell to its last, and the one in the documentation has been run."""
+"""The notebooks run from their first cells to their last, and those in the documentation have been run."""
 
 import os
 import re
@@ -9,7 +9,9 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-NOTEBOOK = Path(__file__).parents[1] / "docs" / "example.ipynb"
+DOCS = Path(__file__).parents[1] / "docs"
+PICTURES = {"example": 3, "tutorials/own_spectra": 2, "tutorials/another_survey": 2, "tutorials/grid": 1}
+each_notebook = pytest.mark.parametrize("name", PICTURES)
 
 
 def code_cells(notebook):
@@ -22,26 +24,29 @@ def kinds(notebook):
 
 
 @pytest.mark.slow
-def test_every_cell_runs_and_shows_what_the_documentation_shows(tmp_path, monkeypatch):
+@each_notebook
+def test_every_cell_runs_and_shows_what_the_documentation_shows(name, tmp_path, monkeypatch):
     # The notebook types `python`, as in an environment that is activated.
     monkeypatch.setenv("PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
-    for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR"):  # none of them at home
-        monkeypatch.setenv(name, str(tmp_path / name))
-    kept = nbformat.read(NOTEBOOK, as_version=4)
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    for variable in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR"):  # none of them at home
+        monkeypatch.setenv(variable, str(tmp_path / variable))
+    kept = nbformat.read(DOCS / f"{name}.ipynb", as_version=4)
+    notebook = nbformat.read(DOCS / f"{name}.ipynb", as_version=4)
     NotebookClient(notebook, timeout=240, kernel_name="python3").execute(cwd=str(tmp_path))
     assert kinds(notebook) == kinds(kept)
 
 
-def test_its_outputs_are_whole_and_of_no_machine():
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
+@each_notebook
+def test_its_outputs_are_whole_and_of_no_machine(name):
+    file = DOCS / f"{name}.ipynb"
+    notebook = nbformat.read(file, as_version=4)
     nbformat.validate(notebook)
     cells = code_cells(notebook)
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
     outputs = [one for cell in cells for one in cell.outputs]
     assert not {one.get("name", one.output_type) for one in outputs} & {"stderr", "error"}
-    assert sum("image/png" in one.get("data", {}) for one in outputs) == 3
+    assert sum("image/png" in one.get("data", {}) for one in outputs) == PICTURES[name]
     texts = [one.get("text", "") for one in outputs]
     texts += [text for one in outputs for form, text in one.get("data", {}).items() if form.startswith("text/")]
     assert not [text for text in texts if re.search(r"(?<![\w.])/(?:home|root|tmp|usr|work)\b", text)]
-    assert NOTEBOOK.stat().st_size < 2**19
+    assert file.stat().st_size < 2**19

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,8 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from hiexp.plots.formats import files_of
 from hiexp.printable import printable
+
+logging.getLogger("fontTools").setLevel(logging.WARNING)  # it tells of every glyph of a PDF
 
 CLASSES = 12  # shown in one picture: a clusterer may find hundreds
 PAGE = 7.1  # width of a page of two columns, inches: no picture of a run is wider, so that 7 points stay 7 points

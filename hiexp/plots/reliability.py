@@ -50,7 +50,7 @@ def reliability(outcome: Outcome, bins: int = 5) -> Figure:
     probability, right = np.concatenate(said), np.concatenate(true)
     shown, _, words = largest_classes(truth[truth != UNKNOWN])
     shown = shown[np.isin(shown, outcome.classes)]
-    with panels(None, len(shown), 4, (2.2, 2.2), bottom=0.6, gap=(0.15, 0.5)) as (figure, axes):
+    with panels(None, len(shown), 4, (2.2, 2.2), bottom=0.6, gap=(0.25, 0.5)) as (figure, axes):
         for place, (name, panel) in enumerate(zip(shown, axes, strict=True)):
             column = np.flatnonzero(outcome.classes == name)[0]
             panel.plot([0, 1], [0, 1], color="0.6", lw=1)

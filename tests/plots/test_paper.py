@@ -1,5 +1,6 @@
 """What a paper needs of the pictures: units, names as the field writes them, marks beside colours, PDF."""
 
+import logging
 from dataclasses import replace
 
 import matplotlib as mpl
@@ -16,6 +17,7 @@ from hiexp.fitting import fit_none
 from hiexp.fitting.measurements import DATA_MEASUREMENTS, MEASUREMENTS
 from hiexp.plots import (
     plot_classes,
+    plot_confusion,
     plot_fits,
     plot_parameters_by_class,
     plot_saliency,
@@ -202,3 +204,10 @@ def test_one_style_for_all(drawn):
     assert family[0] == "STIXGeneral"
     assert drawn[0].get_figwidth() == pytest.approx(3.4, abs=0.01)
     assert min(text.get_fontsize() for text in drawn[0].findobj(mpl.text.Text) if text.get_text()) >= 6
+
+
+def test_what_embeds_fonts_is_silent(tmp_path, caplog):
+    with caplog.at_level(logging.DEBUG), with_pdf():
+        plot_confusion(np.eye(2, dtype=int), np.arange(2), "reference", tmp_path / "confusion.png")
+    assert (tmp_path / "confusion.pdf").exists()
+    assert "fontTools" not in {record.name.partition(".")[0] for record in caplog.records}
