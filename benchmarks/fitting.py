@@ -33,6 +33,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from history import record
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from matplotlib.figure import Figure
@@ -164,6 +165,7 @@ def compare_busy(spectra: Spectra, device: str) -> None:
     for size, (_, mine) in zip(sizes, ours, strict=True):
         text = f"{mine:.2f}, scipy.optimize.least_squares {scipy[1]:.1f}: {scipy[1] / mine:.0f} x"
         say(f"Busy Function, one pass, CPU ms a spectrum of {size}", text)
+        record(f"Busy Function, one pass, {size} spectra", scipy[1] / mine, cpu_ms=mine)
     few = spectra.take(slice(0, ROUNDS * BASELINE))
     result = fit(few)
     ratio = (result.table["chi2"].to_numpy() / busy_by_scipy(few))[result.good]
@@ -240,6 +242,7 @@ def compare_study(spectra: Spectra, device: str) -> None:
             f"{ours:.2f}, {alone:.2f} if each looks for the lines; loop {loop:.1f}, {one:.1f} on one thread: "
             f"{loop / ours:.0f} and {one / ours:.0f} x",
         )
+        record(f"polynomial and three curves, {unit}", one / ours, ms=ours)
     wall, _ = seconds(lambda: together(spectra))
     each = f"{1000 * wall / len(spectra):.2f} ms a spectrum"
     say(f"  {len(spectra)} spectra on all cores", f"{wall:.1f} s wall, {each}; load {os.getloadavg()[0]:.1f}")

@@ -20,6 +20,8 @@ from collections import Counter
 from pathlib import Path
 from statistics import median
 
+from history import record
+
 ROUNDS = 5
 SHOWN = 8  # packages of a command
 LEAST = 50  # milliseconds of a package that is shown
@@ -98,6 +100,7 @@ def main(rounds: int) -> None:
             first = f"{median(first for first, _ in times):.2f}" if times[0][0] else ""
             end = median(end for _, end in times)
             print(f"{command:30}{first:>18}{end:>13.2f}{end / baseline:>16.1f}")
+            record(command, end / baseline, cpu_seconds=end)
         print("\nWall milliseconds of imports: own modules / with what they import")
         for command, words in COMMANDS.items():
             slowest = [f"{one} {own:.0f}/{all_:.0f}" for one, own, all_ in imports(words, folder) if own >= LEAST]
