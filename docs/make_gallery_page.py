@@ -32,9 +32,9 @@ Every picture that hiexp draws, from small runs on model galaxies. A command bel
 those of a run in `runs/<date>/<time>/plots/`, those of a sweep in the sweep's folder.
 
 All are drawn for a page of two columns (180 mm), those with one panel for a column (88 mm), in letters of at least 6
-points, and say units on their axes. Classes, settings and parts of a sample differ by marks, dashes or hatches as
-well as by colour. Beside each `.png` stands the same as `.pdf`, with fonts embedded as TrueType; of the jobs of a
-sweep with `pdf=true` alone ([why](decisions/paper-pictures.md)).
+points, and say units on their axes, where they have any. Classes, settings and parts of a sample differ by marks,
+dashes or hatches as well as by colour. Beside each `.png` stands the same as `.pdf`, with fonts embedded as
+TrueType; of the jobs of a sweep with `pdf=true` alone ([why](decisions/paper-pictures.md)).
 
 This page is made by `docs/make_gallery_page.py`.
 """
@@ -99,10 +99,10 @@ RUNS = (
             "share of the ranks' variance that lies between the classes.",
             "plots/confusion.png": "Objects held out by reference and predicted class, coloured by their share of "
             "the reference class.",
-            "plots/training.png": "What a network recorded in each epoch of its training, on the training and on "
-            "the validation part.",
-            "plots/saliency.png": "For three objects held out of each class: profile, disc image, and which part of "
-            "the image speaks for the predicted class (solid outlines) and which against it (dashed).",
+            "plots/training.png": "What a network recorded in each epoch of its training, on the training part "
+            "and, with `classifier.early_stopping`, dashed, on the validation part.",
+            "plots/saliency.png": "For up to three objects held out of each class: profile, disc image, and which part "
+            "of the image speaks for the predicted class (solid outlines) and which against it (dashed).",
         },
     ),
     Run(
@@ -178,7 +178,7 @@ One object on one page: the whole spectrum; the window with the fitted curve, th
 the systemic velocity; what the fit leaves; measurements with their errors, parameters and flags. Made by
 
 ```
-python -m hiexp.fit dataset.n_galaxies=60 ids=M0001
+python -m hiexp.fit dataset.n_galaxies=3 ids=M0001
 ```
 
 ![plots/objects/ID.pdf](gallery/object.png)

@@ -127,7 +127,7 @@ def explorer(comparison: Comparison, templates: Environment, budget: int) -> str
         around |= {"places": [LINE.format(number) for number in range(PANELS)], "alike_in": objects.alike_in}
         data, notes = packed_objects(objects, budget - len(script) - len(json.dumps(plots)) - REST)
     except InputError as error:
-        log.info("The page comes without its explorer: %s", error)
+        log.warning("The page comes without a view of single objects: %s", error)
         return ""
     data |= {"marks": MARKS, "no_class": NO_CLASS_MARK}
     return templates.get_template("explorer.html").render(data=data, notes=notes, **around)
@@ -147,8 +147,10 @@ def read_objects(run: Run) -> Objects:
     if None in files:
         raise InputError(f"run {run.name}: {MISSING}")
     predictions, fits, catalogue, profiles = (file for file in files if file is not None)
-    table = read_prediction_table(predictions, run.metrics.get("n_test"))
+    table, notes = read_prediction_table(predictions, run.metrics.get("n_test")), []
     if "repeat" in table:
+        if (n_repeats := table["repeat"].max()) > 1:
+            notes.append(f"Predictions are those of the first of {n_repeats} repeats.")
         table = table[table["repeat"] == 1]
     table = table.iloc[np.argsort(table["split"] != "test", kind="stable")].set_index("id")
     if table.index.has_duplicates:
@@ -162,7 +164,8 @@ def read_objects(run: Run) -> Objects:
     classes = {name: values for name, values in known.items() if np.isfinite(values).any()}
     if "reference" in classes:
         classes.pop("label", None)
-    objects = Objects(run.name, table.index.tolist(), classes, _columns(table, fits, catalogue), lines.take(rows))
+    columns = _columns(table, fits, catalogue)
+    objects = Objects(run.name, table.index.tolist(), classes, columns, lines.take(rows), notes=notes)
     return _with_places(objects, run.file(PLACES_FILE))
 
 
@@ -170,7 +173,8 @@ def _with_places(objects: Objects, file: Path | None) -> Objects:
     """Return the objects with what is most alike and their images, as far as both are known."""
     places = FeaturePlaces.read(file) if file else None
     if places is None:
-        return replace(objects, notes=[f"Similar lines are not shown: the run has no {PLACES_FILE}."])
+        missing = f"Similar lines are not shown: the run has no {PLACES_FILE}."
+        return replace(objects, notes=[*objects.notes, missing])
     row_of = {name: row for row, name in enumerate(places.ids.tolist())}
     rows = np.array([row_of.get(name, -1) for name in objects.ids])
     if (rows < 0).any():
@@ -182,7 +186,7 @@ def _with_places(objects: Objects, file: Path | None) -> Objects:
             f"{n_coordinates - 1} principal components of the {n_features} numbers of the run's feature, found from "
             "training objects, and what these leave"
         )
-    notes = []
+    notes = [*objects.notes]
     if places.left_out:
         notes.append(f"Images are not shown: those of all {len(rows)} objects would make the page too large.")
     images = None if places.images is None else places.images[rows]
@@ -214,7 +218,10 @@ def _columns(predictions: pd.DataFrame, fits: Path, catalogue: Path) -> list[Col
     units = {name: str(fitted[name].unit or "").replace(" / ", "/") for name in fitted.colnames}
     measured = [name for name in frame if not name.endswith(("_err", "_err_mc"))]
     looked_at = [name for name in (*FIRST, *NUMBERS) if name in measured]
-    listed = read_table(catalogue).set_index("id")
+    listed = read_table(catalogue)
+    if "id" not in listed:
+        raise InputError(f"{catalogue} has no column id")
+    listed = listed.set_index("id")
     classes = [name for name in (*CLASSES, "yardstick") if name in predictions]
     told = [*(name for name in predictions if name.startswith("probability_")), *classes]
     columns = []

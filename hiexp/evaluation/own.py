@@ -27,8 +27,8 @@ def own_scores(
 ) -> tuple[dict[str, float], dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Return scores, those of objects drawn with replacement, and those under permuted truth, by name.
 
-    A function that raises an error, or returns no number, is left out with a warning; for a draw that it cannot
-    score, of objects of one class for example, it has NaN.
+    A function that raises an error, or returns no finite number, is left out with a warning; for a draw that it
+    cannot score, of objects of one class for example, it has NaN.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def own_scores(
             if said is None:
                 raise InputError("this classifier gives no class probabilities")
             value = _mean(function, truth, said)
-        except Exception as error:  # of whatever the function is; nothing that has been learned is lost by it
+        except (Exception, SystemExit) as error:  # of whatever it is; nothing that has been learned is lost by it
             log.warning("metrics.%s: %s: %s; left out", name, type(error).__name__, error)
             continue
         rng, again, shuffled = np.random.default_rng(seed), np.empty(n_draws), np.empty(n_draws)
@@ -69,17 +69,29 @@ def own_scores(
 
 
 def takes_probabilities(function: Callable) -> bool:
-    """Return whether a metric is one of class probabilities, by the name of its second argument."""
-    return [*inspect.signature(function).parameters][1] in OF_PROBABILITIES
+    """Return whether a metric is one of class probabilities, by the name of its second argument.
+
+    Raises
+    ------
+    InputError
+        If it has no second argument.
+    """
+    names = [*inspect.signature(function).parameters]
+    if len(names) < 2:
+        raise InputError("it has to take two arguments, true and predicted classes")
+    return names[1] in OF_PROBABILITIES
 
 
 def _mean(function: Callable, truth: np.ndarray, said: np.ndarray) -> float:
-    return float(np.mean([float(function(truth, repeat)) for repeat in said]))
+    value = float(np.mean([float(function(truth.copy(), repeat.copy())) for repeat in said]))
+    if not np.isfinite(value):
+        raise ValueError(f"it returns {value}")
+    return value
 
 
 def _mean_or_nan(function: Callable, truth: np.ndarray, said: np.ndarray) -> float:
     try:
         with warnings.catch_warnings(action="ignore"):
             return _mean(function, truth, said)
-    except Exception:  # the objects themselves it has scored
+    except (Exception, SystemExit):  # the objects themselves it has scored
         return np.nan

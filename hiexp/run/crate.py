@@ -18,7 +18,7 @@ import yaml
 
 from hiexp import __version__
 from hiexp.errors import InputError
-from hiexp.evaluation.metrics import METRICS, shown_in
+from hiexp.evaluation.metrics import metric, shown_in
 from hiexp.run.files import (
     CONFIG_FILE,
     HYDRA_FILE,
@@ -29,11 +29,19 @@ from hiexp.run.files import (
     RANKING_FILE,
     RUN_FILE,
     SWEEP_HYDRA_FILE,
+    VERDICT_FILE,
     RunFile,
     results,
 )
-from hiexp.run.membership import jobs_of
-from hiexp.run.reading import read_metrics, read_provenance, read_sweep_settings
+from hiexp.run.membership import DONE, jobs_of
+from hiexp.run.reading import (
+    read_config,
+    read_metrics,
+    read_provenance,
+    read_sweep_settings,
+    read_table,
+    read_verdict,
+)
 from hiexp.run.reproduce import sweep_command
 
 if TYPE_CHECKING:
@@ -47,6 +55,14 @@ MEANINGS = {
     RANKING_FILE: "The runs of the sweep, best first, with their metrics",
     "fits.ecsv": "Position, widths, fluxes, S/N and flags of every line, with units",
     "fits.parquet": "Position, widths, fluxes, S/N and flags of every line",
+    "profiles.parquet": "Spectrum and profile of each object in 64 samples, as a page shows them",
+    "features.parquet": "Where the objects are in the space of the feature",
+    "plots/": "Pictures",
+    "model/": "The trained model, without pickle: hiexp.load_model",
+    ".hydra/": "The command and the choices, as Hydra keeps them",
+    "trained.json": "Whose model a prediction is by",
+    VERDICT_FILE: "Whether the best of the sweep is the best",
+    SWEEP_HYDRA_FILE: "The command of the sweep, as Hydra keeps it",
     "catalogue.csv": "What the catalogue says of each object",
     "dependence.csv": "How strongly the classes depend on parameters of the objects",
     "parameters_by_class.csv": "Medians of the objects' parameters by class",
@@ -54,6 +70,11 @@ MEANINGS = {
     PROVENANCE_FILE: "The command, the versions of the code, and the samples",
     RUN_FILE: "SHA-256 of every result",
 }
+CHANGED = (
+    f"{{}}: its results are not what they were when the run ended ({RUN_FILE} has their checksums); run it again, or "
+    "restore them"
+)
+BEST = 20  # of the jobs of a sweep, in its README
 OF_A_JOB = (CONFIG_FILE, METRICS_FILE, PREDICTIONS_FILE, "predictions.parquet", PROVENANCE_FILE, RUN_FILE)
 
 
@@ -136,10 +157,7 @@ def work_in(folder: Path) -> Work:
         raise InputError(f"{folder}: this run has not ended well; give one that has")
     files = results(folder, own.work)
     if files is None:
-        raise InputError(
-            f"{folder}: its results are not what they were when the run ended ({RUN_FILE} has their checksums); "
-            "run it again, or restore them"
-        )
+        raise InputError(CHANGED.format(folder))
     files = [*files, Path(RUN_FILE), *(Path(name) for name in (HYDRA_FILE, OVERRIDES_FILE))]
     return _work(folder, [file for file in files if _is_file(folder / file)], own_provenance(folder), None)
 
@@ -156,6 +174,10 @@ def _sweep_in(folder: Path) -> Work:
             f"{folder}: this sweep has not come to its end; its command, typed again, runs what is missing"
         )
     jobs = jobs_of(folder)
+    for job in jobs:
+        own_file = RunFile.read(job)
+        if (job / METRICS_FILE).is_file() and (own_file is None or results(job, own_file.work) is None):
+            raise InputError(CHANGED.format(job))
     own = [path for path in sorted(folder.iterdir()) if not path.name.startswith(".") and _is_file(path)]
     of_jobs = [job / name for job in jobs for name in OF_A_JOB if _is_file(job / name)]
     files = [path.relative_to(folder) for path in [*own, *of_jobs]]
@@ -298,20 +320,49 @@ def readme(work: Work) -> str:
         lines.append("")
     else:
         lines += ["Code and samples: this run was made before hiexp kept them with it.", ""]
-    if not work.is_sweep:
-        lines += _scores(read_metrics(work.folder / METRICS_FILE))
+    lines += _ranking(work.folder) if work.is_sweep else _scores(work.folder)
     lines += ["| file | what it has |", "|---|---|"]
-    lines += [f"| `{path}` | {MEANINGS.get(path.name, '')} |" for path in work.files if len(path.parts) == 1]
+    names = dict.fromkeys(path.parts[0] + "/" * (len(path.parts) > 1) for path in work.files)
+    lines += [f"| `{name}` | {MEANINGS.get(name, '')} |" for name in names]
     return "\n".join([*lines, ""])
 
 
-def _scores(metrics: dict[str, float]) -> list[str]:
+def _scores(folder: Path) -> list[str]:
+    metrics, own = read_metrics(folder / METRICS_FILE), read_config(folder / CONFIG_FILE).get("metrics")
+    names = [*shown_in("run"), *(own if isinstance(own, dict) else {})]
     rows = [
-        f"| {METRICS[name].title} | {metrics[name]:.3f} | {metrics.get(f'low_{name}', float('nan')):.3f} to "
+        f"| {metric(name).title} | {metrics[name]:.3f} | {metrics.get(f'low_{name}', float('nan')):.3f} to "
         f"{metrics.get(f'high_{name}', float('nan')):.3f} | {metrics[f'chance_{name}']:.3f} | "
         f"{metrics[f'p_{name}']:.3f} |"
-        for name in shown_in("run")
-        if f"chance_{name}" in metrics
+        for name in names
+        if {name, f"chance_{name}", f"p_{name}"} <= metrics.keys()
     ]
     heading = ["| score | value | 95 % interval | chance (mean) | p |", "|---|---|---|---|---|"]
     return [*heading, *rows, ""] if rows else []
+
+
+def _ranking(folder: Path) -> list[str]:
+    """Return how many jobs have ended, the verdict on the best, and the best of the ranking."""
+    table = read_table(folder / RANKING_FILE)
+    n_done = int((table["state"] == DONE).sum()) if "state" in table else len(table)
+    lines = [f"{n_done} of {len(table)} jobs ended well.", ""]
+    if (folder / VERDICT_FILE).is_file():
+        verdict = read_verdict(folder / VERDICT_FILE)
+        best, title = verdict["best"], metric(verdict["measure"]).title
+        lines += [
+            f"The best of {len(verdict['configurations'])} configurations is job {best['job']}: {title} "
+            f"{best['score']:.3f}, corrected for its choice {best['corrected']:.3f} "
+            f"({best['corrected_low']:.3f} to {best['corrected_high']:.3f}), family-wise p {best['p_family']:.3f}. "
+            f"The best of all reaches {verdict['maximum']['mean']:.3f} by chance, on average.",
+            "",
+        ]
+    scores = [name for name in ("success_rate", "balanced_accuracy", "chance_balanced_accuracy") if name in table]
+    if scores:
+        lines += [
+            "| run | " + " | ".join(metric(name).title for name in scores) + " |",
+            "|---" * (1 + len(scores)) + "|",
+        ]
+        for _, row in table[table["state"] == DONE].head(BEST).iterrows():
+            lines.append(f"| {row['run']} | " + " | ".join(f"{row[name]:.3f}" for name in scores) + " |")
+        lines.append("")
+    return lines

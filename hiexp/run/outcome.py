@@ -387,9 +387,11 @@ def draw_own(outcome: Outcome, own: Mapping[str, Callable[[Outcome], Figure]], p
             if file.exists():
                 raise FileExistsError(f"hiexp draws {file.name} itself; choose another name")
             figure = function(outcome)
+            if not hasattr(figure, "savefig"):
+                raise TypeError(f"it returns {type(figure).__name__} and no figure")
             for place in files_of(file):
                 figure.savefig(place, dpi=OWN_DPI, bbox_inches="tight")
-        except Exception as error:  # of whatever the function is; nothing that has been learned is lost by it
+        except (Exception, SystemExit) as error:  # of whatever it is; nothing that has been learned is lost by it
             log.warning("pictures.%s: %s: %s; left out", name, type(error).__name__, error)
         finally:
             if "matplotlib.pyplot" in sys.modules:  # which keeps what is drawn by it

@@ -147,9 +147,19 @@ def extract(
     InputError
         If the transformer refuses the data.
     """
+    name = type(transformer).__name__
+
+    def transform(part: np.ndarray) -> np.ndarray:
+        values = transformer.transform(part)
+        if len(getattr(values, "shape", ())) < 2 or len(values) != len(part):
+            raise InputError(
+                f"feature: {name}.transform has to return an array with a row for each of {len(part)} profiles"
+            )
+        return values
+
     with _refusal_named(transformer, len(training)):
         transformer.fit(rows_taken(profiles, training), classes[training])
-        return Features(transformer, in_parts(transformer.transform, profiles))
+        return Features(transformer, in_parts(transform, profiles))
 
 
 def learn(

@@ -29,7 +29,7 @@ def write_sample(spectra: Spectra, fit: FitResult, folder: Path) -> None:
     at most 65,535. Of long tables there is ``.parquet`` in the stead of ``.csv``.
     """
     fit.write(folder)
-    write_table(spectra.catalogue, folder / CATALOGUE_FILE, index=True)
+    write_table(spectra.catalogue.rename_axis("id"), folder / CATALOGUE_FILE, index=True)
     skipped = pd.concat([spectra.skipped, fit.failures()], ignore_index=True)
     if len(skipped):
         write_table(skipped, folder / SKIPPED_FILE)

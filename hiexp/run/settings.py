@@ -324,12 +324,12 @@ def _check_present(prefix: str, node: Mapping, wanted: Sequence[str]) -> None:
 
 def _check(key: str, value: Any, raw: object, hint: Any, read: set[str]) -> None:
     """Check one value, and what it has inside."""
-    if isinstance(value, Mapping) and "_target_" in value:
-        _check_member(key, value, raw, read)
-    elif value is None and hint in (Member | None, Functions | None):
+    if value is None and hint in (Member | None, Functions | None):
         return
-    elif hint == Functions | None:
+    if hint == Functions | None:
         _check_functions(key, value, raw, read)
+    elif isinstance(value, Mapping) and "_target_" in value:
+        _check_member(key, value, raw, read)
     elif hint in (Member, Member | None) or (is_dataclass(hint) and not isinstance(value, Mapping)):
         raise InputError(f"{key}={_shown(value)}: a group has settings of its own; choose a member of it, see --help")
     elif is_dataclass(hint):

@@ -95,11 +95,11 @@ def test_what_the_page_has_is_what_was_read_and_no_id_becomes_markup(sweep, best
 def test_without_a_file_the_page_is_as_before_and_the_log_says_why(tmp_path, missing, caplog):
     folder = write_explored(tmp_path / "one_sweep")
     (folder / "0" / missing).unlink()
-    with caplog.at_level(logging.INFO, "hiexp"):
+    with caplog.at_level(logging.WARNING, "hiexp"):
         text = write_page(read_sweep(folder).ranked(), tmp_path / "page.html").read_text()
     assert "explorer-data" not in text
-    (said,) = [record.message for record in caplog.records if "explorer" in record.message]
-    assert said.startswith("The page comes without its explorer: ")
+    (said,) = [record.message for record in caplog.records if "single objects" in record.message]
+    assert said.startswith("The page comes without a view of single objects: ")
     assert "\n" not in said
 
 

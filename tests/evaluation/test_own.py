@@ -1,5 +1,7 @@
 """Metrics of a user's own have what hiexp's own have: a value, an interval, a chance level, p."""
 
+import sys
+
 import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, cohen_kappa_score, roc_auc_score
@@ -59,7 +61,11 @@ def test_of_repeats_the_mean_is_taken():
     [
         (lambda truth, predicted: 1 / 0, "ZeroDivisionError: division by zero"),
         (lambda truth, predicted: "high", "could not convert string to float: 'high'"),
-        (lambda truth: 1.0, "IndexError"),
+        (lambda truth: 1.0, "it has to take two arguments"),
+        (lambda truth, predicted: float("nan"), "it returns nan"),
+        (lambda truth, predicted: float("inf"), "it returns inf"),
+        (lambda truth, predicted: sys.exit(3), "SystemExit: 3"),
+        (lambda truth, predicted: [truth.fill(0), predicted.fill(0), 1 / 0], "ZeroDivisionError"),
         (lambda truth, y_score: 1.0, "this classifier gives no class probabilities"),
     ],
 )
@@ -67,7 +73,7 @@ def test_a_function_that_fails_is_left_out_with_a_warning(function, said, caplog
     truth, predicted, _ = classification()
     metrics = score(truth, predicted, 20, 0, own={"mine": function, "kappa": cohen_kappa_score}).metrics()
     assert "mine" not in metrics
-    assert "kappa" in metrics
+    assert metrics["kappa"] == pytest.approx(cohen_kappa_score(truth, predicted))
     assert "metrics.mine: " in caplog.text
     assert said in caplog.text
 

@@ -14,12 +14,13 @@ from hiexp.errors import InputError
 from hiexp.run.crate import Author, own_provenance, work_in, write_crate
 
 QUICK = ["dataset.n_galaxies=60", "fit=none", "feature=raw", "evaluation.permutations=20", "tracking=none"]
+OWN = ["metrics=kappa"]
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained")
-    assert train(*QUICK, "classifier=knn", cwd=folder).returncode == 0
+    assert train(*QUICK, *OWN, "classifier=knn", cwd=folder).returncode == 0
     return only_run(folder)
 
 
@@ -52,6 +53,8 @@ def test_a_run_says_how_it_is_cited_repeated_and_read(run, tmp_path):
     readme = (folder / "README.md").read_text()
     assert "python -m hiexp.train dataset.n_galaxies=60 fit=none" in readme
     assert "| balanced accuracy | " in readme
+    assert "| kappa | " in readme
+    assert "| `plots/` | Pictures |" in readme
     assert "| mock_cig | train | " in readme
     own = json.loads((run / "run.json").read_text())["files"]
     for name in own:
@@ -82,7 +85,20 @@ def test_of_a_sweep_the_page_and_the_numbers_of_its_jobs_are_exported(sweep, tmp
     assert {"sweep.html", "ranking.csv", "sweep.json"} <= {path.name for path in folder.iterdir()}
     assert {path.name for path in (folder / "0").iterdir()} >= {"config.yaml", "metrics.json", "predictions.csv"}
     assert not (folder / "0" / "model").exists()
-    assert "-m hiexp.train -m dataset.n_galaxies=60" in (folder / "README.md").read_text()
+    readme = (folder / "README.md").read_text()
+    assert "-m hiexp.train -m dataset.n_galaxies=60" in readme
+    assert "2 of 2 jobs ended well." in readme
+    assert "The best of 2 configurations is job " in readme
+    assert "| run | success rate | balanced accuracy |" in readme
+
+
+@pytest.mark.parametrize("file", ["0/predictions.csv", "1/metrics.json"])
+def test_a_sweep_whose_jobs_have_changed_since_is_refused(sweep, tmp_path, file):
+    folder = copied(sweep, tmp_path)
+    with (folder / file).open("a") as results:
+        results.write(" ")
+    with pytest.raises(InputError, match=f"{file[0]}: its results are not what they were"):
+        work_in(folder)
 
 
 def test_a_run_without_provenance_can_be_exported(run, tmp_path):

@@ -1,6 +1,7 @@
 """What came out of a run that is loaded again: numbers, tables with units, figures."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,8 +13,9 @@ from helpers.trained import learned, write_run
 from hiexp import load_run, long_tables
 from hiexp.datasets import mock_cig
 from hiexp.errors import InputError
-from hiexp.fitting import fit_busy
+from hiexp.fitting import fit_busy, fit_none
 from hiexp.long_tables import write_table
+from hiexp.run.sample import write_sample
 
 SKY = {"_target_": "hiexp.datasets.mock_cig", "_partial_": True, "n_galaxies": 12, "seed": 1}
 ODD = ["=1+1", "'=x", "NA", "0042", "", "a,b", 'say "so"', "nan", "M9"]
@@ -54,6 +56,14 @@ def long(request, monkeypatch):
 
 def counts(figure):
     return [text.get_text() for text in figure.axes[0].texts]
+
+
+def test_a_catalogue_whose_objects_have_no_column_name_is_written_with_one(tmp_path):
+    """As that of a dataset of one's own may be."""
+    spectra = mock_cig(n_galaxies=5)
+    spectra = replace(spectra, catalogue=spectra.catalogue.rename_axis(None))
+    write_sample(spectra, fit_none(spectra), tmp_path)
+    assert pd.read_csv(tmp_path / "catalogue.csv")["id"].tolist() == spectra.ids.tolist()
 
 
 def test_predictions_are_as_they_were_whatever_the_names_of_objects(run, long):

@@ -60,6 +60,7 @@ def test_every_member_of_every_group_passes_and_every_key_of_it_is_checked(group
         (["+pictures.a-b._target_=os.path.join"], "pictures.a-b: give a name of letters, digits and _"),
         (["+metrics.mine._target_=no.such"], "metrics.mine._target_=no.such: cannot be imported"),
         (["metrics=kappa", "+metrics.kappa.weight=linear"], "metrics.kappa.weight=linear: nothing reads this key"),
+        (["+metrics._target_=os.path.join"], "give a name to each function, with its _target_ below that name"),
         (["+metrics.mine=3"], "metrics={'mine': 3}: give a name to each function, with its _target_ below that name"),
         (["epochs=nan"], "epochs=nan: give a whole number from 1 up"),
         (["epochs=true"], "epochs=true: give a whole number from 1 up"),
