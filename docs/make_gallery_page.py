@@ -101,8 +101,8 @@ RUNS = (
             "the reference class.",
             "plots/training.png": "What a network recorded in each epoch of its training, on the training part "
             "and, with `classifier.early_stopping`, dashed, on the validation part.",
-            "plots/saliency.png": "For up to three objects held out of each class: profile, disc image, and which part "
-            "of the image speaks for the predicted class (solid outlines) and which against it (dashed).",
+            "plots/saliency.png": "For up to three objects held out of each class: profile, disc image, and which "
+            "part of the image speaks for the predicted class (solid outlines) and which against it (dashed).",
         },
     ),
     Run(
