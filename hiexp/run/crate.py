@@ -344,8 +344,8 @@ def _scores(folder: Path) -> list[str]:
 def _ranking(folder: Path) -> list[str]:
     """Return how many jobs have ended, the verdict on the best, and the best of the ranking."""
     table = read_table(folder / RANKING_FILE)
-    n_done = int((table["state"] == DONE).sum()) if "state" in table else len(table)
-    lines = [f"{n_done} of {len(table)} jobs ended well.", ""]
+    done = table[table["state"] == DONE] if "state" in table else table
+    lines = [f"{len(done)} of {len(table)} jobs ended well.", ""]
     if (folder / VERDICT_FILE).is_file():
         verdict = read_verdict(folder / VERDICT_FILE)
         best, title = verdict["best"], metric(verdict["measure"]).title
@@ -356,13 +356,13 @@ def _ranking(folder: Path) -> list[str]:
             f"The best of all reaches {verdict['maximum']['mean']:.3f} by chance, on average.",
             "",
         ]
-    scores = [name for name in ("success_rate", "balanced_accuracy", "chance_balanced_accuracy") if name in table]
+    scores = [name for name in ("success_rate", "balanced_accuracy", "chance_balanced_accuracy") if name in done]
     if scores:
         lines += [
             "| run | " + " | ".join(metric(name).title for name in scores) + " |",
             "|---" * (1 + len(scores)) + "|",
         ]
-        for _, row in table[table["state"] == DONE].head(BEST).iterrows():
+        for _, row in done.head(BEST).iterrows():
             lines.append(f"| {row['run']} | " + " | ".join(f"{row[name]:.3f}" for name in scores) + " |")
         lines.append("")
     return lines
