@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from helpers.commands import train
+from helpers.shared import SHARED
 from hypothesis import settings
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -15,8 +16,6 @@ from matplotlib.text import Text
 # How long an example takes says more of the machine than of the code.
 settings.register_profile("patient", settings.default, deadline=None)
 settings.load_profile("patient")
-
-SHARED = Path(__file__).parents[2] / "shared"
 
 
 @pytest.fixture(scope="session")

@@ -37,7 +37,7 @@ def test_a_trained_run_is_applied_written_and_recorded(tmp_path):
     files = {str(file.relative_to(out)) for file in out.rglob("*") if file.is_file() and ".hydra" not in file.parts}
     assert files == {
         *("catalogue.csv", "config.yaml", "predict.log", "fits.ecsv", "fits.parquet", "metrics.json", "run.json"),
-        "profiles.parquet",
+        *("profiles.parquet", "provenance.json"),
         *("predictions.csv", "dependence.csv", "parameters_by_class.csv", "trained.json"),
         *(
             f"plots/{name}.{form}"

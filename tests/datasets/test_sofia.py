@@ -6,9 +6,9 @@ import shutil
 import numpy as np
 import pytest
 from astropy.io import fits
-from conftest import SHARED
 from helpers.commands import command, only_run
 from helpers.lines import configured
+from helpers.shared import SHARED
 
 from hiexp.datasets import read_sofia
 from hiexp.errors import InputError

@@ -8,8 +8,8 @@ import pytest
 from astropy import units as u
 from astropy.coordinates import Angle
 from astropy.table import Table
-from conftest import SHARED
 from helpers.layouts import CENTRES, NAMES, OPTICAL, lines
+from helpers.shared import SHARED
 
 from hiexp.datasets import read_sofia, read_spectra
 from hiexp.errors import InputError

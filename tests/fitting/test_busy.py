@@ -8,8 +8,8 @@ import pytest
 import torch
 from astropy import units
 from astropy.io import fits
-from conftest import SHARED
 from helpers.lines import AXIS, MEASURED, busy, busy_truth, draw_busy, gaussian, make_spectra, noise, smoothed_noise
+from helpers.shared import SHARED
 
 from hiexp.datasets import mock_alfalfa
 from hiexp.errors import InputError

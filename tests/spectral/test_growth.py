@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from conftest import SHARED
+from helpers.shared import SHARED
 from hypothesis import given
 from hypothesis import strategies as st
 
