@@ -379,6 +379,7 @@ class Outcome:
 
 def draw_own(outcome: Outcome, own: Mapping[str, Callable[[Outcome], Figure]], pictures: Path) -> None:
     """Write ``NAME.png``, and what goes beside it, of each function's figure; where there is none, warn and go on."""
+    from hiexp.plots.figure import OPTIONS
     from hiexp.plots.formats import files_of
 
     for name, function in own.items():
@@ -390,7 +391,7 @@ def draw_own(outcome: Outcome, own: Mapping[str, Callable[[Outcome], Figure]], p
             if not hasattr(figure, "savefig"):
                 raise TypeError(f"it returns {type(figure).__name__} and no figure")
             for place in files_of(file):
-                figure.savefig(place, dpi=OWN_DPI, bbox_inches="tight")
+                figure.savefig(place, dpi=OWN_DPI, bbox_inches="tight", **OPTIONS.get(place.suffix, {}))
         except (Exception, SystemExit) as error:  # of whatever it is; nothing that has been learned is lost by it
             log.warning("pictures.%s: %s: %s; left out", name, type(error).__name__, error)
         finally:
