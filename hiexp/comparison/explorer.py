@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import json
-import logging
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -28,8 +27,6 @@ from hiexp.run.sample import CATALOGUE_FILE
 if TYPE_CHECKING:
     import pandas as pd
     from jinja2 import Environment
-
-log = logging.getLogger(__name__)
 
 NEIGHBOURS = 6
 PANELS = 12  # lines side by side
@@ -105,14 +102,14 @@ class Objects:
 
 
 def explorer(comparison: Comparison, templates: Environment, budget: int) -> str:
-    """Return the part of a page that shows the objects of the best run; where it cannot, nothing, and say why.
+    """Return the part of a page that shows the objects of the best run; where it cannot, a line that says why.
 
     Parameters
     ----------
     comparison : Comparison
         Ranked.
     templates : Environment
-        Has ``explorer.html``.
+        Has ``explorer.html`` and ``no_explorer.html``.
     budget : int
         Bytes that it may have.
     """
@@ -127,8 +124,7 @@ def explorer(comparison: Comparison, templates: Environment, budget: int) -> str
         around |= {"places": [LINE.format(number) for number in range(PANELS)], "alike_in": objects.alike_in}
         data, notes = packed_objects(objects, budget - len(script) - len(json.dumps(plots)) - REST)
     except InputError as error:
-        log.warning("The page comes without a view of single objects: %s", error)
-        return ""
+        return templates.get_template("no_explorer.html").render(reason=printable(str(error)))
     data |= {"marks": MARKS, "no_class": NO_CLASS_MARK}
     return templates.get_template("explorer.html").render(data=data, notes=notes, **around)
 
