@@ -42,7 +42,9 @@ def main() -> None:
     """Write the file, and say where it is."""
     options = arguments().parse_args()
     try:
-        from hiexp.run.crate import Author, work_in, write_crate
+        from hiexp.run.citable import work_in
+        from hiexp.run.crate import write_crate
+        from hiexp.run.crate_pages import Author
         from hiexp.run.summary import display_path
 
         authors = [Author.of(name) for name in options.author]

@@ -11,7 +11,9 @@ from helpers.commands import command, only_run, train
 from rocrate.rocrate import ROCrate
 
 from hiexp.errors import InputError
-from hiexp.run.crate import Author, own_provenance, work_in, write_crate
+from hiexp.run.citable import own_provenance, work_in
+from hiexp.run.crate import write_crate
+from hiexp.run.crate_pages import Author
 
 QUICK = ["dataset.n_galaxies=60", "fit=none", "feature=raw", "evaluation.permutations=20", "tracking=none"]
 OWN = ["metrics=kappa"]
