@@ -19,7 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol, Self, TypeVar
@@ -135,6 +135,7 @@ class DiskCache:
 
     folder: str
     keep_days: Positive = 30.0
+    _told: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
 
     def recall(self, stage: str, kind: type[T], given: tuple[object, ...], make: Callable[[], T]) -> T:
         """Return the result of a stage, computed by `make` unless it is known.
@@ -156,7 +157,7 @@ class DiskCache:
         entry = self.entry(stage, given)
         name = entry.name
         with suppress(Exception):  # nobody need wait for another to read; what is damaged is looked at in turn
-            return _read(entry, kind)
+            return self._read(entry, kind)
         with ExitStack() as stack, ExitStack() as remains:
             try:
                 stack.enter_context(locked(entry.with_name(f".{name}.lock")))
@@ -165,7 +166,7 @@ class DiskCache:
                 return make()
             if entry.is_dir():
                 try:
-                    return _read(entry, kind)
+                    return self._read(entry, kind)
                 except Exception as error:  # any reader error
                     log.warning("%s is damaged (%s) and made again", entry, error)
                     shutil.rmtree(entry)
@@ -200,6 +201,17 @@ class DiskCache:
         """Remove a result that nobody will ask for again."""
         shutil.rmtree(self.entry(stage, given), ignore_errors=True)
 
+    def _read(self, entry: Path, kind: type[T]) -> T:
+        sizes = json.loads((entry / SIZES_FILE).read_text())
+        if sizes != _sizes(entry):
+            raise ValueError("its files are not as long as they were")
+        if entry.name not in self._told:  # fifty folds ask for the same
+            self._told.add(entry.name)
+            log.info("Loaded from cache: %s", entry.name)
+        with suppress(OSError):
+            os.utime(entry)  # it is in use
+        return kind.load(entry)
+
 
 def remove_unused(folder: Path, keep_days: float) -> None:
     """Remove, once a day, what a cache has not used for so many days and what killed processes have left."""
@@ -211,16 +223,6 @@ def remove_unused(folder: Path, keep_days: float) -> None:
         unused = time.time() - entry.stat().st_mtime
         if ENTRY.fullmatch(entry.name) and unused > (DAY if "partial" in entry.name else keep_days * DAY):
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
-
-
-def _read(entry: Path, kind: type[T]) -> T:
-    sizes = json.loads((entry / SIZES_FILE).read_text())
-    if sizes != _sizes(entry):
-        raise ValueError("its files are not as long as they were")
-    log.info("Loaded from cache: %s", entry.name)
-    with suppress(OSError):
-        os.utime(entry)  # it is in use
-    return kind.load(entry)
 
 
 def _write(entry: Path, partial: Path, result: Stored) -> None:

@@ -79,7 +79,7 @@ class AsymmetryDensity:
         counted = _independent(truth, width)
         # One thread each: the products are small.
         n_jobs = min(NETWORKS, effective_n_jobs(-1)) if len(inputs) > SHARED else 1
-        each = Parallel(n_jobs, return_as="generator")(
+        each = Parallel(n_jobs, return_as="generator", max_nbytes=None)(  # torch warns of what joblib maps
             delayed(_trained)(scaled, bins, len(bounds) - 1, counted, seed + number) for number in range(NETWORKS)
         )
         trained = list(tqdm(each, desc="training networks", total=NETWORKS, delay=1, leave=False))

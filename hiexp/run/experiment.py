@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
+from tqdm import tqdm
 
 from hiexp.errors import InputError
 from hiexp.garbage import freeze_imports
@@ -184,9 +185,12 @@ def run_experiment(cfg: DictConfig, folder: Path, metrics: dict[str, float], wat
                 cfg, cache, labels, profiles, seen, spectra, divisions, folder, watch
             )
     ruled, measures = without_classifier(cfg, cache, profiles, spectra.reference, fits, divisions[0].train)
+    first, n_divisions = divisions[0], len(divisions)
+    several = f" in the first of {n_divisions} folds" if n_divisions > 1 else ""
+    log.info("%d objects to train on, %d held out%s", len(first.train), len(first.test), several)
     parts = [
         learn_part(cfg, cache, labels, profiles, seen, spectra, fits, quantities, measures, part, metrics)
-        for part in divisions
+        for part in tqdm(divisions, desc="folds", unit=" folds", delay=1, leave=False, disable=n_divisions == 1)
     ]
     windows, own = fit.windows[taking_part], functions_of(cfg, "metrics")
     n_draws = cfg.evaluation.permutations
@@ -355,7 +359,6 @@ def learn_part(
     from hiexp.run.compact import FeaturePlaces, on_a_page
     from hiexp.run.outcome import Part
 
-    log.info("%d objects to train on, %d held out", len(division.train), len(division.test))
     learned = learn_classes(cfg, cache, labels, profiles, seen, spectra.reference, division, metrics)
     assigned, features = learned.assigned, learned.features
     classes, training = assigned.classes, assigned.training

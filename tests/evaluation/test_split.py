@@ -101,6 +101,8 @@ def test_the_command_with_folds(hiexp_train, tmp_path):
     assert metrics["n_test"] == rows["id"].nunique()
     assert sorted(folder.name for folder in (run / "model").glob("fold_*")) == ["fold_1", "fold_2", "fold_3"]
     assert f"{metrics['accuracy']:.3f}" in screen.stdout
+    assert screen.stdout.count("objects to train on") == 1
+    assert "held out in the first of 6 folds" in screen.stdout
 
 
 def test_folds_need_a_reference():

@@ -15,6 +15,7 @@ from hiexp.errors import InputError
 from hiexp.fitting import fit_none, fit_whole
 from hiexp.posterior import LINE_INPUTS, AsymmetryDensity, AsymmetryPosterior
 from hiexp.posterior import learned as learning
+from hiexp.posterior.density import SHARED
 from hiexp.posterior.learned import learned_density
 from hiexp.posterior.sky import simulate
 from hiexp.run.allowed import ESTIMATORS
@@ -69,6 +70,13 @@ def test_the_seed_says_what_is_learned(simulated):
         np.testing.assert_array_equal(values, getattr(same, name))
     assert np.abs(one.last - other.last).max() > 0.01
     np.testing.assert_array_equal(one.bounds, other.bounds)
+
+
+@pytest.mark.slow
+def test_processes_learn_of_many_lines_without_a_word(simulated, capfd):
+    many = [np.concatenate([values] * (SHARED // len(values) + 1)) for values in simulated]
+    AsymmetryDensity.train(*many, 1.0, 0)
+    assert "Warning" not in capfd.readouterr().err
 
 
 def test_what_is_kept_is_read_again(density, tmp_path):
