@@ -120,7 +120,7 @@ RUNS = (
         "hiexp.train classifier=random_forest dataset.n_galaxies=200",
         {
             "plots/images.png": "Profiles and the disc images made of them, four of each class, of a classifier "
-            "without saliency.",
+            "without saliency; below each, how far the profile's window reaches from its middle.",
         },
     ),
     Run(

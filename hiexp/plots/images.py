@@ -11,11 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from hiexp.features.raw import unit_range
-from hiexp.plots.figure import caption, largest_classes, panels, short
+from hiexp.plots.figure import SMALL, caption, largest_classes, panels, short
 
 EXAMPLES = 4
 SIDE = 1.1  # of an image, inches
-MARGINS, GAP = {"left": 0.1, "right": 0.8, "bottom": 0.1, "top": 0.5}, (0.1, 0.3)  # inches
+MARGINS, GAP = {"left": 0.1, "right": 0.8, "bottom": 0.2, "top": 0.5}, (0.1, 0.4)  # inches
 PROFILE = (1.06, 0.5)  # where the profile above it begins, and how high it is, in sides of the image
 
 
@@ -28,6 +28,11 @@ def image_colours(images: Sequence[np.ndarray]) -> dict[str, Any]:
     return {"cmap": "RdBu", "vmin": -1, "vmax": 1} if differences else {"cmap": "magma_r", "vmin": 0, "vmax": 1}
 
 
+def reach(window: np.ndarray) -> str:
+    """Return how far a window reaches from its middle, as it stands beside a profile that has no axis."""
+    return f"±{np.ptp(window) / 2:.0f} km/s"
+
+
 def draw_profile(panel: Axes, profile: np.ndarray, bottom: float, height: float) -> None:
     """Draw a profile over 0..1, with a mark at the middle, about which differences are taken."""
     panel.plot([0.5, 0.5], [bottom, bottom + height], color="0.8", lw=0.8)
@@ -36,7 +41,11 @@ def draw_profile(panel: Axes, profile: np.ndarray, bottom: float, height: float)
 
 
 def plot_images(
-    profiles: np.ndarray, predicted: np.ndarray, transform: Callable[[np.ndarray], np.ndarray], file: Path
+    profiles: np.ndarray,
+    predicted: np.ndarray,
+    transform: Callable[[np.ndarray], np.ndarray],
+    file: Path,
+    windows: np.ndarray | None = None,
 ) -> None:
     """Draw a few members of each predicted class: the profile above its image.
 
@@ -51,6 +60,8 @@ def plot_images(
         the study's colours.
     file : Path
         The PNG to write.
+    windows : ndarray, shape (N, 2), optional
+        Ends of the window that each profile fills, km/s: from its middle as far as is said below an image.
     """
     classes, counts, words = largest_classes(predicted)
     examples = [np.flatnonzero(predicted == name)[:EXAMPLES] for name in classes]
@@ -65,8 +76,10 @@ def plot_images(
             row = drawn[EXAMPLES * line :]
             title = f"class {short(name)}: {len(members)} of {count} profile{'s' if count > 1 else ''}"
             row[0].set_title(title, loc="left")
-            for panel, profile, image in zip(row, profiles[members], images[line], strict=False):
-                draw_profile(panel, profile, *PROFILE)
+            for panel, member, image in zip(row, members, images[line], strict=False):
+                draw_profile(panel, profiles[member], *PROFILE)
+                if windows is not None:
+                    panel.text(0.5, -0.03, reach(windows[member]), ha="center", va="top", fontsize=SMALL)
                 shown = panel.imshow(np.moveaxis(image, 0, -1).squeeze(), extent=(0, 1, 0, 1), **colours)
                 panel.set(xlim=(0, 1), ylim=(0, sum(PROFILE)))
         caption(figure, f"Profiles and the images made of them, by predicted class{words}")

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.stats import binomtest
 
 from hiexp.errors import InputError
-from hiexp.plots.figure import caption, largest_classes, panels, short
+from hiexp.plots.figure import SMALL, caption, largest_classes, panels, short
 from hiexp.spectra import UNKNOWN
 
 if TYPE_CHECKING:
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from hiexp.run.outcome import Outcome
+
+COLUMNS = 3
+X, Y = (-0.04, 1.14), (-0.04, 1.04)  # ends of the axes: points at 0 and at 1 are whole, and their numbers have room
 
 
 def reliability(outcome: Outcome, bins: int = 5) -> Figure:
@@ -50,22 +53,22 @@ def reliability(outcome: Outcome, bins: int = 5) -> Figure:
     probability, right = np.concatenate(said), np.concatenate(true)
     shown, _, words = largest_classes(truth[truth != UNKNOWN])
     shown = shown[np.isin(shown, outcome.classes)]
-    with panels(None, len(shown), 4, (2.2, 2.2), bottom=0.6, gap=(0.25, 0.5)) as (figure, axes):
+    with panels(None, len(shown), COLUMNS, (2.05, 2.05), gap=(0.2, 0.5)) as (figure, axes):
         for place, (name, panel) in enumerate(zip(shown, axes, strict=True)):
             column = np.flatnonzero(outcome.classes == name)[0]
             panel.plot([0, 1], [0, 1], color="0.6", lw=1)
             _draw(panel, probability[:, column], right[:, column], bins)
             panel.set(
-                xlim=(0, 1),
-                ylim=(0, 1),
+                xlim=X,
+                ylim=Y,
                 xticks=(0, 0.5, 1),
                 title=f"class {short(name)}, {right[:, column].sum()} objects",
             )
-            if place % 4:
+            if place % COLUMNS:
                 panel.set_yticklabels([])
         caption(
             figure,
-            f"{len(right)} objects held out{words}",
+            f"{len(right)} objects held out{words}; numbers: objects of a point",
             "probability by the classifier",
             "fraction that is of the class",
         )
@@ -73,7 +76,7 @@ def reliability(outcome: Outcome, bins: int = 5) -> Figure:
 
 
 def _draw(panel: Axes, probability: np.ndarray, right: np.ndarray, bins: int) -> None:
-    """Draw the points of one class."""
+    """Draw the points of one class, beside each how many objects it stands for."""
     into = np.minimum((probability * bins).astype(int), bins - 1)
     filled = np.unique(into)
     at = np.array([probability[into == one].mean() for one in filled])
@@ -82,3 +85,5 @@ def _draw(panel: Axes, probability: np.ndarray, right: np.ndarray, bins: int) ->
     intervals = np.array([[*binomtest(hits, total).proportion_ci()] for hits, total in counts])
     errors = np.abs(intervals.T - fraction)
     panel.errorbar(at, fraction, yerr=errors, color="C0", marker="o", ms=4, lw=1, capsize=2)
+    for x, y, (_, total) in zip(at, fraction, counts, strict=True):
+        panel.annotate(str(total), (x, y), (4, -3), textcoords="offset points", va="center", fontsize=SMALL)

@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from scipy.ndimage import gaussian_filter
 
 from hiexp.plots.figure import SMALL, caption, largest_classes, panels
-from hiexp.plots.images import draw_profile, image_colours
+from hiexp.plots.images import draw_profile, image_colours, reach
 from hiexp.plots.labels import OF_HALF_WINDOW, OFFSET
 from hiexp.printable import printable
 
@@ -97,8 +97,8 @@ def plot_saliency(
                 weight = saliency[member].sum(axis=0) if images else saliency[member]
                 weight = gaussian_filter(weight, SMOOTHING)
                 weight = weight / max(np.abs(weight).max(), np.finfo(float).tiny)
-                reach = "" if windows is None or not images else f", ±{np.ptp(windows[member]) / 2:.0f} km/s"
-                title = printable(titles[member], int(LETTERS * size[0]) - len(reach)) + reach
+                far = "" if windows is None or not images else f", {reach(windows[member])}"
+                title = printable(titles[member], int(LETTERS * size[0]) - len(far)) + far
                 panel.set_title(title, loc="left", fontsize=SMALL)
                 if images:
                     draw_profile(panel, profiles[member], 0, 1)

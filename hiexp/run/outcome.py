@@ -499,7 +499,8 @@ def draw_what_classifier_sees(model: Pipeline, objects: Objects, candidates: np.
         profiles, sample = objects.profiles[shown], objects.sample
         plots.plot_saliency(profiles, values, saliency, predicted, titles, file, sample=sample, windows=windows)
     elif not takes_lines(feature) and feature.transform(objects.profiles[:1]).ndim == 4:
-        plots.plot_images(objects.profiles, objects.predicted, feature.transform, pictures / "images.png")
+        file = pictures / "images.png"
+        plots.plot_images(objects.profiles, objects.predicted, feature.transform, file, objects.windows)
 
 
 def known_classes(classes: np.ndarray) -> pd.arrays.IntegerArray:

@@ -187,7 +187,10 @@ def test_images_are_drawn_on_the_scale_of_their_kind(drawn, settings, colours):
     profiles = np.random.default_rng(0).normal(size=(9, 40)).cumsum(axis=1)
     predicted = np.array([0, 0, 0, 0, 0, 0, 2, 2, 7])
     feature = DiscImage(size=8, **settings).fit(profiles)
-    plot_images(profiles, predicted, feature.transform, "unused")
+    windows = np.full((9, 2), 5000.0) + np.arange(9)[:, None] * [-10, 10]
+    plot_images(profiles, predicted, feature.transform, "unused", windows)
+    said = [text.get_text() for panel in drawn[0].axes for text in panel.texts]
+    assert said == [f"±{10 * row} km/s" for row in (0, 1, 2, 3, 6, 7, 8)]
     images = [image for panel in drawn[0].axes for image in panel.images]
     assert len(images) == 4 + 2 + 1
     titles = [panel.get_title(loc="left") for panel in drawn[0].axes]
