@@ -15,7 +15,7 @@ from hiexp.plots.figure import SMALL, caption, largest_classes, panels, short
 
 EXAMPLES = 4
 SIDE = 1.1  # of an image, inches
-MARGINS, GAP = {"left": 0.1, "right": 0.8, "bottom": 0.2, "top": 0.5}, (0.1, 0.4)  # inches
+MARGINS, GAP = {"left": 0.1, "right": 0.8, "bottom": 0.18, "top": 0.5}, (0.1, 0.32)  # inches
 PROFILE = (1.06, 0.5)  # where the profile above it begins, and how high it is, in sides of the image
 
 
