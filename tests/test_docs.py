@@ -50,6 +50,15 @@ def test_parameter_descriptions_are_noun_phrases():
                 assert not re.match(r" +Of ", line), f"{file}: {before.strip()}: {line.strip()}"
 
 
+def test_no_page_has_a_name_that_sphinx_gives_a_page_of_its_own():
+    assert not {file.stem for file in (ROOT / "docs").glob("*.md")} & {
+        "search",
+        "genindex",
+        "modindex",
+        "py-modindex",
+    }
+
+
 def test_the_gallery_names_and_shows_every_picture_that_is_written():
     page = (ROOT / "docs" / "gallery.md").read_text()
     sources = [file.read_text() for file in ROOT.glob("hiexp/**/*.py")]

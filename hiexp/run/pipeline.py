@@ -13,6 +13,7 @@ import numpy as np
 from sklearn.base import ClassifierMixin, TransformerMixin
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
+from threadpoolctl import threadpool_limits
 
 from hiexp.errors import InputError
 from hiexp.features import Flatten
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from hiexp.labels import Assignment
     from hiexp.spectra import Spectra
 
+MANY = 10_000  # objects from which on several threads gain time
 
 # Is told the epoch, and given what classifies rows of the features by the network as far as it has come: their class
 # probabilities, shape (N, C), and the classes that these are of.
@@ -199,7 +201,7 @@ def learn(
             )
 
     watched = {"each_epoch": told} if each_epoch and getattr(classifier, "tells_epochs", False) else {}
-    with _refusal_named(classifier, len(training)):
+    with _refusal_named(classifier, len(training)), _threads(len(training)):
         classifier.fit(values, classes[training], **watched)
     return Pipeline([*steps, ("classifier", classifier)])
 
@@ -237,11 +239,16 @@ def predict(model: Pipeline, features: Features) -> tuple[np.ndarray, np.ndarray
     def most_probable(values: np.ndarray) -> np.ndarray:
         return classifier.predict_proba(laid_out(values))
 
-    with _refusal_named(classifier, len(features.values)):
+    with _refusal_named(classifier, len(features.values)), _threads(len(features.values)):
         probability = in_parts(most_probable, features.values) if hasattr(classifier, "predict_proba") else None
         if probability is not None and getattr(classifier, "predicts_most_probable", False):
             return classifier.classes_[probability.argmax(axis=1)], probability
         return np.asarray(in_parts(lambda values: classifier.predict(laid_out(values)), features.values)), probability
+
+
+def _threads(n_objects: int) -> threadpool_limits:
+    """Keep libraries to one thread for few objects: on a busy processor the others are waited for."""
+    return threadpool_limits(1 if n_objects < MANY else None)
 
 
 @contextmanager

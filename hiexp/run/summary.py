@@ -88,7 +88,7 @@ def summary(
     lines.append(f"predictions  {display_path(written_table(folder / PREDICTIONS_FILE))}")
     if transferred is not None:
         lines.append(f"{'':13}{display_path(written_table(folder / TRANSFER_FOLDER / PREDICTIONS_FILE))}")
-    return "\n".join([*lines, *_places(cfg, folder), f"try next:  {command} {_following(cfg, job)}"])
+    return "\n".join([*lines, *_places(cfg, folder), f"try next:  {command} {_following(cfg, job)}".rstrip()])
 
 
 def training_one_line(metrics: Mapping[str, float]) -> str:

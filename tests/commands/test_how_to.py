@@ -10,7 +10,7 @@ import pytest
 
 PAGES = Path(__file__).parents[2] / "docs" / "how-to"
 BLOCK = re.compile(
-    r"^```(?:\{code-block\} \w+\n:caption: (?P<file>\S+)|bash)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
+    r"^```(?:\{code-block\} \w+\n:caption: `(?P<file>\S+)`|bash)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
 )
 TYPED = [*sorted((PAGES / "extend").glob("[!i]*.md")), PAGES / "cite.md"]
 
