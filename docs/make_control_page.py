@@ -100,9 +100,10 @@ family-wise p of at most 0.05, which is 5 % if p is what it should be.
 
 **Where the classes have nothing to do with the profiles, p is uniform or larger**: the first two rows. With random
 labels the null hypothesis of the permutations is then true, and p is uniform (Kolmogorov-Smirnov test:
-{uniform:.2f}). With honest ones it is true but for one thing, an object held out by one configuration trains another, and p is too large
-if anything ({mean_honest:.2f} on average instead of 0.50; the same test: {uniform_honest:.2f}). The
-permutations know of all 54 configurations at once, so the best of them is not significant by having been chosen.
+{uniform:.2f}). With honest ones it is true but for one thing, an object held out by one configuration
+trains another, and p is too large if anything ({mean_honest:.2f} on average instead of 0.50; the same test:
+{uniform_honest:.2f}). The permutations know of all 54 configurations at once, so the best of them is not significant
+by having been chosen.
 
 **In the control on a sample that has classes, it is not**: {small:.0%} of the controls have p <= 0.05, although
 their labels are noise. That is no error of p. It answers whether the predictions are independent of the classes,
