@@ -165,10 +165,10 @@ def _raised_in(error: BaseException) -> str:
 def _prepared(word: str) -> str:
     """Return a word with ``~`` as the home folder, which shells leave alone after ``=``, and without a password.
 
-    Tags of a run need no ``+``. Names of objects and forms of export are lists, which need no brackets and are no
-    sweep.
+    Tags of a run need no ``+``. Names of objects and forms of export are lists, which need no brackets or
+    quotes and are no sweep.
     """
-    if found := re.fullmatch(rf"({'|'.join(LISTS)})=(?!null$)([^\[\]{{}}\"']+)", word):
+    if found := re.fullmatch(rf"({'|'.join(LISTS)})=(?!null$)\[?([^\[\]{{}}\"']+)\]?", word):
         return f"{found[1]}=[{','.join(json.dumps(one.strip()) for one in found[2].split(','))}]"
     word = re.sub(r"^(?=tracking\.tags(\.\w+)?=)", "++", word)  # of which the settings cannot know the names
     word = re.sub(r"(?<==)~(?=/|$)", lambda _: str(Path.home()), word, count=1)

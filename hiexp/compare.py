@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from hiexp.commandline import start
 from hiexp.configs import store_uri
 from hiexp.errors import InputError
-from hiexp.run.files import OVERRIDES_FILE, PREDICTIONS_FILE
+from hiexp.run.files import PREDICTIONS_FILE
 
 if TYPE_CHECKING:  # --help waits for nothing
     from hiexp.comparison.mlflow_runs import Store
@@ -125,14 +125,14 @@ def read(sweep: str | None, experiment: str | None, uri: str | None, root: str) 
         If there are no such runs.
     """
     from hiexp.comparison.runs import read_sweep
+    from hiexp.run.membership import jobs_of, sweeps_below
 
     if experiment is not None:
         return _store(uri, root).experiment(experiment)
     named = None if sweep in (None, "latest") else Path(sweep)
     if named is None and uri is None:
-        folders = sorted({file.parents[2] for file in Path(root, "runs").glob(f"*/*_sweep*/*/{OVERRIDES_FILE}")})
-        if folders:
-            return read_sweep(folders[-1])
+        if sweeps := [folder for folder in sweeps_below(Path(root, "runs")) if jobs_of(folder)]:
+            return read_sweep(sweeps[-1])
         if not Path(root, "mlruns").exists():
             raise InputError(
                 "no sweep in runs/ and no store in mlruns/: type this in the folder where the runs were started, "

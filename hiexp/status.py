@@ -39,17 +39,17 @@ def chosen_sweep(words: list[str]) -> Path:
     InputError
         If there is none.
     """
-    from hiexp.run.membership import SWEEP_FILE
+    from hiexp.run.membership import sweeps_below
 
     roots = [word.removeprefix("root=") for word in words if word.startswith("root=")]
     named = [word for word in words if not word.startswith("root=")]
     if named:
         return Path(named[0])
     root = Path(roots[-1] if roots else ".")
-    folders = sorted(file.parent for file in root.glob(f"runs/*/*/{SWEEP_FILE}"))
-    if not folders:
+    sweeps = sweeps_below(root / "runs")
+    if not sweeps:
         raise InputError(f"{root / 'runs'}: no sweep is there; give its FOLDER, or root=FOLDER as in its command")
-    return folders[-1]
+    return sweeps[-1]
 
 
 def main() -> None:

@@ -37,4 +37,5 @@ def choose(spectra: Spectra, names: Sequence[str]) -> Spectra:
             why = f"could not be read: {skipped[key]}" if key in skipped else f"none of the {len(keys)} objects{like}"
             raise InputError(f"ids={shown(name)}: {why}")
     of_them = [key in wanted for key in keys]
-    return replace(spectra.take(np.array(of_them)), skipped=spectra.skipped[:0], unmatched=spectra.unmatched[:0])
+    unmatched = spectra.unmatched[spectra.unmatched["name"].map(name_key).isin(wanted)]
+    return replace(spectra.take(np.array(of_them)), skipped=spectra.skipped[:0], unmatched=unmatched)

@@ -44,8 +44,34 @@ MEANINGS = {
     "dependence.csv": "How strongly the classes depend on parameters of the objects",
     "parameters_by_class.csv": "Medians of the objects' parameters by class",
     "sweep.html": "The sweep on one page",
+    "sweep.png": "The scores of the sweep",
+    "skipped.csv": "What could not be used, and why",
+    "unmatched.csv": "What a catalogue and the spectra do not have in common",
+    "table.tex": "The table of fits for a paper, LaTeX",
+    "table.csv": "The table of fits, rounded to its errors",
+    "table.mrt": "The table of fits as the AAS's machine-readable table",
+    "table.vot": "The table of fits as VOTable",
+    "fits_pass1.parquet": "The fits of the first pass",
+    "fits_pass2.parquet": "The fits of the second pass",
     PROVENANCE_FILE: "The command, the versions of the code, and the samples",
     RUN_FILE: "SHA-256 of every result",
+}
+STUDY = {
+    "type": "article",
+    "title": "Classification of HI Galaxy Profiles using Unsupervised Learning and Convolutional Neural Networks",
+    "authors": [{"family-names": "Jaimes-Illanes"}],
+    "year": 2025,
+    "notes": "arXiv:2501.11657",
+}
+BUSY_FUNCTION = {
+    "type": "article",
+    "title": "The busy function: a new analytic function for describing the integrated 21-cm spectral profile of "
+    "galaxies",
+    "authors": [{"family-names": "Westmeier"}],
+    "journal": "Monthly Notices of the Royal Astronomical Society",
+    "volume": 438,
+    "start": 1176,
+    "year": 2014,
 }
 BEST = 20  # of the jobs of a sweep, in its README
 
@@ -78,16 +104,14 @@ class Author:
 
 
 def citation(work: Work, authors: Sequence[Author]) -> str:
-    """Return ``CITATION.cff``: how to cite the work, the code that made it, and the study whose steps these are."""
+    """Return ``CITATION.cff``: how to cite the work, the code that made it, and whose steps these are."""
     version = work.provenance["code_version"] if work.provenance else __version__
     hiexp = {"type": "software", "title": "hiexp", "authors": [{"name": "hiexp developers"}], "version": version}
-    study = {
-        "type": "article",
-        "title": "Classification of HI Galaxy Profiles using Unsupervised Learning and Convolutional Neural Networks",
-        "authors": [{"family-names": "Jaimes-Illanes"}],
-        "year": 2025,
-        "notes": "arXiv:2501.11657",
-    }
+    config = next((work.folder / path for path in work.files if path.name == CONFIG_FILE), None)
+    settings = read_config(config) if config else {}
+    fitted = settings.get("fit")
+    busy = isinstance(fitted, dict) and fitted.get("_target_") == "hiexp.fitting.fit_busy"
+    steps = [*([BUSY_FUNCTION] if busy else []), *([STUDY] if "classifier" in settings else [])]
     said = {
         "cff-version": "1.2.0",
         "message": "Please cite these results, the code that made them, and the source of the spectra.",
@@ -95,7 +119,7 @@ def citation(work: Work, authors: Sequence[Author]) -> str:
         "title": work.title,
         "authors": [author.citation for author in authors] or [{"name": "authors to be named here"}],
         "date-released": f"{work.ended:%Y-%m-%d}",
-        "references": [hiexp, study],
+        "references": [hiexp, *steps],
     }
     return yaml.safe_dump(said, sort_keys=False, allow_unicode=True, width=118)
 
@@ -117,7 +141,10 @@ def readme(work: Work) -> str:
     lines += _ranking(work.folder) if work.is_sweep else _scores(work.folder)
     lines += ["| file | what it has |", "|---|---|"]
     names = dict.fromkeys(path.parts[0] + "/" * (len(path.parts) > 1) for path in work.files)
-    lines += [f"| `{name}` | {MEANINGS.get(name, '')} |" for name in names]
+    jobs = [name for name in names if work.is_sweep and name.endswith("/")]
+    lines += [f"| `{name}` | {MEANINGS.get(name, '')} |" for name in names if name not in jobs]
+    if jobs:
+        lines.append(f"| `{jobs[0]}` to `{jobs[-1]}` | Settings, scores and predictions of each job |")
     return "\n".join([*lines, ""])
 
 

@@ -17,7 +17,7 @@ from pydantic import TypeAdapter
 
 from hiexp.commandline import words_typed
 from hiexp.printable import duration, natural_order
-from hiexp.run.files import OVERRIDES_FILE
+from hiexp.run.files import CONFIG_FILE, METRICS_FILE, OVERRIDES_FILE, SWEEP_HYDRA_FILE
 from hiexp.tracking.mlflow_store import PARENT_TAG, SWEEP_UID_TAG
 from hiexp.writing import write_whole
 
@@ -184,6 +184,25 @@ def _names(folder: Path) -> list[str]:
 
 def _state(name: str) -> str:
     return name.split(".")[1]
+
+
+def folders_below(runs: Path) -> Iterator[Path]:
+    """Yield the folders of runs and sweeps below a folder, however deep they lie; not those of a sweep's jobs."""
+    for place, folders, files in os.walk(runs):
+        if ".hydra" in folders or not {CONFIG_FILE, METRICS_FILE, SWEEP_FILE, SWEEP_HYDRA_FILE}.isdisjoint(files):
+            folders.clear()
+            yield Path(place)
+
+
+def sweeps_below(runs: Path) -> list[Path]:
+    """Return the folders of the sweeps below a folder, at the end the one begun last."""
+    begun = {}
+    for folder in folders_below(runs):
+        files = [folder / name for name in (SWEEP_FILE, SWEEP_HYDRA_FILE)]
+        times = [file.stat().st_mtime_ns for file in files if file.is_file()]
+        if times:
+            begun[folder] = max(times), folder
+    return sorted(begun, key=lambda folder: begun[folder])
 
 
 def jobs_of(folder: Path) -> list[Path]:

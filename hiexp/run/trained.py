@@ -36,7 +36,7 @@ from hiexp.run.files import (
     model_folders,
     sha256,
 )
-from hiexp.run.membership import jobs_of
+from hiexp.run.membership import folders_below, jobs_of
 from hiexp.run.reading import read_config, read_metrics, read_reason
 from hiexp.run.reproduce import reproduce_command
 from hiexp.tracking.mlflow_store import SWEEP, UID_TAG
@@ -169,8 +169,8 @@ def _files(folder: Path) -> Iterator[Path]:
 
 def _latest(runs: Path) -> Path:
     """Return the folder of the run, or of the sweep, that has ended last and has trained."""
-    ends = [*runs.glob(f"*/*/{METRICS_FILE}"), *runs.glob(f"*/*/{RANKING_FILE}")]
-    for end in sorted(ends, key=lambda file: file.stat().st_mtime, reverse=True):
+    ends = (folder / name for folder in folders_below(runs) for name in (METRICS_FILE, RANKING_FILE))
+    for end in sorted((file for file in ends if file.is_file()), key=lambda file: file.stat().st_mtime, reverse=True):
         of_sweep = end.name == RANKING_FILE
         try:
             if any(_has_trained(folder) for folder in (jobs_of(end.parent) if of_sweep else [end.parent])):

@@ -237,7 +237,9 @@ def test_of_a_job_done_again_the_one_that_ended_well_counts(tracked_run):
 def test_the_latest_sweep_is_a_table_of_54_lines(tmp_path):
     write_sweep(tmp_path / "runs" / "2026-11-21" / "12-00-00_sweep", SMALL)
     write_sweep(tmp_path / "runs" / "2026-11-22" / "11-00-00_sweep", SMALL)
-    write_sweep(tmp_path / "runs" / "2026-11-22" / "11-00-00_sweep_2", GRID)
+    write_sweep(tmp_path / "runs" / "grid", GRID)
+    (tmp_path / "runs" / "later").mkdir()  # which has begun no job
+    (tmp_path / "runs" / "later" / "multirun.yaml").touch()
     _, screen, _ = compare(cwd=tmp_path)
     assert len(re.findall(r"^ +\d+  0\.\d+ \[", screen, re.MULTILINE)) == 54
     assert compare("--help", cwd=tmp_path)[0] == 0

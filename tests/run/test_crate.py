@@ -3,6 +3,7 @@
 import json
 import shutil
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from rocrate.rocrate import ROCrate
 from hiexp.errors import InputError
 from hiexp.run.citable import own_provenance, work_in
 from hiexp.run.crate import write_crate
-from hiexp.run.crate_pages import Author
+from hiexp.run.crate_pages import Author, citation
 
 QUICK = ["dataset.n_galaxies=60", "fit=none", "feature=raw", "evaluation.permutations=20", "tracking=none"]
 OWN = ["metrics=kappa"]
@@ -52,6 +53,7 @@ def test_a_run_says_how_it_is_cited_repeated_and_read(run, tmp_path):
         {"name": "AMIGA team"},
     ]
     assert citation["cff-version"] == "1.2.0"
+    assert [work["title"].split()[0] for work in citation["references"]] == ["hiexp", "Classification"]
     readme = (folder / "README.md").read_text()
     assert "python -m hiexp.train dataset.n_galaxies=60 fit=none" in readme
     assert "| balanced accuracy | " in readme
@@ -90,6 +92,7 @@ def test_of_a_sweep_the_page_and_the_numbers_of_its_jobs_are_exported(sweep, tmp
     readme = (folder / "README.md").read_text()
     assert "-m hiexp.train -m dataset.n_galaxies=60" in readme
     assert "2 of 2 jobs ended well." in readme
+    assert "| `0/` to `1/` | Settings, scores and predictions of each job |" in readme
     assert "The best of 2 configurations is job " in readme
     assert "| run | success rate | balanced accuracy |" in readme
 
@@ -113,6 +116,13 @@ def test_a_run_without_provenance_can_be_exported(run, tmp_path):
     write_crate(work_in(folder), [], tmp_path / "it.zip")
     with zipfile.ZipFile(tmp_path / "it.zip") as content:
         assert "made before hiexp kept them" in content.read("README.md").decode()
+
+
+def test_a_curve_that_was_fitted_is_cited(run, tmp_path):
+    folder = copied(run, tmp_path)
+    (folder / "config.yaml").write_text("fit: {_target_: hiexp.fitting.fit_busy}")
+    (reference,) = yaml.safe_load(citation(replace(work_in(run), folder=folder), []))["references"][1:]
+    assert (reference["authors"], reference["year"]) == ([{"family-names": "Westmeier"}], 2014)
 
 
 def test_results_that_have_changed_since_are_refused(run, tmp_path):

@@ -137,7 +137,7 @@ def test_a_page_says_what_is_measured_and_flagged(sample, written, tmp_path):
 @pytest.mark.slow
 def test_the_command_for_chosen_objects(appss, tmp_path):
     words = ["dataset=alfalfa", f"dataset.path={appss}"]
-    result = command("hiexp.fit", *words, "ids=105258,113910", "export=latex,mrt", cwd=tmp_path)
+    result = command("hiexp.fit", *words, "ids=[105258,113910]", "export=latex,mrt", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     run = only_run(tmp_path)
     assert [page.name for page in sorted((run / "plots" / "objects").iterdir())] == ["105258.pdf", "113910.pdf"]
@@ -153,3 +153,12 @@ def test_a_name_that_is_not_there_is_told_with_one_like_it(sample):
     with pytest.raises(InputError, match="ids=007: could not be read: is empty"):
         choose(lost, ["007"])
     assert choose(spectra, ["ngc 1_A"]).ids.tolist() == ["NGC 1_a"]
+
+
+def test_what_the_catalogue_does_not_know_of_those_chosen_is_told(sample):
+    spectra, _ = sample
+    unmatched = pd.DataFrame(
+        {"name": ["NGC 1_a", "NGC 9"], "reason": ["an object without a row in the catalogue"] * 2}
+    )
+    chosen = choose(replace(spectra, unmatched=unmatched), ["NGC 1_a"])
+    assert chosen.unmatched["name"].tolist() == ["NGC 1_a"]

@@ -51,6 +51,14 @@ def test_the_latest_is_the_training_that_ended_last(runs, tmp_path):
     assert found("latest", tmp_path) == tmp_path / "runs/day/new"
 
 
+@pytest.mark.parametrize("name", ["mine", "paper/figure3", "a/b/c/d"])
+def test_the_latest_may_lie_at_any_depth(runs, tmp_path, name):
+    runs("day/old", age=100)
+    runs(name)
+    runs(f"{name}/transfer", age=-100)
+    assert found("latest", tmp_path) == tmp_path / "runs" / name
+
+
 def sweep(runs, scores, name="day/one_sweep"):
     for number, metrics in enumerate(scores):
         job = runs(f"{name}/{number}", age=1000)
