@@ -205,8 +205,9 @@ class DiskCache:
         sizes = json.loads((entry / SIZES_FILE).read_text())
         if sizes != _sizes(entry):
             raise ValueError("its files are not as long as they were")
-        if entry.name not in self._told:  # fifty folds ask for the same
-            self._told.add(entry.name)
+        stage = entry.name.rpartition("-")[0]
+        if stage not in self._told:  # once, however many folds ask
+            self._told.add(stage)
             log.info("Loaded from cache: %s", entry.name)
         with suppress(OSError):
             os.utime(entry)  # it is in use

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from pathlib import Path
 
@@ -35,6 +36,7 @@ def arguments() -> argparse.ArgumentParser:
         default=[],
         help='whom to cite, "FAMILY, GIVEN"; again for others',
     )
+    parser.add_argument("--license", metavar="ID", help="under which others may use it, as SPDX calls it: CC-BY-4.0")
     return parser
 
 
@@ -47,14 +49,21 @@ def main() -> None:
         from hiexp.run.crate_pages import Author
         from hiexp.run.summary import display_path
 
-        authors = [Author.of(name) for name in options.author]
+        authors = [*dict.fromkeys(Author.of(name) for name in options.author)]
+        if options.license and not re.fullmatch(r"[A-Za-z0-9.+-]+", options.license):
+            raise InputError(f"--license {options.license!r}: give its SPDX identifier, CC-BY-4.0 for example")
         work = work_in(options.folder)
         file = options.to or Path(f"{work.name}.zip")
         if file.exists():
             raise InputError(f"{file}: this file is there already; remove it, or give another one, --to FILE")
         if not file.parent.is_dir():
             raise InputError(f"{file}: there is no folder {file.parent}; make it, or give another file")
-        write_crate(work, authors, file)
+        try:
+            write_crate(work, authors, file, options.license)
+        except OSError as error:
+            raise InputError(
+                f"{file}: cannot be written ({error.strerror or error}); give another, --to FILE"
+            ) from error
     except InputError as error:
         sys.exit(f"hiexp.export: {error}")
     sys.stdout.write(f"{display_path(file)}  {file.stat().st_size / 1e6:.1f} MB, {len(work.files)} files\n")

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from hiexp.run.files import PICTURES
+
 ROOT = Path(__file__).parents[1]
 MADE = {"_build", "groups", "commands.md"}  # by make docs, from files and commands
 PAGES = [*ROOT.glob("*.md"), *(page for page in ROOT.glob("docs/**/*.md") if not MADE & {*page.parts})]
@@ -66,6 +68,8 @@ def test_the_gallery_names_and_shows_every_picture_that_is_written():
     assert {"classes.png", "fits.pdf", "learning_curve.png", "saliency.png", "sweep.png"} <= written
     for name in written:
         assert name in page, name
+    of_sweeps = {"sweep", "learning_curve"}
+    assert {Path(name).stem for name in written if name.endswith(".png")} - of_sweeps <= {*PICTURES}
     assert "plots/objects/ID.pdf" in page
     shown = set(re.findall(r"\]\(gallery/([\w.]+)\)", page))
     assert shown == {file.name for file in ROOT.glob("docs/gallery/*")}

@@ -11,8 +11,10 @@ import numpy as np
 from tqdm import trange
 
 from hiexp.errors import InputError
+from hiexp.printable import printable
 
 OF_PROBABILITIES = ("y_score", "y_proba", "y_prob")  # what scikit-learn calls such an argument
+LEAST = 0.5  # of the draws that have to have a value: of fewer the rest is not like all
 
 log = logging.getLogger(__name__)
 
@@ -28,14 +30,15 @@ def own_scores(
     """Return scores, those of objects drawn with replacement, and those under permuted truth, by name.
 
     A function that raises an error, or returns no finite number, is left out with a warning; for a draw that it
-    cannot score, of objects of one class for example, it has NaN.
+    cannot score, of objects of one class for example, it has NaN, and for all draws where it cannot score half.
 
     Parameters
     ----------
     functions : mapping of str to callable
         By the name of the score. Each is called with the true classes, shape (N,), and the predicted ones, shape
         (N,), and returns a number. One whose second argument is called ``y_score``, ``y_proba`` or ``y_prob`` is
-        called with class probabilities, shape (N, C), columns in the order of the classes, instead.
+        called with class probabilities, shape (N, C), columns in the order of the classes, instead; of two classes
+        with those of the second, shape (N,), as scikit-learn's scorers do.
     truth : ndarray of int, shape (N,)
         Classes.
     predicted : ndarray of int, shape (R, N)
@@ -55,15 +58,21 @@ def own_scores(
             said = probability if takes_probabilities(function) else predicted
             if said is None:
                 raise InputError("this classifier gives no class probabilities")
+            if said is probability and said.shape[-1] == 2:
+                said = said[..., 1]
             value = _mean(function, truth, said)
         except (Exception, SystemExit) as error:  # of whatever it is; nothing that has been learned is lost by it
-            log.warning("metrics.%s: %s: %s; left out", name, type(error).__name__, error)
+            log.warning("metrics.%s: %s: %s; left out", name, type(error).__name__, printable(str(error)))
             continue
         rng, again, shuffled = np.random.default_rng(seed), np.empty(n_draws), np.empty(n_draws)
         for draw in trange(n_draws, desc=f"metrics.{name} by chance", unit="draw", delay=2, leave=False):
             rows = rng.integers(len(truth), size=len(truth))
             again[draw] = _mean_or_nan(function, truth[rows], said[:, rows])
             shuffled[draw] = _mean_or_nan(function, rng.permutation(truth), said)
+        for values, what in ((again, "interval"), (shuffled, "chance level")):
+            if (n_valid := np.isfinite(values).sum()) < LEAST * n_draws:
+                log.warning("metrics.%s has a value for %d of %d draws alone: no %s", name, n_valid, n_draws, what)
+                values[:] = np.nan
         observed[name], drawn[name], chance[name] = value, again, shuffled
     return observed, drawn, chance
 

@@ -52,10 +52,10 @@ class Scores:
         """Return the share of permutations that do at least as well, the observed truth counted in."""
         sign = 1 if metric(name).greater_is_better else -1
         as_well = sign * self.chance[name] >= sign * self.observed[name] - TIE
-        return float((1 + as_well.sum()) / (1 + as_well.size))
+        return float((1 + as_well.sum()) / (1 + np.isfinite(self.chance[name]).sum()))
 
     def metrics(self) -> dict[str, float]:
-        """Return every score S with ``low_S``, ``high_S``, ``chance_S``, ``chance95_S`` and ``p_S``.
+        """Return every score S with ``low_S``, ``high_S``, ``chance_S``, ``chance95_S`` and ``p_S``, if any.
 
         The bootstrap 95 % interval (percentiles), the mean by chance, the value that 5 % of the permutations surpass
         (fall below, where less is better), and the p-value. Where all samples of objects score alike, since all are
@@ -66,6 +66,8 @@ class Scores:
         for name in self.observed:
             tail = 95 if metric(name).greater_is_better else 5
             numbers |= self._interval(name)
+            if not np.isfinite(self.chance[name]).any():
+                continue
             numbers |= {
                 f"chance_{name}": float(np.nanmean(self.chance[name])),
                 f"chance95_{name}": float(np.nanpercentile(self.chance[name], tail)),
@@ -74,6 +76,8 @@ class Scores:
         return numbers
 
     def _interval(self, name: str) -> dict[str, float]:
+        if not np.isfinite(self.drawn[name]).any():
+            return {}
         low, high = np.nanpercentile(self.drawn[name], [2.5, 97.5])
         if low == high:
             if name not in SHARES:

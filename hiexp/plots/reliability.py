@@ -30,7 +30,7 @@ def reliability(outcome: Outcome, bins: int = 5) -> Figure:
     Parameters
     ----------
     outcome : Outcome
-        What a training has given; of several folds, the objects that each has held out.
+        What a training has given; of several folds, the objects that each has held out, of repeats the first.
     bins : int
         Number of ranges of probability, equally wide; empty ones have no point.
 
@@ -41,7 +41,7 @@ def reliability(outcome: Outcome, bins: int = 5) -> Figure:
     """
     truth = outcome.parts[0].assigned.classes if outcome.reference is None else outcome.reference
     said, true = [], []
-    for part in outcome.parts:
+    for part in (part for part in outcome.parts if part.division.repeat == 1):
         if part.probability is None:
             raise InputError("this classifier gives no class probabilities; choose another classifier")
         test = part.division.test[truth[part.division.test] != UNKNOWN]

@@ -9,21 +9,30 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hiexp.errors import InputError
+from hiexp.printable import printable
 from hiexp.run.files import (
     CONFIG_FILE,
+    ERROR_FILE,
     HYDRA_FILE,
+    LEARNING_CURVE_PICTURE,
     METRICS_FILE,
     OVERRIDES_FILE,
+    PAGE_FILE,
+    PAIRED_SCORES_FILE,
+    PAIRS_FILE,
     PREDICTIONS_FILE,
     PROVENANCE_FILE,
     RANKING_FILE,
+    RANKING_PICTURE,
     RUN_FILE,
+    SEARCH_FILE,
     SWEEP_HYDRA_FILE,
+    VERDICT_FILE,
     RunFile,
     results,
 )
-from hiexp.run.membership import jobs_of
-from hiexp.run.reading import read_provenance, read_sweep_settings
+from hiexp.run.membership import DONE, jobs_of
+from hiexp.run.reading import read_provenance, read_sweep_settings, read_table
 from hiexp.run.reproduce import sweep_command
 
 if TYPE_CHECKING:
@@ -32,6 +41,11 @@ if TYPE_CHECKING:
 CHANGED = (
     f"{{}}: its results are not what they were when the run ended ({RUN_FILE} has their checksums); run it again, or "
     "restore them"
+)
+OF_A_SWEEP = (
+    *(RANKING_FILE, PAGE_FILE, VERDICT_FILE, SEARCH_FILE, PAIRS_FILE, PAIRED_SCORES_FILE, SWEEP_HYDRA_FILE),
+    *(RANKING_PICTURE, LEARNING_CURVE_PICTURE),
+    *(str(Path(name).with_suffix(".pdf")) for name in (RANKING_PICTURE, LEARNING_CURVE_PICTURE)),
 )
 OF_A_JOB = (CONFIG_FILE, METRICS_FILE, PREDICTIONS_FILE, "predictions.parquet", PROVENANCE_FILE, RUN_FILE)
 
@@ -69,7 +83,7 @@ class Work:
     def title(self) -> str:
         """What it is called on its pages."""
         kind = "sweep" if self.is_sweep else "run"
-        return f"hiexp {kind} of {self.ended:%Y-%m-%d}, {'/'.join(self.folder.parts[-2:])}"
+        return f"hiexp {kind} of {self.ended:%Y-%m-%d}, {printable('/'.join(self.folder.resolve().parts[-2:]))}"
 
     @property
     def is_sweep(self) -> bool:
@@ -110,12 +124,16 @@ def _sweep_in(folder: Path) -> Work:
         raise InputError(
             f"{folder}: this sweep has not come to its end; its command, typed again, runs what is missing"
         )
-    jobs = jobs_of(folder)
+    jobs, ranking = jobs_of(folder), read_table(folder / RANKING_FILE)
+    done = set(ranking["run"][ranking["state"] == DONE].astype(str)) if {"run", "state"} <= {*ranking} else set()
     for job in jobs:
         own_file = RunFile.read(job)
         if (job / METRICS_FILE).is_file() and (own_file is None or results(job, own_file.work) is None):
             raise InputError(CHANGED.format(job))
-    own = [path for path in sorted(folder.iterdir()) if not path.name.startswith(".") and _is_file(path)]
+    ended = [job for job in jobs if (job / METRICS_FILE).is_file() and not (job / ERROR_FILE).exists()]
+    if done != {printable(job.name) for job in ended}:
+        raise InputError(f"{folder}: {RANKING_FILE} does not have the jobs of this folder; type its command again")
+    own = [folder / name for name in OF_A_SWEEP if _is_file(folder / name)]
     of_jobs = [job / name for job in jobs for name in OF_A_JOB if _is_file(job / name)]
     files = [path.relative_to(folder) for path in [*own, *of_jobs]]
     said = next(filter(None, map(own_provenance, jobs)), None)

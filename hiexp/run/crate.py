@@ -11,17 +11,21 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+import yaml
+
 from hiexp import __version__
 from hiexp.run.citable import Work
 from hiexp.run.crate_pages import MEANINGS, Author, citation, readme
+from hiexp.run.files import HYDRA_FILE, SWEEP_HYDRA_FILE
 
 if TYPE_CHECKING:
     from hiexp.run.reading import Provenance
 
+LICENCES = "https://spdx.org/licenses/"
 PROFILE = "https://w3id.org/ro/wfrun/process/0.5"
 
 
-def write_crate(work: Work, authors: Sequence[Author], file: Path) -> None:
+def write_crate(work: Work, authors: Sequence[Author], file: Path, licence: str | None = None) -> None:
     """Write a zip with the files, ``ro-crate-metadata.json``, ``CITATION.cff`` and ``README.md``.
 
     Parameters
@@ -32,6 +36,8 @@ def write_crate(work: Work, authors: Sequence[Author], file: Path) -> None:
         Whom to cite.
     file : Path
         The zip.
+    licence : str, optional
+        Under which it may be used, as SPDX calls it.
     """
     from rocrate.model.contextentity import ContextEntity
     from rocrate.model.person import Person
@@ -41,16 +47,18 @@ def write_crate(work: Work, authors: Sequence[Author], file: Path) -> None:
     crate.name = work.title
     crate.description = "Results of a run of hiexp: settings, metrics with chance levels, tables and pictures."
     crate.datePublished = work.ended
+    crate.license = LICENCES + licence if licence else "none given: ask the authors"
     people = [crate.add(Person(crate, f"#author-{place}", _person(author))) for place, author in enumerate(authors)]
     if people:
         crate.root_dataset["author"] = people
     crate.root_dataset["conformsTo"] = crate.add(ContextEntity(crate, PROFILE, {"@type": "CreativeWork"}))
     with TemporaryDirectory() as written:
-        for name, text in (("README.md", readme(work)), ("CITATION.cff", citation(work, authors))):
+        for name, text in (("README.md", readme(work)), ("CITATION.cff", citation(work, authors, licence))):
             Path(written, name).write_text(text)
             crate.add_file(Path(written, name), name)
         made = [
-            crate.add_file(work.folder / path, path.as_posix(), properties=_described(path)) for path in work.files
+            crate.add_file(_of_no_host(work, path, Path(written)), path.as_posix(), properties=_described(path))
+            for path in work.files
         ]
         software = crate.add(ContextEntity(crate, "#hiexp", _software(work.provenance)))
         crate.add_action(software, object=_samples(crate, work.provenance), result=made, properties=_action(work))
@@ -60,6 +68,21 @@ def write_crate(work: Work, authors: Sequence[Author], file: Path) -> None:
             partial.replace(file)
         finally:
             partial.unlink(missing_ok=True)
+
+
+def _of_no_host(work: Work, path: Path, written: Path) -> Path:
+    """Return a file of the work; of what Hydra keeps a copy in `written` that does not say where on which machine."""
+    if path.name not in (Path(HYDRA_FILE).name, SWEEP_HYDRA_FILE):
+        return work.folder / path
+    said = yaml.safe_load((work.folder / path).read_text())
+    runtime = said["hydra"]["runtime"]
+    runtime |= {"cwd": ".", "output_dir": "."}
+    for source in runtime["config_sources"]:
+        source["path"] = Path(source["path"]).name
+    copy = written / path
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    copy.write_text(yaml.safe_dump(said, sort_keys=False, allow_unicode=True))
+    return copy
 
 
 def _person(author: Author) -> dict[str, str]:

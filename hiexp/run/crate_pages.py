@@ -103,7 +103,7 @@ class Author:
         return {"family-names": self.family, "given-names": self.given} if self.given else {"name": self.family}
 
 
-def citation(work: Work, authors: Sequence[Author]) -> str:
+def citation(work: Work, authors: Sequence[Author], licence: str | None = None) -> str:
     """Return ``CITATION.cff``: how to cite the work, the code that made it, and whose steps these are."""
     version = work.provenance["code_version"] if work.provenance else __version__
     hiexp = {"type": "software", "title": "hiexp", "authors": [{"name": "hiexp developers"}], "version": version}
@@ -119,6 +119,7 @@ def citation(work: Work, authors: Sequence[Author]) -> str:
         "title": work.title,
         "authors": [author.citation for author in authors] or [{"name": "authors to be named here"}],
         "date-released": f"{work.ended:%Y-%m-%d}",
+        **({"license": licence} if licence else {}),
         "references": [hiexp, *steps],
     }
     return yaml.safe_dump(said, sort_keys=False, allow_unicode=True, width=118)

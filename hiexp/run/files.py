@@ -31,6 +31,11 @@ PROVENANCE_FILE = "provenance.json"  # the command, the code and the samples of 
 TRAINED_FILE = "trained.json"  # in a run of predictions: whose model they are by
 CLASSES_PICTURE, PARAMETERS_PICTURE = f"{PLOTS_FOLDER}/classes.png", f"{PLOTS_FOLDER}/parameters_by_class.png"
 HYDRA_FILE, OVERRIDES_FILE = ".hydra/hydra.yaml", ".hydra/overrides.yaml"  # by Hydra
+# Names of the pictures of a run, which no other picture may have.
+PICTURES = (
+    *("fits", "parameters", "classes", "parameters_by_class", "confusion", "training", "saliency", "images"),
+    "shapelets",
+)
 # Of a sweep.
 RANKING_FILE, PAGE_FILE, VERDICT_FILE = "ranking.csv", "sweep.html", "sweep.json"
 SEARCH_FILE = "search.json"

@@ -27,6 +27,7 @@ from hiexp.evaluation.training_sample import TRAINING_FILE, TrainingSample
 from hiexp.evaluation.yardstick import beside
 from hiexp.labels import Assignment
 from hiexp.long_tables import write_table
+from hiexp.printable import printable
 from hiexp.run.compact import PLACES_FILE, FeaturePlaces
 from hiexp.run.files import (
     CLASSES_PICTURE,
@@ -379,21 +380,24 @@ class Outcome:
 
 def draw_own(outcome: Outcome, own: Mapping[str, Callable[[Outcome], Figure]], pictures: Path) -> None:
     """Write ``NAME.png``, and what goes beside it, of each function's figure; where there is none, warn and go on."""
+    import matplotlib as mpl
+
     from hiexp.plots.figure import OPTIONS
     from hiexp.plots.formats import files_of
 
     for name, function in own.items():
-        file = pictures / f"{name}.png"
+        files = files_of(pictures / f"{name}.png")
         try:
-            if file.exists():
-                raise FileExistsError(f"hiexp draws {file.name} itself; choose another name")
-            figure = function(outcome)
-            if not hasattr(figure, "savefig"):
-                raise TypeError(f"it returns {type(figure).__name__} and no figure")
-            for place in files_of(file):
-                figure.savefig(place, dpi=OWN_DPI, bbox_inches="tight", **OPTIONS.get(place.suffix, {}))
+            with mpl.rc_context():  # what one function sets is not the next one's
+                figure = function(outcome)
+                if not hasattr(figure, "savefig"):
+                    raise TypeError(f"it returns {type(figure).__name__} and no figure")
+                for file in files:
+                    figure.savefig(file, dpi=OWN_DPI, bbox_inches="tight", **OPTIONS.get(file.suffix, {}))
         except (Exception, SystemExit) as error:  # of whatever it is; nothing that has been learned is lost by it
-            log.warning("pictures.%s: %s: %s; left out", name, type(error).__name__, error)
+            log.warning("pictures.%s: %s: %s; left out", name, type(error).__name__, printable(str(error)))
+            for file in files:
+                file.unlink(missing_ok=True)
         finally:
             if "matplotlib.pyplot" in sys.modules:  # which keeps what is drawn by it
                 sys.modules["matplotlib.pyplot"].close("all")

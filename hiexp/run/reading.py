@@ -496,7 +496,10 @@ def _hydra(file: Path, kind: Any) -> Any:
 def _needed(text: str, head: str, kind: Any) -> dict[str, Any] | None:
     """Return what a block of YAML says under the keys of a kind of dict; None where its keys cannot be told apart."""
     indent = " " * (len(head) - len(head.lstrip()) + 2)
-    parts = _parts(text.removeprefix(head), indent) if text.startswith(head) else None
+    if not text.startswith(head):
+        return None
+    block = re.split(rf"^(?!{indent}|$)", text.removeprefix(head), maxsplit=1, flags=re.MULTILINE)[0]
+    parts = _parts(block, indent)
     if parts is None:
         return None
     found = {}

@@ -27,6 +27,7 @@ from hiexp.errors import InputError, SeveralFaultsError
 from hiexp.evaluation.metrics import INNER, METRICS, OF_SCORES
 from hiexp.evaluation.objective import Objective
 from hiexp.kinds import Count, Device, InnerFraction, Name, NotNegative, Positive, Seed, Several, Whole, describe
+from hiexp.run.files import PICTURES
 from hiexp.run.trained import takes_model, trained_run
 
 REFERENCE = re.compile(r"\$\{(?:oc\.select:)?([\w.]+)(?:,null)?\}")
@@ -173,7 +174,11 @@ class DaskClusterSettings:
 
 
 LAUNCHER = "hydra.launcher.executor"
-OF_HIEXP = (*OF_SCORES, INNER, "p_", "n_", "precision_", "recall_", "yardstick_", "learned_yardstick_", "cluster_")
+OF_HIEXP = (
+    *(*OF_SCORES, INNER, "p_", "n_", "precision_", "recall_", "epsilon2_", "information_"),
+    *("yardstick_", "learned_yardstick_", "cluster_", "transfer_"),
+)
+COLUMNS = ("run", "state", "reason", "job", "command", "folder")  # of rankings, beside settings and scores
 
 SCHEMAS = {
     "fit": FitSettings,
@@ -364,10 +369,18 @@ def _check_functions(key: str, node: object, raw: object, read: set[str]) -> Non
     for name in node:
         if not re.fullmatch("[A-Za-z][A-Za-z0-9_]*", str(name)):
             raise InputError(f"{key}.{name}: give a name of letters, digits and _, which begins with a letter")
-        if key == "metrics" and (name in METRICS or str(name).startswith(OF_HIEXP)):
-            raise InputError(f"{key}.{name}: hiexp has numbers of this name; choose another")
+        if _is_of_hiexp(key, str(name)):
+            raise InputError(f"{key}.{name}: hiexp has one of this name; choose another")
     later = {name: member | {"_partial_": True} for name, member in node.items()}
     _check_keys(f"{key}.", later, raw, dict.fromkeys(node, Member), read)
+
+
+def _is_of_hiexp(key: str, name: str) -> bool:
+    """Return whether hiexp has a picture, a number or a column of a name."""
+    if key == "pictures":
+        return name in PICTURES
+    known = (*METRICS, *COLUMNS, *(one.name for one in fields(TrainSettings)))
+    return name in known or name.startswith(OF_HIEXP) or "_minus_" in name
 
 
 def _has_target(value: object) -> bool:

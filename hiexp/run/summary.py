@@ -259,10 +259,14 @@ def _scores_with_chance(title: str, metrics: Mapping[str, float], own: Sequence[
         f"{'':26}{'score':>6}{'95 % interval':>17}{'chance':>9}{'chance':>10}{'p':>9}",
         f"{'':26}{'':6}{'':17}{'(mean)':>9}{'(95 %)':>10}",
     ]
+
+    def by_chance(name: str) -> str:
+        if f"p_{name}" not in metrics:
+            return ""
+        return f"{metrics[f'chance_{name}']:9.3f}{metrics[f'chance95_{name}']:10.3f}{metrics[f'p_{name}']:9.3f}"
+
     return rows + [
-        f"{shown.title:26}{metrics[name]:6.{shown.digits}f}"
-        f"{_interval(metrics, name):>17}{metrics[f'chance_{name}']:9.3f}"
-        f"{metrics[f'chance95_{name}']:10.3f}{metrics[f'p_{name}']:9.3f}"
+        f"{shown.title:26}{metrics[name]:6.{shown.digits}f}{_interval(metrics, name):>17}{by_chance(name)}".rstrip()
         for name, shown in (shown_in("run") | {name: metric(name) for name in own}).items()
         if name in metrics
     ]

@@ -220,6 +220,15 @@ def test_the_command_says_what_is_damaged_in_lines(sweep, tmp_path):
     assert not list(tmp_path.glob(".*.partial"))
 
 
+def test_settings_below_hydras_own_do_not_stand_for_them(sweep, tmp_path):
+    before = [run.command for run in read_sweep(sweep).runs]
+    for file in [sweep / "multirun.yaml", sweep / "0" / ".hydra" / "hydra.yaml"]:
+        file.write_text(file.read_text() + "metrics:\n  job:\n    _target_: mine\n  overrides: 3\n")
+    found = read_sweep(sweep)
+    assert not found.damaged
+    assert [(run.state, run.command) for run in found.runs] == [("done", command) for command in before]
+
+
 def test_a_control_that_has_lost_its_settings_is_refused_by_name(tmp_path):
     grid = {"labels": ["random"], "labels.seed": [1], "epochs": [50, 80]}
     honest = write_sweep(tmp_path / "honest", {"labels": ["reference"], "epochs": [50, 80]}, COUNTS)

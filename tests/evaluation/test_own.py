@@ -91,6 +91,43 @@ def test_draws_that_a_function_cannot_score_do_not_count():
     assert 0.5 < metrics["chance_mine"] < 0.9
 
 
+def test_p_is_of_the_draws_that_a_function_can_score():
+    truth, predicted, _ = classification(right=0.0)
+
+    def of_some(truth, predicted):
+        if truth[0] == 1:
+            raise ValueError("no draw of mine")
+        return accuracy_score(truth, predicted)
+
+    truth[0] = 0
+    metrics = score(truth, predicted, 600, 0, own={"mine": of_some}).metrics()
+    assert metrics["p_mine"] == pytest.approx(metrics["p_accuracy"], abs=0.1)
+    assert metrics["p_mine"] > 0.2
+
+
+def test_what_cannot_score_half_of_the_draws_has_no_chance_level(caplog):
+    truth, _, _ = classification()
+
+    def strict(truth, predicted):
+        if (right := accuracy_score(truth, predicted)) < 0.9:
+            raise ValueError("too few are right")
+        return right
+
+    metrics = score(truth, truth, 50, 0, own={"mine": strict}).metrics()
+    assert metrics["mine"] == 1
+    assert not {"chance_mine", "chance95_mine", "p_mine"} & {*metrics}
+    assert "metrics.mine has a value for 0 of 50 draws alone: no chance level" in caplog.text
+    assert np.isfinite([*metrics.values()]).all()
+
+
+def test_of_two_classes_the_probability_is_that_of_the_second():
+    truth, predicted, probability = (values[:60] % 2 for values in classification())
+    probability = np.stack([1 - probability[:, 1], probability[:, 1]], axis=1)
+    given = {"auc": roc_auc_score}
+    metrics = score(truth, predicted, 20, 0, probability, np.arange(2), given).metrics()
+    assert metrics["auc"] == pytest.approx(roc_auc_score(truth, probability[:, 1]))
+
+
 def test_the_name_says_whether_less_is_better():
     truth, predicted, _ = classification()
     functions = {"my_loss": lambda y_true, y_pred: np.mean(y_true != y_pred)}

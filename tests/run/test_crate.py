@@ -11,6 +11,8 @@ import yaml
 from helpers.commands import command, only_run, train
 from rocrate.rocrate import ROCrate
 
+from hiexp import load_run
+from hiexp.configs import CONFIGS
 from hiexp.errors import InputError
 from hiexp.run.citable import own_provenance, work_in
 from hiexp.run.crate import write_crate
@@ -64,8 +66,10 @@ def test_a_run_says_how_it_is_cited_repeated_and_read(run, tmp_path):
     for name in own:
         assert (folder / name).read_bytes() == (run / name).read_bytes()
     # Nothing tells whose machine it was.
-    for name in ("README.md", "CITATION.cff", "ro-crate-metadata.json", "provenance.json"):
-        assert str(run.parents[2]) not in (folder / name).read_text()
+    for file in (path for path in folder.rglob("*") if path.is_file()):
+        for place in (run.parents[2], CONFIGS.parent):
+            assert str(place).encode() not in file.read_bytes(), file
+    assert load_run(folder).fit is not None
 
 
 @pytest.mark.slow
@@ -89,12 +93,26 @@ def test_of_a_sweep_the_page_and_the_numbers_of_its_jobs_are_exported(sweep, tmp
     assert {"sweep.html", "ranking.csv", "sweep.json"} <= {path.name for path in folder.iterdir()}
     assert {path.name for path in (folder / "0").iterdir()} >= {"config.yaml", "metrics.json", "predictions.csv"}
     assert not (folder / "0" / "model").exists()
+    assert str(sweep.parents[2]) not in (folder / "multirun.yaml").read_text()
     readme = (folder / "README.md").read_text()
     assert "-m hiexp.train -m dataset.n_galaxies=60" in readme
     assert "2 of 2 jobs ended well." in readme
     assert "| `0/` to `1/` | Settings, scores and predictions of each job |" in readme
     assert "The best of 2 configurations is job " in readme
     assert "| run | success rate | balanced accuracy |" in readme
+
+
+def test_of_a_sweep_what_hiexp_has_not_made_stays(sweep, tmp_path):
+    folder = copied(sweep, tmp_path)
+    (folder / "my_notes.txt").write_text("of nobody else")
+    assert Path("my_notes.txt") not in work_in(folder).files
+
+
+def test_a_sweep_without_one_of_its_jobs_is_refused(sweep, tmp_path):
+    folder = copied(sweep, tmp_path)
+    shutil.rmtree(folder / "1")
+    with pytest.raises(InputError, match=r"ranking\.csv does not have the jobs of this folder"):
+        work_in(folder)
 
 
 @pytest.mark.parametrize("file", ["0/predictions.csv", "1/metrics.json"])
@@ -166,6 +184,8 @@ def test_authors_have_names(text):
         (lambda folder: folder.joinpath("it.zip").write_text(""), ["RUN", "--to", "it.zip"], "there already"),
         (lambda folder: None, ["RUN", "--to", "no/it.zip"], "there is no folder no"),
         (lambda folder: None, ["RUN", "--author", ","], "FAMILY, GIVEN"),
+        (lambda folder: None, ["RUN", "--license", "my own"], "give its SPDX identifier"),
+        (lambda folder: None, ["RUN", "--to", "/proc/it.zip"], "/proc/it.zip: cannot be written"),
     ],
 )
 def test_what_cannot_be_is_one_line(run, tmp_path, prepare, words, said):

@@ -56,7 +56,12 @@ def test_every_member_of_every_group_passes_and_every_key_of_it_is_checked(group
     ("words", "said"),
     [
         (["epochs=abc"], "epochs=abc: give a whole number from 1 up"),
-        (["+metrics.accuracy._target_=os.path.join"], "metrics.accuracy: hiexp has numbers of this name"),
+        (["+metrics.accuracy._target_=os.path.join"], "metrics.accuracy: hiexp has one of this name"),
+        (["+metrics.run._target_=os.path.join"], "metrics.run: hiexp has one of this name"),
+        (["+metrics.classifier._target_=os.path.join"], "metrics.classifier: hiexp has one of this name"),
+        (["+metrics.epsilon2_W50._target_=os.path.join"], "metrics.epsilon2_W50: hiexp has one of this name"),
+        (["+metrics.a_minus_b._target_=os.path.join"], "metrics.a_minus_b: hiexp has one of this name"),
+        (["+pictures.fits._target_=os.path.join"], "pictures.fits: hiexp has one of this name"),
         (["+pictures.a-b._target_=os.path.join"], "pictures.a-b: give a name of letters, digits and _"),
         (["+metrics.mine._target_=no.such"], "metrics.mine._target_=no.such: cannot be imported"),
         (["metrics=kappa", "+metrics.kappa.weight=linear"], "metrics.kappa.weight=linear: nothing reads this key"),
