@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from hiexp import __version__
+from hiexp.errors import InputError
 from hiexp.run.citable import Work
 from hiexp.run.crate_pages import MEANINGS, Author, citation, readme
 from hiexp.run.files import HYDRA_FILE, SWEEP_HYDRA_FILE
@@ -74,11 +75,13 @@ def _of_no_host(work: Work, path: Path, written: Path) -> Path:
     """Return a file of the work; of what Hydra keeps a copy in `written` that does not say where on which machine."""
     if path.name not in (Path(HYDRA_FILE).name, SWEEP_HYDRA_FILE):
         return work.folder / path
-    said = yaml.safe_load((work.folder / path).read_text())
-    runtime = said["hydra"]["runtime"]
-    runtime |= {"cwd": ".", "output_dir": "."}
-    for source in runtime["config_sources"]:
-        source["path"] = Path(source["path"]).name
+    try:
+        said = yaml.safe_load((work.folder / path).read_text())
+        said["hydra"]["runtime"] |= {"cwd": ".", "output_dir": "."}
+        for source in said["hydra"]["runtime"]["config_sources"]:
+            source["path"] = Path(source["path"]).name
+    except (KeyError, TypeError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"{work.folder / path} is damaged; restore it, or run its command again") from error
     copy = written / path
     copy.parent.mkdir(parents=True, exist_ok=True)
     copy.write_text(yaml.safe_dump(said, sort_keys=False, allow_unicode=True))

@@ -143,6 +143,15 @@ def test_a_curve_that_was_fitted_is_cited(run, tmp_path):
     assert (reference["authors"], reference["year"]) == ([{"family-names": "Westmeier"}], 2014)
 
 
+@pytest.mark.parametrize("text", ["", "[", "hydra: 3", "hydra: {runtime: {}}"])
+def test_what_hydra_keeps_is_named_where_it_is_damaged(run, tmp_path, text):
+    folder = copied(run, tmp_path)
+    (folder / ".hydra" / "hydra.yaml").write_text(text)
+    with pytest.raises(InputError, match=r"hydra\.yaml is damaged; restore it"):
+        write_crate(work_in(folder), [], tmp_path / "it.zip")
+    assert not [*tmp_path.glob("*.zip")]
+
+
 def test_results_that_have_changed_since_are_refused(run, tmp_path):
     folder = copied(run, tmp_path)
     with (folder / "predictions.csv").open("a") as table:
