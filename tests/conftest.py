@@ -1,4 +1,4 @@
-"""Fixtures: the real command in an empty folder, the real spectra where they are, the figures that are written."""
+"""Fixtures: the command in an empty folder, the real spectra, a real browser, the figures that are written."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from helpers.chromium import CHROMIUM, FLAGS
 from helpers.commands import train
 from helpers.shared import SHARED
 from hypothesis import settings
@@ -42,6 +43,18 @@ def density():
     from helpers.posterior import learned  # imports torch, which most tests do without
 
     return learned()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A real browser with a new profile, closed after the module: Playwright opens one at a time in a process."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    if CHROMIUM is None:
+        pytest.skip("there is no Chromium on this machine")
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
 
 
 @pytest.fixture

@@ -165,10 +165,10 @@ def followed(folder: Path) -> Iterator[str]:
     told = {job.number for job in read_progress(folder).of(*ENDED)}
     while True:
         now = read_progress(folder)
-        for job in now.of(*ENDED):
-            if job.number not in told:
-                told.add(job.number)
-                yield f"{now.sweep.counts(folder)}:  {printable(now.sweep.last_words(folder, job.number))}"
+        ended = {job.number for job in now.of(*ENDED)}
+        for number in sorted(ended - told):
+            yield f"{now.sweep.counts(folder)}:  {printable(now.sweep.last_words(folder, number))}"
+        told = ended  # one that its scheduler stops and starts again ends twice
         if now.is_over:
             return
         time.sleep(PAUSE)

@@ -1,18 +1,7 @@
-"""A real browser, where there is one."""
+"""A page of a real browser that notes what goes wrong in it."""
 
 import pytest
-from helpers.chromium import CHROMIUM, FLAGS, HERE
-
-
-@pytest.fixture(scope="package")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api")
-    if CHROMIUM is None:
-        pytest.skip("there is no Chromium on this machine")
-    with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)  # with a new profile
-        yield chromium
-        chromium.close()
+from helpers.chromium import HERE
 
 
 @pytest.fixture

@@ -26,10 +26,10 @@ def command(
 train = partial(command, "hiexp.train")
 
 
-def start_training(*words: str, cwd: Path) -> subprocess.Popen[str]:
-    """Start the command as the leader of a process group of its own, which can be stopped."""
+def start(module: str, *words: str, cwd: Path) -> subprocess.Popen[str]:
+    """Start ``python -m MODULE`` as the leader of a process group of its own, which can be stopped."""
     return subprocess.Popen(
-        [sys.executable, "-m", "hiexp.train", *words],
+        [sys.executable, "-m", module, *words],
         cwd=cwd,
         env=os.environ | {"COLUMNS": "120"},
         stdout=subprocess.PIPE,
@@ -37,6 +37,9 @@ def start_training(*words: str, cwd: Path) -> subprocess.Popen[str]:
         text=True,
         start_new_session=True,
     )
+
+
+start_training = partial(start, "hiexp.train")
 
 
 def only_run(folder: Path) -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from helpers.cluster import QUICK, fateful_sweep, needs_slurm, submitted, the_sweep, wait_until
-from helpers.commands import command, start_training, train
+from helpers.commands import command, start, start_training, train
 from mlflow import MlflowClient
 
 pytestmark = [pytest.mark.slow, needs_slurm]
@@ -91,15 +91,17 @@ def test_submit_log_off_come_back(tmp_path):
     assert "RUNNING" in statuses_of_sweeps(tmp_path)
 
     # SLURM puts the job that waits back into its queue; it goes on in its own folder.
+    following = start("hiexp.status", str(sweep), "--follow", cwd=tmp_path)
     subprocess.run(["scontrol", "requeue", names["1"]], check=True)
     wait_until(lambda: queue().get(names["1"]) == "PENDING")
-    subprocess.run(["scontrol", "update", f"jobid={names['1']}", "starttime=now"], check=True)  # not in two minutes
+    # Not in two minutes, but not in the same second either: SLURM would find that second's credential revoked.
+    subprocess.run(["scontrol", "update", f"jobid={names['1']}", "starttime=now+5"], check=True)
     wait_until(lambda: len((tmp_path / "fits_wait.txt").read_text().split()) == 2, seconds=480)
     (tmp_path / "go_wait").touch()
-    followed = command("hiexp.status", str(sweep), "--follow", cwd=tmp_path)
-    assert followed.returncode == 0, followed.stdout + followed.stderr
-    assert "3 of 3 done, 0 running, 0 left:  #1 +classifier.fate=wait  balanced accuracy" in followed.stdout
-    assert "3 jobs: 3 done, 0 failed, 0 running, 0 left; ended (FINISHED)" in followed.stdout
+    said = following.communicate(timeout=300)[0]
+    assert following.returncode == 0, said
+    assert "3 of 3 done, 0 running, 0 left:  #1 +classifier.fate=wait  balanced accuracy" in said
+    assert "3 jobs: 3 done, 0 failed, 0 running, 0 left; ended (FINISHED)" in said
     assert sorted(pd.read_csv(sweep / "ranking.csv")["run"]) == [0, 1, 2]
     assert "RUNNING" not in statuses_of_sweeps(tmp_path)
     log = (sweep / ".submitit" / f"{names['ending']}_0_log.out").read_text()

@@ -1,21 +1,18 @@
 """What MLflow's own pages show of runs, in a real browser."""
 
 import re
-import shutil
 
 import pytest
 from helpers.commands import train
 from helpers.mlflow_server import free_port, server
 
-playwright = pytest.importorskip("playwright.sync_api")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")]
+pytestmark = pytest.mark.slow
 
 QUICK = ["dataset.n_galaxies=60", "feature=asymmetry", "evaluation.permutations=20"]
 
 
 @pytest.fixture(scope="module")
-def pages(tmp_path_factory):
+def pages(browser, tmp_path_factory):
     """Return a browser page, and the address that a sweep says its runs are shown at."""
     folder, port = tmp_path_factory.mktemp("pages"), free_port()
     with server(folder, port):
@@ -23,12 +20,10 @@ def pages(tmp_path_factory):
         result = train(*words, "tracking.register=asymmetric", cwd=folder)
         assert result.returncode == 0, result.stderr
         address = re.search(r"compare runs in a browser:  (\S+)", result.stdout)[1]
-        with playwright.sync_playwright() as driver:
-            browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-            page = browser.new_page(viewport={"width": 2200, "height": 1200})
-            page.set_default_timeout(60_000)
-            yield page, address
-            browser.close()
+        page = browser.new_page(viewport={"width": 2200, "height": 1200})
+        page.set_default_timeout(60_000)
+        yield page, address
+        page.close()
 
 
 def test_the_address_opens_the_jobs_with_sample_score_chance_and_p(pages):
