@@ -30,7 +30,7 @@ from omegaconf import DictConfig, read_write
 from hiexp.commandline import words_typed
 from hiexp.heartbeat import beating
 from hiexp.locks import locked
-from hiexp.run.checks import exit_on_error
+from hiexp.run.checks import GRID, exit_on_error
 from hiexp.run.membership import PROGRESS, Sweep
 from hiexp.run.reproduce import sweep_command
 from hiexp.run.reuse import DETACHED_TAG, fail_orphaned_runs, work_lock_file
@@ -38,6 +38,7 @@ from hiexp.run.summary import display_path, python_command
 from hiexp.signals import received
 from hiexp.sweep.detached import check_detached, submit_after
 from hiexp.sweep.ending import Ending
+from hiexp.sweep.grid import check_jobs, jobs_of_grid
 from hiexp.sweep.jobs import TOLD_ELSEWHERE
 from hiexp.sweep.live import counted_live
 from hiexp.tracking.mlflow_store import SWEEP, UID_TAG, Record
@@ -89,9 +90,8 @@ class SweepCallback(Callback):
         from hiexp.sweep.search import is_search, plan_of
         from hiexp.sweep.workers import start_workers
 
-        # What a search cannot be is told before anything is written.
-        plan = plan_of(config, GlobalHydra.instance().config_loader()) if is_search(config) else None
-
+        loader = GlobalHydra.instance().config_loader()
+        plan = plan_of(config, loader) if is_search(config) else None
         self.command = sweep_command(config.hydra)  # before the folder is added to the words
         if config.sweep.detach:
             check_detached(config.hydra.launcher)
@@ -103,6 +103,11 @@ class SweepCallback(Callback):
             _parsed(_swept(config)),
             min(plan.batch, plan.n_trials) if plan else n_jobs,
         )
+        # What cannot be is told before anything is written.
+        if plan:
+            check_jobs(list(plan.space.samples()), config, loader)
+        elif config.hydra.sweeper["_target_"] == GRID:
+            check_jobs(jobs_of_grid(_words(config), loader), config, loader)
         self.tracking.prepare()
         # What an earlier sweep has finished without its server is as good as the rest.
         for folder in self.tracking.resend(Path(config.root) / "runs"):
@@ -202,13 +207,15 @@ def _new_folder(config: DictConfig) -> Path:
     return folder
 
 
+def _words(config: DictConfig) -> list[str]:
+    """Return the words of a sweep, those of a preset first, as Hydra's own sweeper takes them."""
+    preset = config.hydra.sweeper.get("params") or {}
+    return [*(f"{key}={value}" for key, value in preset.items()), *words_typed(config.hydra.overrides.task)]
+
+
 def _swept(config: DictConfig) -> list[str]:
-    """Return the words that say what is swept, those of a preset first, as Hydra's own sweeper takes them."""
-    words = [f"{key}={value}" for key, value in (config.hydra.sweeper.get("params") or {}).items()]
-    by_key = {
-        override.get_key_element(): override
-        for override in _parsed([*words, *words_typed(config.hydra.overrides.task)])
-    }
+    """Return the words that say what is swept."""
+    by_key = {override.get_key_element(): override for override in _parsed(_words(config))}
     return [str(override.input_line) for override in by_key.values() if override.is_sweep_override()]
 
 

@@ -9,8 +9,6 @@ import pytest
 from helpers.commands import train
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.plugins import Plugins
-from hydra.types import HydraContext
 from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf, open_dict
@@ -19,18 +17,17 @@ from hiexp.configs import CONFIGS
 from hiexp.errors import InputError
 from hiexp.hydra_versions import VERSION_BASE
 from hiexp.run.checks import without_hydra
-from hydra_plugins.hiexp_sweeper import GridSweeper, with_all_words
+from hiexp.sweep.grid import check_jobs, composed, jobs_of_grid, with_all_words
 
 
 @contextmanager
-def sweeper_of(command):
-    """The sweeper of a command, and the jobs that it has composed by Hydra."""
+def sweep_of(command):
+    """The configuration of a sweep, what composes its jobs, and the jobs that it has composed."""
     with initialize_config_dir(str(CONFIGS.absolute()), **VERSION_BASE):
         config = compose(command, return_hydra_config=True)
         with open_dict(config):
-            config.hydra.job.name = config.hydra.job.config_name = (
-                command  # as Hydra finds out from the module it runs
-            )
+            config.hydra.job.name = command  # as Hydra finds out from the module it runs
+            config.hydra.job.config_name = command
         loader, loaded = GlobalHydra.instance().config_loader(), []
 
         def load_sweep_config(master_config, sweep_overrides):
@@ -38,9 +35,7 @@ def sweeper_of(command):
             return loader.load_sweep_config(master_config, sweep_overrides)
 
         counting = SimpleNamespace(load_sweep_config=load_sweep_config, get_group_options=loader.get_group_options)
-        context = HydraContext(config_loader=counting, callbacks=None)
-        plugins = Plugins.instance()
-        yield plugins.instantiate_sweeper(config=config, hydra_context=context, task_function=None), loaded
+        yield config, counting, loaded
 
 
 def test_jobs_that_differ_by_plain_values_are_composed_once_and_are_what_hydra_composes():
@@ -51,10 +46,10 @@ def test_jobs_that_differ_by_plain_values_are_composed_once_and_are_what_hydra_c
         ["++own=[1]", "++own=2"],
     )
     batch = [["test_size=0.5", *words] for words in product(*axes)]
-    with sweeper_of("train") as (sweeper, loaded):
-        made = [(error, OmegaConf.to_container(without_hydra(job))) for error, job in sweeper.composed(batch)]
+    with sweep_of("train") as (config, loader, loaded):
+        made = [(error, OmegaConf.to_container(without_hydra(job))) for error, job in composed(batch, config, loader)]
         assert len(loaded) == 4
-        whole = [sweeper.hydra_context.config_loader.load_sweep_config(sweeper.config, words) for words in batch]
+        whole = [loader.load_sweep_config(config, words) for words in batch]
     assert made == [(None, OmegaConf.to_container(without_hydra(job))) for job in whole]
 
 
@@ -67,8 +62,8 @@ def test_all_faults_of_all_jobs_are_said_each_once(monkeypatch):
         ["classifier.n_neighbors=3"],
     )
     batch = [["model.dense=0", *words] for words in product(*axes)]
-    with sweeper_of("train") as (sweeper, _), pytest.raises(InputError) as refused:
-        sweeper.validate_batch_is_legal(batch)
+    with sweep_of("train") as (config, loader, _), pytest.raises(InputError) as refused:
+        check_jobs(batch, config, loader)
     lines = str(refused.value).split("\n")
     for start in ("epochs=abc: give", "seed=-1: give", "seed=x: give", "model.dense=0: give", "classifier=knnn: "):
         assert len([line for line in lines if line.startswith(start)]) == 1, start
@@ -89,31 +84,20 @@ def test_of_a_large_grid_every_value_is_tried_in_one_job_more_than_there_are_alt
 @pytest.mark.parametrize(
     ("params", "words", "jobs"),
     [
-        (None, ["a=1"], [["a=1"]]),
-        (None, ["a=1,2", "b=x,y"], [["a=1", "b=x"], ["a=1", "b=y"], ["a=2", "b=x"], ["a=2", "b=y"]]),
-        ({"a": "1,2", "b": "3"}, ["a=5", "+c=range(2)"], [["a=5", "b=3", "+c=0"], ["a=5", "b=3", "+c=1"]]),
-        ({"a": "choice(x,'y,z')"}, ["~b"], [["a=x", "~b=null"], ["a=y\\,z", "~b=null"]]),
+        ([], ["a=1"], [["a=1"]]),
+        ([], ["a=1,2", "b=x,y"], [["a=1", "b=x"], ["a=1", "b=y"], ["a=2", "b=x"], ["a=2", "b=y"]]),
+        (["a=1,2", "b=3"], ["a=5", "+c=range(2)"], [["a=5", "b=3", "+c=0"], ["a=5", "b=3", "+c=1"]]),
+        (["a=choice(x,'y,z')"], ["~b"], [["a=x", "~b=null"], ["a=y\\,z", "~b=null"]]),
     ],
     ids=["one", "grid", "preset", "quoted"],
 )
-def test_a_grid_has_all_combinations_of_the_words(tmp_path, monkeypatch, params, words, jobs):
-    config, launched = OmegaConf.create({"hydra": {"sweep": {"dir": str(tmp_path / "sweep")}}}), []
-    sweeper = GridSweeper(params)
-    sweeper.config, sweeper.hydra_context = config, HydraContext(config_loader=None, callbacks=None)
-    sweeper.launcher = SimpleNamespace(launch=lambda batch, initial_job_idx: launched.extend(batch) or [])
-    monkeypatch.setattr(sweeper, "validate_batch_is_legal", lambda batch: None)
-    sweeper.sweep(words)
-    assert launched == jobs
-    assert OmegaConf.load(tmp_path / "sweep" / "multirun.yaml") == config
+def test_a_grid_has_all_combinations_of_the_words(params, words, jobs):
+    assert jobs_of_grid([*params, *words], None) == jobs
 
 
-def test_a_key_without_values_is_told_before_anything_is_made(tmp_path):
-    sweeper = GridSweeper(None)
-    sweeper.hydra_context = HydraContext(config_loader=None, callbacks=None)
-    sweeper.config = OmegaConf.create({"hydra": {"sweep": {"dir": str(tmp_path / "sweep")}}})
+def test_a_key_without_values_is_told():
     with pytest.raises(InputError, match=r"seed=range\(3,1\): no values to sweep over"):
-        sweeper.sweep(["seed=range(3,1)"])
-    assert not list(tmp_path.iterdir())
+        jobs_of_grid(["seed=range(3,1)"], None)
 
 
 @pytest.mark.slow
@@ -124,8 +108,17 @@ def test_an_interval_is_no_grid(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_value_that_is_not_there_is_refused_before_the_first_job(tmp_path):
-    result = train("-m", "fit=none", "feature=raw", "classifier=knn,svm", "clusterer=kmeans,no_such", cwd=tmp_path)
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["clusterer=kmeans,no_such"], "clusterer=no_such: there are"),
+        (["classifier.n_neighbors=5,-3"], "Got -3 instead"),
+        (["hydra/sweeper=optuna", "seed=interval(-2,2)"], "seed=-2"),
+    ],
+    ids=["group", "value", "search"],
+)
+def test_what_cannot_be_is_refused_before_anything_is_written(tmp_path, words, said):
+    result = train("-m", "fit=none", "feature=raw", "classifier=knn", *words, cwd=tmp_path)
     assert result.returncode == 1
-    assert "clusterer=no_such: there are" in result.stderr
-    assert not list(tmp_path.glob("runs/*/*/0"))
+    assert said in result.stderr
+    assert not [file for file in tmp_path.rglob("*") if file.is_file()]
