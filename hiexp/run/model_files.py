@@ -26,7 +26,15 @@ from hiexp.errors import InputError
 from hiexp.long_tables import written_table
 from hiexp.printable import printable
 from hiexp.run.allowed import CURVES, DATASETS, ESTIMATORS, FITS, MEASURERS, RULES, TREES, TRUST
-from hiexp.run.files import CONFIG_FILE, FITS_FILE, METRICS_FILE, MODEL_FOLDER, PIPELINE_FILE, PREDICTIONS_FILE
+from hiexp.run.files import (
+    CONFIG_FILE,
+    FITS_FILE,
+    METRICS_FILE,
+    MODEL_FOLDER,
+    PIPELINE_FILE,
+    PREDICTIONS_FILE,
+    fold_folders,
+)
 from hiexp.run.reading import read_config, read_fits, read_metrics, read_prediction_table, read_predictions
 from hiexp.run.skops_files import NotPlainError, dump_plain
 
@@ -68,15 +76,31 @@ class TrainedRun:
         Returns the `Spectra` of the run, read or computed again.
     fit : callable
         From `Spectra` to a `FitResult`, whose ``profiles`` the model takes.
-    model : Pipeline
-        Feature and classifier.
+    models : sequence of Pipeline
+        Feature and classifier, one pipeline; with ``evaluation=kfold`` one of each fold.
     """
 
     folder: Path
     settings: Mapping[str, object]
     dataset: Callable[[], Spectra]
     fit: Callable[[Spectra], FitResult]
-    model: Pipeline
+    models: Sequence[Pipeline]
+
+    @property
+    def model(self) -> Pipeline:
+        """The run's only model.
+
+        Raises
+        ------
+        InputError
+            If there is one of each fold.
+        """
+        if len(self.models) > 1:
+            raise InputError(
+                f"{self.folder}: it has a model of each of {len(self.models)} folds; take one of run.models, "
+                "or the mean of all by python -m hiexp.predict"
+            )
+        return self.models[0]
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -151,7 +175,7 @@ def load_run(folder: str | Path, trusted: Sequence[str] = ()) -> TrainedRun:
     from hydra.utils import instantiate
 
     file = Path(folder) / CONFIG_FILE
-    settings = read_config(file)
+    settings, model = read_config(file), Path(folder) / MODEL_FOLDER
     dataset, fit = (checked_stage(file, settings, stage, trusted) for stage in STAGES)
     if "cache" in dataset:
         dataset["cache"] = None  # a place on the machine where the run was made
@@ -160,7 +184,7 @@ def load_run(folder: str | Path, trusted: Sequence[str] = ()) -> TrainedRun:
         settings,
         instantiate(dataset, _convert_="all"),
         instantiate(fit, _convert_="all"),
-        load_model(Path(folder) / MODEL_FOLDER, trusted),
+        [load_model(one, trusted) for one in fold_folders(model) or [model]],
     )
 
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedShuffleSplit
 
+from hiexp import load_run
 from hiexp.errors import InputError
 from hiexp.evaluation.split import RepeatedFolds, split, validation_divisions
 
@@ -103,6 +104,10 @@ def test_the_command_with_folds(hiexp_train, tmp_path):
     assert f"{metrics['accuracy']:.3f}" in screen.stdout
     assert screen.stdout.count("objects to train on") == 1
     assert "held out in the first of 6 folds" in screen.stdout
+    loaded = load_run(run)
+    assert [model[-1].n_samples_fit_ for model in loaded.models] == [40, 40, 40]
+    with pytest.raises(InputError, match="a model of each of 3 folds; take one of"):
+        _ = loaded.model
 
 
 def test_folds_need_a_reference():
