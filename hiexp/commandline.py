@@ -51,7 +51,8 @@ def start(command: Callable[[], object]) -> None:
             os.environ |= {TRACES: "1", BRIEF: "1"}  # Hydra then hands on what it would print
         try:
             _refuse_folder()
-            sys.argv[1:] = [_prepared(word) for word in sys.argv[1:]]
+            # What is tried is tried with everything else: of presets the later one has the last word.
+            sys.argv[1:] = sorted(map(_prepared, sys.argv[1:]), key=lambda word: word.startswith("+debug="))
             command()
         except Exception as error:
             message = message_of(error)
