@@ -32,6 +32,7 @@ from hiexp.tracking.credentials import redacted, take_credentials
 
 TRACES = "HYDRA_FULL_ERROR"  # set by users who want to see where an error comes from
 OF_THE_RUN = ("fit", "feature", "classifier", "model", "labels")  # groups that a prediction does not choose
+PRESETS = ("experiment", "search", "debug")  # groups that set any key; of several the later one has the last word
 LISTS = ("export", "ids")  # keys whose values are lists of words
 BRIEF = "HIEXP_BRIEF_ERRORS"  # set by `start` for all others, in the processes of a sweep, too
 
@@ -51,8 +52,7 @@ def start(command: Callable[[], object]) -> None:
             os.environ |= {TRACES: "1", BRIEF: "1"}  # Hydra then hands on what it would print
         try:
             _refuse_folder()
-            # What is tried is tried with everything else: of presets the later one has the last word.
-            sys.argv[1:] = sorted(map(_prepared, sys.argv[1:]), key=lambda word: word.startswith("+debug="))
+            sys.argv[1:] = _with_trial_last([_prepared(word) for word in sys.argv[1:]])
             command()
         except Exception as error:
             message = message_of(error)
@@ -126,7 +126,7 @@ def _unknown_key(key: str) -> str:
     if key.startswith("hydra."):
         of_joblib = "; hydra.launcher.n_jobs needs hydra/launcher=joblib" if key.startswith("hydra.launcher.") else ""
         return f"{key}: there is no such key; --cfg hydra shows those of Hydra{of_joblib}"
-    if key in ("experiment", "search", "debug"):
+    if key in PRESETS:
         return f"{key}: a preset is added to the rest, by +{key}=NAME"
     if command == "predict" and key.partition(".")[0] in OF_THE_RUN:
         return f"{key}: hiexp.predict takes {', '.join(OF_THE_RUN)} as the run has them; for others train another run"
@@ -174,6 +174,13 @@ def _prepared(word: str) -> str:
     word = re.sub(r"^(?=tracking\.tags(\.\w+)?=)", "++", word)  # of which the settings cannot know the names
     word = re.sub(r"(?<==)~(?=/|$)", lambda _: str(Path.home()), word, count=1)
     return take_credentials(word)
+
+
+def _with_trial_last(words: Sequence[str]) -> list[str]:
+    """Return words with ``+debug=`` in the place of the last preset, so that it is obeyed whatever the others ask."""
+    presets = [word for word in words if re.match(rf"\+({'|'.join(PRESETS)})=", word)]
+    ordered = iter(sorted(presets, key=lambda word: word.startswith("+debug=")))
+    return [next(ordered) if word in presets else word for word in words]
 
 
 def _refuse_folder() -> None:
