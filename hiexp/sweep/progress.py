@@ -19,7 +19,8 @@ from hiexp.run.summary import display_path, python_command
 
 SHOWN = 20  # jobs of a kind
 PAUSE = 2.0  # seconds between two looks
-GOES_ON = ("READY", "PENDING", "RUNNING", "UNKNOWN", "REQUEUED", "COMPLETING", "PREEMPTED")  # with a scheduler
+QUEUED = ("PENDING", "REQUEUED")
+GOES_ON = (*QUEUED, "READY", "RUNNING", "UNKNOWN", "COMPLETING", "PREEMPTED")  # with a scheduler
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,8 @@ def read_progress(folder: Path) -> Progress:
     if not sweep.submitted:
         return Progress(folder, sweep, jobs, lost, abandoned=not is_at_work(folder))
     said = scheduler_states(folder / ".submitit", [*sweep.submitted.values(), sweep.ending])
+    queued = {int(number) for number, name in sweep.submitted.items() if said[name] in QUEUED}
+    jobs = [job for job in jobs if not (job.state == FAILED and job.number in queued)]  # stopped, to be started again
     begun = {job.number for job in jobs}
     ended = {job.number for job in jobs if job.state in ENDED}
     lost = {

@@ -94,6 +94,8 @@ def test_submit_log_off_come_back(tmp_path):
     following = start("hiexp.status", str(sweep), "--follow", cwd=tmp_path)
     subprocess.run(["scontrol", "requeue", names["1"]], check=True)
     wait_until(lambda: queue().get(names["1"]) == "PENDING")
+    status = command("hiexp.status", str(sweep), cwd=tmp_path)
+    assert "2 done, 0 failed, 0 running, 1 left (1 in SLURM's queue)" in status.stdout
     # Not in two minutes, but not in the same second either: SLURM would find that second's credential revoked.
     subprocess.run(["scontrol", "update", f"jobid={names['1']}", "starttime=now+5"], check=True)
     wait_until(lambda: len((tmp_path / "fits_wait.txt").read_text().split()) == 2, seconds=480)
