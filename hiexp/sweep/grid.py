@@ -65,12 +65,17 @@ def check_jobs(jobs: Sequence[Words], config: DictConfig, loader: Any) -> None:
     InputError
         If settings cannot be, with a line for each fault of any job.
     """
+    from tqdm import tqdm
+
     from hiexp.run.settings import check_settings
     from hiexp.run.transfer import check_transfer
 
     faults: list[str] = []
     tried = jobs if len(jobs) <= MOST_CHECKED else list(with_all_words(jobs))
+    # Here bars do not disturb each other yet, which the environment may have turned off for the jobs.
+    bar = tqdm(total=len(tried), desc="checking settings", unit=" jobs", delay=1, leave=False, disable=None)
     for error, job in composed(tried, config, loader):
+        bar.update()
         try:
             if error:
                 raise error
@@ -81,6 +86,7 @@ def check_jobs(jobs: Sequence[Words], config: DictConfig, loader: Any) -> None:
             if message is None:  # a bug
                 raise
             faults += message.split("\n")
+    bar.close()
     if faults:
         raise SeveralFaultsError(faults)
 
