@@ -184,7 +184,7 @@ def command(folder: Path, url: str, *words: str) -> subprocess.Popen:
 def download(folder: Path, url: str, *words: str, fails: bool = False) -> str:
     """Run the command to its end and return what the screen says."""
     process = command(folder, url, *words)
-    screen = "".join(process.communicate(timeout=120))
+    screen = "".join(process.communicate(timeout=300))
     assert process.returncode == (1 if fails else 0), screen
     assert "Traceback" not in screen
     return screen
@@ -293,7 +293,7 @@ def test_an_interrupted_download_goes_on_where_it_stopped(archive, folder, sent)
     for _ in range(2):
         assert archive.stalled.acquire(timeout=60)
     process.send_signal(sent)
-    screen = "".join(process.communicate(timeout=60))
+    screen = "".join(process.communicate(timeout=300))
     assert "Traceback" not in screen
     if sent == signal.SIGINT:
         assert process.returncode == 130
@@ -450,7 +450,7 @@ def test_one_download_at_a_time_in_a_folder(archive, folder):
     assert archive.stalled.acquire(timeout=60)
     assert "another download is under way" in download(folder, archive.url, fails=True)
     archive.go_on.set()
-    assert "12 came" in first.communicate(timeout=60)[0]
+    assert "12 came" in first.communicate(timeout=300)[0]
     assert_whole(folder)
 
 

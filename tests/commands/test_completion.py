@@ -24,7 +24,7 @@ def run(*words, cwd):
         pytest.skip("hiexp is not installed in this environment: there is no command hiexp-train")
     search = os.pathsep.join([str(SCRIPTS), os.environ["PATH"]])
     result = subprocess.run(
-        words, cwd=cwd, env=os.environ | {"PATH": search}, capture_output=True, text=True, timeout=60
+        words, cwd=cwd, env=os.environ | {"PATH": search}, capture_output=True, text=True, timeout=300
     )
     assert result.returncode == 0, result.stderr
     return result.stdout

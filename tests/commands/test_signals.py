@@ -34,7 +34,7 @@ def test_a_training_that_is_stopped_says_by_what(tmp_path):
     sent = signal.SIGTERM  # Lightning has a handler of its own for it
     process = started(tmp_path, *LONG, until="runs/*/*/fits.ecsv")
     process.send_signal(sent)
-    said = process.communicate(timeout=100)[0]
+    said = process.communicate(timeout=300)[0]
     assert process.returncode == 128 + sent
     assert said.rstrip().endswith(f"Stopped by {sent.name}.")
     assert "Traceback" not in said
@@ -47,7 +47,7 @@ def test_a_sweep_that_is_stopped_always_has_the_same_status(tmp_path, launcher, 
     words = ["-m", *LONG, "random_state=1,2", f"hydra/launcher={launcher}"]
     process = started(tmp_path, *words, until="runs/*/*_sweep/*/fits.ecsv")
     os.killpg(process.pid, sent)  # as a terminal and a scheduler do
-    said = process.communicate(timeout=100)[0]
+    said = process.communicate(timeout=300)[0]
     assert process.returncode == 128 + sent, said
     assert f"Stopped by {sent.name}." in said
     assert "the same command runs what is missing" in said

@@ -28,7 +28,7 @@ def objects(comparison):
 
 
 def opened(page, report, **size):
-    page.set_default_timeout(30_000)
+    page.set_default_timeout(90_000)
     if size:
         page.set_viewport_size(size)
     page.goto(report)

@@ -95,7 +95,7 @@ def test_a_search_that_is_killed_goes_on_where_it_was_as_if_nothing_had_happened
     search(*words, cwd=whole)
     process = start_training(*words, cwd=tmp_path)
     database = tmp_path / "mlruns" / "optuna.db"
-    until = time.monotonic() + 120
+    until = time.monotonic() + 300
     while time.monotonic() < until and trials_in(database).count("COMPLETE") < 2:
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGKILL)

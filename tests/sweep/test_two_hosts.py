@@ -99,7 +99,7 @@ def test_jobs_on_a_host_that_does_not_see_the_locks_refuse(tmp_path, dask_elsewh
     process = start_training(*words, *dask_elsewhere, cwd=tmp_path)
     # What two mounts with locks of their own look like: somebody is alive who seems to hold nothing.
     wait_until(lambda: any(lock.unlink() is None for lock in tmp_path.glob("runs/*/*_sweep/.alive.lock")))
-    said = process.communicate(timeout=200)[0]
+    said = process.communicate(timeout=300)[0]
     assert process.returncode == 1
     error = (the_sweep(tmp_path) / "0" / "error.txt").read_text()
     for part in ("is not seen on host elsewhere", "local_lock", "root=FOLDER", "tracking=deferred cache=off"):
@@ -109,7 +109,7 @@ def test_jobs_on_a_host_that_does_not_see_the_locks_refuse(tmp_path, dask_elsewh
     without = [*words, *dask_elsewhere, "tracking=deferred", "cache=off"]
     process = start_training(*without, "root=other", cwd=tmp_path)
     wait_until(lambda: any(lock.unlink() is None for lock in tmp_path.glob("other/runs/*/*_sweep/.alive.lock")))
-    said = process.communicate(timeout=200)[0]
+    said = process.communicate(timeout=300)[0]
     assert process.returncode == 0, said
     assert "3 runs sent to sqlite:///other/mlruns/mlflow.db" in said
 

@@ -21,7 +21,7 @@ def pages(browser, tmp_path_factory):
         assert result.returncode == 0, result.stderr
         address = re.search(r"compare runs in a browser:  (\S+)", result.stdout)[1]
         page = browser.new_page(viewport={"width": 2200, "height": 1200})
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(90_000)
         yield page, address
         page.close()
 

@@ -301,7 +301,7 @@ def test_a_server_before_it_that_goes_away_in_mid_sweep_gets_everything_later(pl
         sweep = start_training(*words, cwd=tmp_path)
         wait_until(lambda: sweep.poll() is not None or list(tmp_path.glob("runs/*/*_sweep/1")))
         os.killpg(process.pid, signal.SIGKILL)
-        said = sweep.communicate(timeout=200)[0]
+        said = sweep.communicate(timeout=300)[0]
     assert sweep.returncode == 0, said
     assert "2 of 2 jobs done" in said
     kept = list(tmp_path.rglob("record.json"))

@@ -48,7 +48,7 @@ def test_a_server_that_goes_away_in_mid_sweep_gets_everything_later(tmp_path):
         while sweep.poll() is None and not list(tmp_path.glob("runs/*/*_sweep/1")):
             time.sleep(0.02)
         os.killpg(process.pid, signal.SIGKILL)
-        said = sweep.communicate(timeout=200)[0]
+        said = sweep.communicate(timeout=300)[0]
     assert sweep.returncode == 0, said
     assert "3 of 3 jobs done" in said
     assert "python -m hiexp.sync" in said
