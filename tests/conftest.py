@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,10 @@ from matplotlib.text import Text
 # How long an example takes says more of the machine than of the code.
 settings.register_profile("patient", settings.default, deadline=None)
 settings.load_profile("patient")
+
+# A shell's background jobs ignore Ctrl-C, and so would the commands that it is sent to.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
