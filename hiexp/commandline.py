@@ -32,7 +32,7 @@ from hiexp.tracking.credentials import redacted, take_credentials
 
 TRACES = "HYDRA_FULL_ERROR"  # set by users who want to see where an error comes from
 OF_THE_RUN = ("fit", "feature", "classifier", "model", "labels")  # groups that a prediction does not choose
-PRESETS = ("experiment", "search", "debug")  # groups that set any key; of several the later one has the last word
+PRESETS = ("experiment", "search", "debug")  # groups that may set any key; the last one typed takes precedence
 LISTS = ("export", "ids")  # keys whose values are lists of words
 BRIEF = "HIEXP_BRIEF_ERRORS"  # set by `start` for all others, in the processes of a sweep, too
 
@@ -52,7 +52,7 @@ def start(command: Callable[[], object]) -> None:
             os.environ |= {TRACES: "1", BRIEF: "1"}  # Hydra then hands on what it would print
         try:
             _refuse_folder()
-            sys.argv[1:] = _with_trial_last([_prepared(word) for word in sys.argv[1:]])
+            sys.argv[1:] = _with_debug_last([_prepared(word) for word in sys.argv[1:]])
             command()
         except Exception as error:
             message = message_of(error)
@@ -176,8 +176,8 @@ def _prepared(word: str) -> str:
     return take_credentials(word)
 
 
-def _with_trial_last(words: Sequence[str]) -> list[str]:
-    """Return words with ``+debug=`` in the place of the last preset, so that it is obeyed whatever the others ask."""
+def _with_debug_last(words: Sequence[str]) -> list[str]:
+    """Return words with ``+debug=`` as the last of the presets, which takes precedence over those before it."""
     presets = [word for word in words if re.match(rf"\+({'|'.join(PRESETS)})=", word)]
     ordered = iter(sorted(presets, key=lambda word: word.startswith("+debug=")))
     return [next(ordered) if word in presets else word for word in words]

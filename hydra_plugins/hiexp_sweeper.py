@@ -13,7 +13,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from hiexp.kinds import Count, Name, Whole
-from hiexp.sweep.grid import check_jobs, composed, jobs_of_grid
+from hiexp.sweep.grid import check_jobs, composed, jobs_of_grid, sweep_words
 from hiexp.sweep.internals import bound_processes
 
 
@@ -33,7 +33,7 @@ class GridSweeper(Sweeper):
     launcher: Any
 
     def __init__(self, params: Mapping[str, str] | None) -> None:
-        self.params = params or {}
+        self.params = params
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Take what Hydra knows of the command."""
@@ -49,7 +49,7 @@ class GridSweeper(Sweeper):
         With ``dry_run=true`` say what would be run, and write nothing.
         """
         loader = self.hydra_context.config_loader
-        jobs = jobs_of_grid([f"{key}={value}" for key, value in self.params.items()] + arguments, loader)
+        jobs = jobs_of_grid(sweep_words(self.params, arguments), loader)
         if self.config.get("dry_run"):
             from hiexp.sweep.dry_run import say_jobs
 

@@ -38,7 +38,7 @@ from hiexp.run.summary import display_path, python_command
 from hiexp.signals import received
 from hiexp.sweep.detached import check_detached, submit_after
 from hiexp.sweep.ending import Ending
-from hiexp.sweep.grid import check_jobs, jobs_of_grid
+from hiexp.sweep.grid import check_jobs, jobs_of_grid, sweep_words
 from hiexp.sweep.jobs import TOLD_ELSEWHERE
 from hiexp.sweep.live import counted_live
 from hiexp.tracking.mlflow_store import SWEEP, UID_TAG, Record
@@ -209,8 +209,7 @@ def _new_folder(config: DictConfig) -> Path:
 
 def _words(config: DictConfig) -> list[str]:
     """Return the words of a sweep, those of a preset first, as Hydra's own sweeper takes them."""
-    preset = config.hydra.sweeper.get("params") or {}
-    return [*(f"{key}={value}" for key, value in preset.items()), *words_typed(config.hydra.overrides.task)]
+    return sweep_words(config.hydra.sweeper.get("params"), words_typed(config.hydra.overrides.task))
 
 
 def _swept(config: DictConfig) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -19,6 +19,11 @@ MOST_CHECKED = 2000  # jobs
 Words = Sequence[str]  # of a job, ``key=value`` each
 
 
+def sweep_words(params: Mapping[str, str] | None, typed: Words) -> list[str]:
+    """Return the words of a sweep, those of a preset, values by key, before those of the command."""
+    return [*(f"{key}={value}" for key, value in (params or {}).items()), *typed]
+
+
 def jobs_of_grid(words: Words, loader: Any) -> list[list[str]]:
     """Return the jobs, all combinations of the values, of words that may have several.
 
@@ -32,7 +37,7 @@ def jobs_of_grid(words: Words, loader: Any) -> list[list[str]]:
     Raises
     ------
     InputError
-        If a word has no values, or a range without steps.
+        If a word has no values, or is an interval.
     """
     axes: dict[str, list[str]] = {}
     for override in OverridesParser.create(loader).parse_overrides(list(words)):

@@ -37,7 +37,7 @@ def test_smoke_is_off_the_record_and_no_run_is_the_latest_by_it(hiexp_train, tmp
     assert json.loads(metrics.read_text())["n_train"] <= 21
 
 
-def test_a_trial_is_one_wherever_its_word_stands(tmp_path):
+def test_debug_takes_precedence_wherever_it_is_typed(tmp_path):
     shown = train("+debug=smoke", "+experiment=cnn54", "--cfg", "all", cwd=tmp_path).stdout
     assert "\n  mode: RUN\n" in shown
     assert "\nepochs: 1\n" in shown

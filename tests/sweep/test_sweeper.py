@@ -9,6 +9,7 @@ import pytest
 from helpers.commands import train
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.types import HydraContext
 from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf, open_dict
@@ -17,7 +18,8 @@ from hiexp.configs import CONFIGS
 from hiexp.errors import InputError
 from hiexp.hydra_versions import VERSION_BASE
 from hiexp.run.checks import without_hydra
-from hiexp.sweep.grid import check_jobs, composed, jobs_of_grid, with_all_words
+from hiexp.sweep.grid import check_jobs, composed, with_all_words
+from hydra_plugins.hiexp_sweeper import GridSweeper
 
 
 @contextmanager
@@ -84,20 +86,30 @@ def test_of_a_large_grid_every_value_is_tried_in_one_job_more_than_there_are_alt
 @pytest.mark.parametrize(
     ("params", "words", "jobs"),
     [
-        ([], ["a=1"], [["a=1"]]),
-        ([], ["a=1,2", "b=x,y"], [["a=1", "b=x"], ["a=1", "b=y"], ["a=2", "b=x"], ["a=2", "b=y"]]),
-        (["a=1,2", "b=3"], ["a=5", "+c=range(2)"], [["a=5", "b=3", "+c=0"], ["a=5", "b=3", "+c=1"]]),
-        (["a=choice(x,'y,z')"], ["~b"], [["a=x", "~b=null"], ["a=y\\,z", "~b=null"]]),
+        (None, ["a=1"], [["a=1"]]),
+        (None, ["a=1,2", "b=x,y"], [["a=1", "b=x"], ["a=1", "b=y"], ["a=2", "b=x"], ["a=2", "b=y"]]),
+        ({"a": "1,2", "b": "3"}, ["a=5", "+c=range(2)"], [["a=5", "b=3", "+c=0"], ["a=5", "b=3", "+c=1"]]),
+        ({"a": "choice(x,'y,z')"}, ["~b"], [["a=x", "~b=null"], ["a=y\\,z", "~b=null"]]),
     ],
     ids=["one", "grid", "preset", "quoted"],
 )
-def test_a_grid_has_all_combinations_of_the_words(params, words, jobs):
-    assert jobs_of_grid([*params, *words], None) == jobs
+def test_a_grid_has_all_combinations_of_the_words(tmp_path, params, words, jobs):
+    config, launched = OmegaConf.create({"hydra": {"sweep": {"dir": str(tmp_path / "sweep")}}}), []
+    sweeper = GridSweeper(params)
+    sweeper.config, sweeper.hydra_context = config, HydraContext(config_loader=None, callbacks=None)
+    sweeper.launcher = SimpleNamespace(launch=lambda batch, initial_job_idx: launched.extend(batch) or [])
+    sweeper.sweep(words)
+    assert launched == jobs
+    assert OmegaConf.load(tmp_path / "sweep" / "multirun.yaml") == config
 
 
-def test_a_key_without_values_is_told():
+def test_a_key_without_values_is_told_before_anything_is_made(tmp_path):
+    sweeper = GridSweeper(None)
+    sweeper.hydra_context = HydraContext(config_loader=None, callbacks=None)
+    sweeper.config = OmegaConf.create({"hydra": {"sweep": {"dir": str(tmp_path / "sweep")}}})
     with pytest.raises(InputError, match=r"seed=range\(3,1\): no values to sweep over"):
-        jobs_of_grid(["seed=range(3,1)"], None)
+        sweeper.sweep(["seed=range(3,1)"])
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow
@@ -113,9 +125,10 @@ def test_an_interval_is_no_grid(tmp_path):
     [
         (["clusterer=kmeans,no_such"], "clusterer=no_such: there are"),
         (["classifier.n_neighbors=5,-3"], "Got -3 instead"),
+        (["seed=range(3,1)"], "seed=range(3,1): no values to sweep over"),
         (["hydra/sweeper=optuna", "seed=interval(-2,2)"], "seed=-2"),
     ],
-    ids=["group", "value", "search"],
+    ids=["group", "value", "no value", "search"],
 )
 def test_what_cannot_be_is_refused_before_anything_is_written(tmp_path, words, said):
     result = train("-m", "fit=none", "feature=raw", "classifier=knn", *words, cwd=tmp_path)
